@@ -1,0 +1,51 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+
+/** Throws a `RangeError` unless `value` is a finite number. `what` names it in the message. */
+export function checkFinite(what: string, value: number): void {
+  if (typeof value !== 'number' || !Number.isFinite(value))
+    throw new RangeError(`${what} is ${value}; it must be a finite number.`);
+}
+
+/** Throws a `RangeError` unless `value` is an integer of at least `least`. */
+export function checkInteger(what: string, value: number, least = 0): void {
+  if (!Number.isSafeInteger(value) || value < least)
+    throw new RangeError(`${what} is ${value}; it must be an integer of at least ${least}.`);
+}
+
+/** Throws a `RangeError` unless `low` ≤ `value` ≤ `high` (a NaN never is). */
+export function checkWithin(what: string, value: number, low: number, high: number): void {
+  if (!(value >= low && value <= high)) throw new RangeError(`${what} is ${value}; it must lie in [${low}, ${high}].`);
+}
+
+/** Throws unless the shape of `x` is `shape`; `null` stands for any size. */
+export function checkShape(what: string, x: Tensor, shape: readonly (number | null)[]): void {
+  const fits = x.shape.length === shape.length && shape.every((size, i) => size === null || size === x.shape[i]);
+  if (!fits)
+    throw new RangeError(
+      `${what} has shape [${x.shape.join(', ')}]; it must be [${shape.map((size) => size ?? 'any').join(', ')}].`,
+    );
+}
+
+/** Throws a `RangeError` unless every entry of `labels` is an integer in [0, `classes`). */
+export function checkLabels(labels: ArrayLike<number>, classes: number): void {
+  for (let i = 0; i < labels.length; i++) {
+    const label = labels[i] as number;
+    if (!Number.isInteger(label) || label < 0 || label >= classes)
+      throw new RangeError(
+        `label ${label} at position ${i} is out of range; labels are integers in [0, ${classes - 1}].`,
+      );
+  }
+}
+
+/** Throws unless λ_1 < λ_2 < … are finite; a single value is a grid too. */
+export function checkIncreasing(lambdas: readonly number[]): void {
+  if (lambdas.length === 0) throw new RangeError('lambdas is empty; give at least one log-SNR value.');
+  lambdas.forEach((lambda, i) => {
+    checkFinite(`lambdas[${i}]`, lambda);
+    const before = lambdas[i - 1];
+    if (before !== undefined && lambda <= before)
+      throw new RangeError(
+        `lambdas[${i}] = ${lambda} does not exceed lambdas[${i - 1}] = ${before}; sampling walks from noise to data, so λ must increase strictly.`,
+      );
+  });
+}

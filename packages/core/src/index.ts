@@ -1,0 +1,11 @@
+export { checkFinite, checkIncreasing, checkInteger, checkLabels, checkShape, checkWithin } from './check.js';
+export { type Conditioning, type Labels, labels } from './conditioning.js';
+export { bits, fold, type Key, key, permutation, philox, uniforms } from './key.js';
+export { alpha, alphaRatio, alphaSigma, posterior, sigma, sigmoid, transition } from './log-snr.js';
+export { type Component, type GaussianMixture, gaussianMixture } from './mixture.js';
+export { clipX, type EpsModel, perSample, toEps } from './model.js';
+export { bind, type Network, type Parameters } from './network.js';
+export { normal, normalNumbers, PHILOX_NORMAL, type PhiloxNormalAttrs } from './noise.js';
+export { convert, type Prediction } from './parametrization.js';
+export type { Schedule } from './schedule.js';
+export { combine, type Value } from './value.js';

@@ -1,0 +1,143 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { checkFinite, checkInteger, checkShape } from './check.js';
+import { alphaSigma, sigma, sigmoid } from './log-snr.js';
+import type { EpsModel } from './model.js';
+
+/** One isotropic Gaussian of a mixture: `weight` > 0 (relative), `mean`, standard deviation `std` > 0, and its class. */
+export interface Component {
+  weight?: number;
+  mean: readonly number[];
+  std: number;
+  /** Class label; by default the component's own number. */
+  label?: number;
+}
+
+/** A Gaussian mixture in closed form: the exact ε that a perfect network would learn. */
+export interface GaussianMixture {
+  readonly dimensions: number;
+  readonly classes: number;
+  /** ε(z, λ, c) on tensors: z [n, d], labels int32 [n]; the label `classes` is ∅, the whole mixture. */
+  readonly model: EpsModel<tf.Tensor1D>;
+  /** ε(z_λ) = −σ ∇ log p(z_λ | label) in float64; without a label that of the whole mixture. */
+  eps(z: ArrayLike<number>, lambda: number, label?: number): Float64Array;
+  /** log p(z_λ | label) in float64, in nats. */
+  logDensity(z: ArrayLike<number>, lambda: number, label?: number): number;
+  /** Mean and covariance (row-major d×d) of the data, of one class or of all. */
+  moments(label?: number): { mean: Float64Array; covariance: Float64Array };
+}
+
+/**
+ * p(x) = Σ_k π_k N(x; μ_k, s_k² I), for which q(z_λ) = Σ_k π_k N(α μ_k, (α² s_k² + σ²) I) and hence
+ * ε(z) = −σ ∇ log q(z) = σ Σ_k r_k(z) (z − α μ_k)/(α² s_k² + σ²), with responsibilities r. Given a class, the sums run
+ * over the components of that class.
+ * @throws RangeError on an empty mixture, means of unequal lengths, or a weight or std that is not positive.
+ */
+export function gaussianMixture(components: readonly Component[]): GaussianMixture {
+  const parts = components.map((part, i) => ({ weight: 1, label: i, ...part }));
+  const dimensions = parts[0]?.mean.length ?? 0;
+  if (dimensions === 0)
+    throw new RangeError('a mixture needs at least one component with a mean of at least one number.');
+  parts.forEach(({ weight, mean, std, label }, i) => {
+    if (mean.length !== dimensions)
+      throw new RangeError(`the mean of component ${i} has ${mean.length} numbers; the first one has ${dimensions}.`);
+    mean.forEach((value) => {
+      checkFinite(`the mean of component ${i}`, value);
+    });
+    for (const [what, value] of [
+      ['weight', weight],
+      ['std', std],
+    ] as const)
+      if (!(value > 0 && Number.isFinite(value)))
+        throw new RangeError(`the ${what} of component ${i} is ${value}; it must be finite and above 0.`);
+    checkInteger(`the label of component ${i}`, label);
+  });
+  const classes = Math.max(...parts.map((part) => part.label)) + 1;
+  const members = (label?: number) => {
+    const chosen = parts.filter((part) => label === undefined || part.label === label);
+    if (chosen.length === 0)
+      throw new RangeError(`no component has label ${label}; labels are integers in [0, ${classes - 1}].`);
+    const total = chosen.reduce((sum, part) => sum + part.weight, 0);
+    return chosen.map((part) => ({ ...part, weight: part.weight / total }));
+  };
+
+  const terms = (z: ArrayLike<number>, lambda: number, label?: number) => {
+    if (z.length !== dimensions)
+      throw new RangeError(`z has ${z.length} numbers; the mixture has ${dimensions} dimensions.`);
+    const a = Math.sqrt(sigmoid(lambda));
+    return members(label).map((part) => {
+      const variance = sigmoid(lambda) * part.std ** 2 + sigmoid(-lambda);
+      const offset = Float64Array.from(part.mean, (mean, i) => (z[i] as number) - a * mean);
+      const square = offset.reduce((sum, value) => sum + value * value, 0);
+      const log = Math.log(part.weight) - (dimensions / 2) * Math.log(2 * Math.PI * variance) - square / (2 * variance);
+      return { variance, offset, log };
+    });
+  };
+  const logSum = (logs: readonly number[]) => {
+    const top = Math.max(...logs);
+    return top + Math.log(logs.reduce((sum, log) => sum + Math.exp(log - top), 0));
+  };
+
+  return {
+    dimensions,
+    classes,
+    model: mixtureModel(parts, classes),
+    logDensity: (z, lambda, label) => logSum(terms(z, lambda, label).map((term) => term.log)),
+    eps(z, lambda, label) {
+      const all = terms(z, lambda, label);
+      const total = logSum(all.map((term) => term.log));
+      const eps = new Float64Array(dimensions);
+      for (const { variance, offset, log } of all) {
+        const factor = (sigma(lambda) * Math.exp(log - total)) / variance;
+        offset.forEach((value, i) => {
+          eps[i] = (eps[i] as number) + factor * value;
+        });
+      }
+      return eps;
+    },
+    moments(label) {
+      const chosen = members(label);
+      const mean = new Float64Array(dimensions);
+      for (const part of chosen)
+        part.mean.forEach((value, i) => {
+          mean[i] = (mean[i] as number) + part.weight * value;
+        });
+      const covariance = new Float64Array(dimensions ** 2);
+      for (const { weight, mean: own, std } of chosen)
+        for (let i = 0; i < dimensions; i++)
+          for (let j = 0; j < dimensions; j++) {
+            const spread = ((own[i] as number) - (mean[i] as number)) * ((own[j] as number) - (mean[j] as number));
+            covariance[i * dimensions + j] =
+              (covariance[i * dimensions + j] as number) + weight * (spread + (i === j ? std ** 2 : 0));
+          }
+      return { mean, covariance };
+    },
+  };
+}
+
+function mixtureModel(parts: readonly Required<Component>[], classes: number): EpsModel<tf.Tensor1D> {
+  const dimensions = (parts[0] as Required<Component>).mean.length;
+  // Row c of the table holds ln π_k for the components of class c, and a number that exp() takes to 0 for the others.
+  const rows = Array.from({ length: classes + 1 }, (_, c) =>
+    parts.map((part) => (c === classes || part.label === c ? Math.log(part.weight) : -1e9)),
+  );
+  return (z, lambda, label) => {
+    checkShape('z', z, [null, dimensions]);
+    checkShape('lambda', lambda, [z.shape[0] ?? null]);
+    checkShape('label', label, [z.shape[0] ?? null]);
+    return tf.tidy(() => {
+      const n = z.shape[0] as number;
+      const { alpha, sigma } = alphaSigma(lambda);
+      const [a, s] = [tf.reshape(alpha, [n, 1]), tf.reshape(sigma, [n, 1])];
+      const means = tf.tensor2d(parts.map((part) => [...part.mean]));
+      const stds = tf.tensor1d(parts.map((part) => part.std));
+      const variance = tf.add(tf.square(tf.mul(a, stds)), tf.square(s)); // [n, K]
+      const offset = tf.sub(tf.expandDims(z, 1), tf.mul(tf.expandDims(a, 2), means)); // [n, K, d]
+      const logs = tf.sub(
+        tf.sub(tf.gather(tf.tensor2d(rows), label), tf.mul(tf.log(variance), dimensions / 2)),
+        tf.div(tf.sum(tf.square(offset), 2), tf.mul(variance, 2)),
+      );
+      const factor = tf.mul(tf.div(tf.softmax(logs), variance), s);
+      return tf.sum(tf.mul(offset, tf.expandDims(factor, 2)), 1);
+    });
+  };
+}

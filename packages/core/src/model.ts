@@ -1,0 +1,52 @@
+import { add, clipByValue, div, mul, reshape, sub, type Tensor, type Tensor1D, tidy } from '@tensorflow/tfjs-core';
+import { checkShape } from './check.js';
+import { alphaSigma } from './log-snr.js';
+import type { Prediction } from './parametrization.js';
+
+/**
+ * The noise prediction ε_θ(z_λ, c): `z` of shape [n, …], `lambda` of shape [n] (log-SNR in nats, one a sample), and n
+ * conditions. Returns ε̂ of z's shape, which the caller owns. Guidance maps ε-models to an ε-model.
+ */
+export type EpsModel<C> = (z: Tensor, lambda: Tensor1D, condition: C) => Tensor;
+
+/** A batch of per-sample numbers shaped to multiply values of `like`'s rank: [n] → [n, 1, …, 1]. */
+export const perSample = (values: Tensor1D, like: Tensor): Tensor =>
+  reshape(values, [-1, ...like.shape.slice(1).map(() => 1)]);
+
+/**
+ * An ε-model from a model that predicts x, v = α ε − σ x (Salimans & Ho 2022, arXiv 2202.00512), the score, or ε.
+ *
+ * ε = (z − α x)/σ = σ z + α v = −σ ∇ log p(z). A network that predicts v keeps x̂ = α z − σ v well conditioned at every
+ * λ, where x̂ from ε loses all accuracy as α → 0.
+ */
+export function toEps<C>(model: EpsModel<C>, prediction: Prediction): EpsModel<C> {
+  if (prediction === 'eps') return model;
+  if (!['x', 'v', 'score'].includes(prediction))
+    throw new RangeError(`prediction is "${prediction}"; it must be "eps", "x", "v" or "score".`);
+  return (z, lambda, condition) =>
+    tidy(() => {
+      checkShape('lambda', lambda, [z.shape[0] ?? null]);
+      const output = model(z, lambda, condition);
+      const scales = alphaSigma(lambda);
+      const [alpha, sigma] = [perSample(scales.alpha, z), perSample(scales.sigma, z)];
+      if (prediction === 'v') return add(mul(sigma, z), mul(alpha, output));
+      if (prediction === 'x') return div(sub(z, mul(alpha, output)), sigma);
+      return mul(mul(sigma, -1), output);
+    });
+}
+
+/**
+ * The ε-model whose x̂ = (z − σ ε)/α is clipped to [low, high]: ε' = ε + (x̂ − clip(x̂)) α/σ ("static thresholding",
+ * Saharia et al. 2022, arXiv 2205.11487, section 2.3). Where x̂ is within the bounds, ε is unchanged bit for bit.
+ */
+export function clipX<C>(model: EpsModel<C>, low = -1, high = 1): EpsModel<C> {
+  if (!(low < high)) throw new RangeError(`the bounds are [${low}, ${high}]; the first must be below the second.`);
+  return (z, lambda, condition) =>
+    tidy(() => {
+      const eps = model(z, lambda, condition);
+      const scales = alphaSigma(lambda);
+      const [alpha, sigma] = [perSample(scales.alpha, z), perSample(scales.sigma, z)];
+      const x = div(sub(z, mul(sigma, eps)), alpha);
+      return add(eps, mul(sub(x, clipByValue(x, low, high)), div(alpha, sigma)));
+    });
+}

@@ -1,0 +1,36 @@
+import { add, clone, mul, Tensor, tidy, zerosLike } from '@tensorflow/tfjs-core';
+
+/** What a sampler moves: a tensor, or float64 numbers for checking its mathematics. */
+export type Value = Tensor | Float64Array;
+
+/**
+ * Σ_i cᵢ vᵢ, the one arithmetic that samplers and guidance are written in: on tensors float32 on the backend, on
+ * `Float64Array`s float64. Terms of coefficient 0 are left out (so 0 · ∞ never enters) and a single term of
+ * coefficient 1 is that value bit for bit.
+ * @returns a new value of the terms' shape, which the caller owns.
+ */
+export function combine<V extends Value>(...terms: readonly [coefficient: number, value: V][]): V {
+  const first = terms[0];
+  if (!first) throw new RangeError('combine needs at least one term.');
+  for (const [coefficient] of terms)
+    if (!Number.isFinite(coefficient))
+      throw new RangeError(`a coefficient is ${coefficient}; coefficients are finite.`);
+  const used = terms.filter(([coefficient]) => coefficient !== 0);
+  if (first[1] instanceof Tensor) return combineTensors(first[1], used as readonly [number, Tensor][]) as V;
+  const sum = new Float64Array((first[1] as Float64Array).length);
+  for (const [coefficient, value] of used as readonly [number, Float64Array][]) {
+    if (value.length !== sum.length)
+      throw new RangeError(`combine met ${value.length} and ${sum.length} values; lengths must agree.`);
+    for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] as number) + coefficient * (value[i] as number);
+  }
+  return sum as V;
+}
+
+function combineTensors(like: Tensor, terms: readonly [number, Tensor][]): Tensor {
+  return tidy(() => {
+    const [head, ...tail] = terms.map(([coefficient, value]) =>
+      coefficient === 1 ? clone(value) : mul(value, coefficient),
+    );
+    return tail.reduce<Tensor>((sum, term) => add(sum, term), head ?? zerosLike(like));
+  });
+}
