@@ -1,4 +1,4 @@
-import { exp, mul, softplus, type Tensor1D } from '@tensorflow/tfjs-core';
+import { exp, mul, softplus, type Tensor1D, tidy } from '@tensorflow/tfjs-core';
 import { checkFinite, checkWithin } from './check.js';
 
 /*
@@ -25,10 +25,10 @@ export const alphaRatio = (from: number, to: number): number =>
 
 /** α and σ of a batch of λ, float32, both of shape [n]: exp(−softplus(∓λ)/2). */
 export function alphaSigma(lambda: Tensor1D): { alpha: Tensor1D; sigma: Tensor1D } {
-  return {
+  return tidy(() => ({
     alpha: exp(mul(softplus(mul(lambda, -1)), -0.5)) as Tensor1D,
     sigma: exp(mul(softplus(lambda), -0.5)) as Tensor1D,
-  };
+  }));
 }
 
 /**

@@ -41,17 +41,20 @@ export function normal(k: Key, shape: readonly number[], firstSample = 0): Tenso
   });
 }
 
+const { fround } = Math;
+
 /** The same values as {@link normal} draws, as numbers: samples · blocks · 4 of them. */
 export function normalNumbers({ words, counter, samples, blocks }: PhiloxNormalAttrs): Float32Array {
   const values = new Float32Array(samples * blocks * 4);
   const random = bits({ words }, values.length, counter);
   for (let i = 0; i < values.length; i += 2) {
-    // 23 bits as the mantissa of a float in [1, 2), minus 1; 1e-7 keeps the logarithm finite.
-    const u = Math.max(((random[i] as number) & 0x7fffff) / 2 ** 23, 1e-7);
-    const angle = Math.fround(Math.fround(2 * Math.PI) * (((random[i + 1] as number) & 0x7fffff) / 2 ** 23));
-    const radius = Math.sqrt(-2 * Math.log(u));
-    values[i] = radius * Math.sin(angle);
-    values[i + 1] = radius * Math.cos(angle);
+    // 23 bits as the mantissa of a float in [1, 2), minus 1; 1e-7 keeps the logarithm finite. TensorFlow takes
+    // the angle in double precision and rounds the rest to float32.
+    const u = fround(Math.max(((random[i] as number) & 0x7fffff) / 2 ** 23, 1e-7));
+    const angle = 2 * Math.PI * (((random[i + 1] as number) & 0x7fffff) / 2 ** 23);
+    const radius = fround(Math.sqrt(fround(-2 * fround(Math.log(u)))));
+    values[i] = radius * fround(Math.sin(angle));
+    values[i + 1] = radius * fround(Math.cos(angle));
   }
   return values;
 }

@@ -1,1 +1,1 @@
-export {};
+export { type ClassifierFreeOptions, classifierFree, fromScale, type Weight } from './classifier-free.js';

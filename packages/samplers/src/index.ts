@@ -1,1 +1,4 @@
-export {};
+export { ancestral, ddim } from './ancestral.js';
+export { type SampleOptions, sample, trajectory } from './sample.js';
+export type { Sampler } from './sampler.js';
+export { type Step, type Walk, walk } from './walk.js';

@@ -1,1 +1,2 @@
-export {};
+export { grid } from './grid.js';
+export { arctan, cosine, type LambdaRange, linearBeta } from './schedules.js';

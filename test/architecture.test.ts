@@ -1,0 +1,35 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const packages = readdirSync(`${root}/packages`);
+const sourcesOf = (name: string) =>
+  (readdirSync(`${root}/packages/${name}/src`, { recursive: true }) as string[])
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
+    .map((file) => [file, readFileSync(`${root}/packages/${name}/src/${file}`, 'utf8')] as const);
+const importsOf = (source: string) => [...source.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1] as string);
+
+describe.each(packages)('@logsnr/%s', (name) => {
+  const manifest = JSON.parse(readFileSync(`${root}/packages/${name}/package.json`, 'utf8'));
+  const declared = { ...manifest.dependencies, ...manifest.peerDependencies };
+
+  test('imports core and no other package of the workspace', () => {
+    for (const [file, source] of sourcesOf(name))
+      for (const target of importsOf(source).filter((target) => target.startsWith('@logsnr/')))
+        expect([file, target]).toEqual([file, '@logsnr/core']);
+  });
+
+  test('declares what it imports', () => {
+    for (const [file, source] of sourcesOf(name))
+      for (const target of importsOf(source).filter((target) => !target.startsWith('.') && !target.startsWith('node:'))) {
+        const owner = target.split('/').slice(0, target.startsWith('@') ? 2 : 1).join('/');
+        expect([file, owner, owner in declared]).toEqual([file, owner, true]);
+      }
+  });
+
+  test('never draws from a global generator', () => {
+    for (const [file, source] of sourcesOf(name))
+      expect([file, source.match(/Math\.random|randomNormal|randomUniform|truncatedNormal|\bmultinomial/)]).toEqual([file, null]);
+  });
+});
