@@ -30,12 +30,22 @@ const classes = labels(2);
 const model = classifierFree(mixture.model, classes, 1);
 const schedule = arctan({ lambdaMin: -6, lambdaMax: 6 });
 const run = (sampler: Sampler<null>, steps: number) =>
-  sample({ model, condition: classes.of([0, 1, 0, 1]), sampler, lambdas: grid(schedule, steps), shape: [4, 2], key: key(0) });
+  sample({
+    model,
+    condition: classes.of([0, 1, 0, 1]),
+    sampler,
+    lambdas: grid(schedule, steps),
+    shape: [4, 2],
+    key: key(0),
+  });
 
 const exact = run(heun, 1000);
 console.log('model calls   error of ddim   error of heun');
 for (const steps of [8, 16, 32, 64]) {
-  const error = (sampler: Sampler<null>, steps: number) => norm(sub(run(sampler, steps), exact)).dataSync()[0] as number;
+  const error = (sampler: Sampler<null>, steps: number) =>
+    norm(sub(run(sampler, steps), exact)).dataSync()[0] as number;
   const [d, h] = [error(ddim(), 2 * steps - 1), error(heun, steps)];
-  console.log(`${String(2 * steps - 1).padStart(11)}   ${d.toExponential(2).padStart(13)}   ${h.toExponential(2).padStart(13)}`);
+  console.log(
+    `${String(2 * steps - 1).padStart(11)}   ${d.toExponential(2).padStart(13)}   ${h.toExponential(2).padStart(13)}`,
+  );
 }

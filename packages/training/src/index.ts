@@ -1,1 +1,16 @@
-export {};
+export { type AdamOptions, adam } from './adam.js';
+export { type Checkpoint, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
+export { clipByGlobalNorm, globalNorm } from './clip.js';
+export { type DiffusionLossInputs, diffusionLoss } from './diffusion-loss.js';
+export { drawDropped, drawLambda } from './draws.js';
+export { type Ema, ema } from './ema.js';
+export { type Layout, layout } from './layout.js';
+export { cosineDecay, type LearningRate } from './learning-rate.js';
+export { type OptimizeOptions, type OptimizeResult, optimize, type RunLimits, type StepReport } from './optimize.js';
+export type { Optimizer, Scalars } from './optimizer.js';
+export { type ProgressLine, type ProgressLineOptions, progressLine, type TextStream } from './progress-line.js';
+export { type Array32, decodeSafetensors, encodeSafetensors, type SafetensorsFile } from './safetensors.js';
+export { assertShapes, type Shaped } from './shapes.js';
+export { type Compile, type Step, type StepInputs, trainStep } from './step.js';
+export { type Batch, type TrainOptions, type TrainResult, train } from './train.js';
+export type { TrainingState } from './training-state.js';

@@ -1,0 +1,211 @@
+// The main job: trains a class-conditional diffusion model on MNIST with classifier-free guidance (Ho & Salimans 2022),
+// samples the ten digits at several guidance weights from the same noise, and measures what guidance does.
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { bind, clipX, fold, key, labels } from '@logsnr/core';
+import { batch, imageGrid, mnist, shuffledIndices, subset } from '@logsnr/data';
+import { captionedGrid, lineChart, writePng } from '@logsnr/figures';
+import { classifierFree } from '@logsnr/guidance';
+import { accuracy, frechetDistance, gaussianStatistics, inceptionScore } from '@logsnr/metrics';
+import { convClassifier, unet } from '@logsnr/networks';
+import { ddim, sample } from '@logsnr/samplers';
+import { arctan, grid } from '@logsnr/schedules';
+import { compile, useBackend } from '@logsnr/tensorflow';
+import { adam, cosineDecay, loadCheckpoint, optimize, progressLine, saveCheckpoint, train } from '@logsnr/training';
+import * as tf from '@tensorflow/tfjs-core';
+import { readOptions } from './options.js';
+
+const options = readOptions();
+const started = performance.now();
+const { backend, tensorflow } = await useBackend();
+const native = backend === 'tensorflow';
+const faster = options.compile ? { compile } : {};
+const seed = key(options.seed);
+const classes = labels(10);
+const data = await mnist();
+mkdirSync(options.out, { recursive: true });
+const file = (name: string) => join(options.out, name);
+
+// A digit classifier judges the samples: its features serve the Fréchet distance, its probabilities the Inception Score.
+const classifier = convClassifier({ height: 28, width: 28, channels: 1, classes: 10 });
+const judgeSteps = native ? 600 : 300;
+let line = await progressLine({ label: 'classifier' });
+const judge = await optimize({
+  parameters: classifier.init(fold(seed, 0)),
+  inputs: (step) => batch(data.train, shuffledIndices(fold(seed, 1), data.train.count, step, 64)),
+  loss: (parameters, { images, labels }) => {
+    const { logits } = classifier.apply(parameters, images);
+    return tf.neg(tf.mean(tf.sum(tf.mul(tf.oneHot(labels, 10), tf.logSoftmax(logits)), 1)));
+  },
+  optimizer: adam({ learningRate: cosineDecay(4e-3), warmup: 20 }),
+  steps: judgeSteps,
+  images: () => 64,
+  onStep: line.update,
+  ...faster,
+});
+line.stop();
+
+/** Features and class probabilities of images, 250 at a time. */
+function judged(images: tf.Tensor4D) {
+  const [n] = images.shape;
+  const [features, probabilities]: number[][] = [[], []];
+  for (let first = 0; first < n; first += 250)
+    tf.tidy(() => {
+      const part = tf.slice(images, first, Math.min(250, n - first));
+      const result = classifier.apply(judge.parameters, part);
+      features?.push(...result.features.dataSync());
+      probabilities?.push(...tf.softmax(result.logits).dataSync());
+    });
+  const matrix = (data: number[] = []) => ({ data, rows: n, columns: data.length / n });
+  return { features: matrix(features), probabilities: matrix(probabilities) };
+}
+const everything = (set: typeof data.test) => batch(set, [...Array(set.count).keys()]).images;
+const test = judged(everything(data.test));
+const reference = gaussianStatistics(test.features);
+const classifierAccuracy = accuracy(test.probabilities, data.test.labels);
+console.log(`digit classifier: reads ${(100 * classifierAccuracy).toFixed(2)} % of the test images right`);
+
+// Training, Algorithm 1. The network predicts v; the loss is on ε.
+const network = unet({
+  height: 28,
+  width: 28,
+  channels: 1,
+  classes: 10,
+  base: 16,
+  multipliers: [1, 2, 2],
+  blocks: 1,
+  attention: [7],
+  groups: 8,
+});
+const schedule = arctan({ lambdaMin: -12, lambdaMax: 12 });
+const interrupt = new AbortController();
+const stop = () => interrupt.abort();
+process.once('SIGINT', stop); // a second Ctrl-C ends the program
+line = await progressLine();
+const trained = await train({
+  network,
+  prediction: 'v',
+  conditioning: classes,
+  schedule,
+  batch: (step) => {
+    const { images, labels } = batch(data.train, shuffledIndices(fold(seed, 2), data.train.count, step, 64));
+    return { images, condition: labels };
+  },
+  pUncond: 0.1,
+  optimizer: adam({ learningRate: cosineDecay(3e-3, 1e-4), clipNorm: 1, warmup: 20 }),
+  emaDecay: 0.995,
+  key: fold(seed, 3),
+  minutes: options.minutes,
+  signal: interrupt.signal,
+  onStep: line.update,
+  ...(options.from ? { from: await loadCheckpoint(options.from, { shapes: network.shapes }) } : {}),
+  ...faster,
+});
+line.stop();
+process.removeListener('SIGINT', stop);
+await saveCheckpoint(file('checkpoint.safetensors'), { ...trained, metadata: { example: 'mnist' } });
+const { losses } = trained;
+const average = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+const [lossFirst, lossLast] = [losses[0] ?? Number.NaN, average(losses.slice(-100))];
+console.log(`trained ${losses.length} steps of 64 images: loss ${lossFirst.toFixed(3)} → ${lossLast.toFixed(4)}`);
+
+// Sampling, Algorithm 2 with DDIM's step: the same noise at every w; sample i is of the digit i mod 10.
+const samples = options.samples ?? (native ? 500 : 100);
+const lambdas = grid(schedule, options.steps);
+const digits = Array.from({ length: samples }, (_, i) => i % 10);
+const table: { w: number; fid: number; is: number; accuracy: number }[] = [];
+const rows: { caption: string; images: ReturnType<typeof imageGrid>[] }[] = [];
+const samplingStarted = performance.now();
+for (const w of options.w) {
+  const guided = clipX(classifierFree(bind(network, trained.ema, 'v'), classes, w));
+  const model = options.compile ? compile(guided) : guided;
+  const parts: tf.Tensor[] = [];
+  for (let firstSample = 0; firstSample < samples; firstSample += 100) {
+    const condition = classes.of(digits.slice(firstSample, firstSample + 100));
+    const shape = [condition.size, 28, 28, 1];
+    parts.push(sample({ model, condition, sampler: ddim(), lambdas, shape, key: fold(seed, 4), firstSample }));
+    condition.dispose();
+    const done = (options.w.indexOf(w) * samples + firstSample + digits.slice(firstSample, firstSample + 100).length) / (options.w.length * samples);
+    const seconds = (performance.now() - samplingStarted) / 1000;
+    process.stderr.write(
+      `sampling ${(100 * done).toFixed(0)} % | w = ${w} | ${((seconds * (1 - done)) / done).toFixed(0)} s left\n`,
+    );
+  }
+  const images = tf.clipByValue(tf.concat(parts), -1, 1) as tf.Tensor4D;
+  const { features, probabilities } = judged(images);
+  table.push({
+    w,
+    fid: frechetDistance(gaussianStatistics(features), reference),
+    is: inceptionScore(probabilities).mean,
+    accuracy: accuracy(probabilities, digits),
+  });
+  const shown = tf.slice(images, 0, Math.min(40, samples));
+  rows.push({
+    caption: `w = ${w}\n${(100 * (table.at(-1)?.accuracy ?? 0)).toFixed(0)} % read right`,
+    images: [imageGrid(shown, { columns: 20 })],
+  });
+  tf.dispose([parts, images, shown]);
+  if ('dispose' in model) (model as { dispose(): void }).dispose();
+}
+
+// As many real images, for comparison: what these figures would be for perfect samples.
+const real = judged(everything(subset(data.train, samples)));
+const realFid = frechetDistance(gaussianStatistics(real.features), reference);
+const realIs = inceptionScore(real.probabilities).mean;
+
+const formatted = (value: number, digits: number) => value.toFixed(digits).padStart(9);
+console.log('        w       FID        IS  read right');
+for (const { w, fid, is, accuracy } of table)
+  console.log(`${formatted(w, 2)} ${formatted(fid, 3)} ${formatted(is, 3)}  ${formatted(100 * accuracy, 1)} %`);
+console.log(`real digits ${realFid.toFixed(3).padStart(7)} ${formatted(realIs, 3)}   (${samples} of the training set)`);
+
+await writePng(file('samples.png'), captionedGrid({ title: 'One noise, growing guidance weight w', rows, scale: 2 }));
+await writePng(
+  file('tradeoff.png'),
+  lineChart({
+    title: 'Fidelity against diversity',
+    subtitle: `${samples} samples at each w, in the features of a digit classifier`,
+    x: { label: 'guidance weight w' },
+    y: [{ label: 'FID (lower is better)' }, { label: 'Inception Score (higher is better)' }],
+    series: [
+      { name: 'FID', points: table.map(({ w, fid }) => [w, fid]), markers: true },
+      { name: 'Inception Score', points: table.map(({ w, is }) => [w, is]), axis: 1, markers: true },
+    ],
+    references: [{ name: `FID of ${samples} real digits`, value: realFid }],
+  }),
+);
+if (losses.length > 1) {
+  const smooth = losses.map((_, i) => average(losses.slice(Math.max(0, i - 24), i + 25)));
+  const points = (values: readonly number[]) => values.map((value, i) => [i + 1, value] as const);
+  await writePng(
+    file('loss.png'),
+    lineChart({
+      title: 'Training loss ‖ε_θ(z, c) − ε‖²',
+      x: { label: 'step' },
+      y: [{ label: 'mean squared error', log: true }],
+      series: [
+        { name: 'each step', points: points(losses), opacity: 0.35, markers: false },
+        { name: 'mean of 49 steps', points: points(smooth), markers: false },
+      ],
+    }),
+  );
+}
+
+const seconds = (performance.now() - started) / 1000;
+const report = {
+  backend,
+  tensorflow,
+  steps: losses.length,
+  lossFirst,
+  lossLast,
+  classifierAccuracy,
+  table,
+  real: { fid: realFid, is: realIs },
+  samples,
+  seconds,
+};
+writeFileSync(`${file('report.json')}.tmp`, `${JSON.stringify(report, null, 2)}\n`);
+renameSync(`${file('report.json')}.tmp`, file('report.json'));
+console.log(
+  `samples.png, tradeoff.png, loss.png, report.json and checkpoint.safetensors are in ${options.out} (${seconds.toFixed(0)} s)`,
+);

@@ -1,0 +1,73 @@
+import { expect, test } from 'vitest';
+import { accuracy, inceptionScore, type Matrix } from './index.js';
+
+const matrix = (rows: number[][]): Matrix => ({ data: rows.flat(), rows: rows.length, columns: rows[0]?.length ?? 0 });
+const oneHot = (classes: number, labels: number[]) =>
+  matrix(labels.map((label) => Array.from({ length: classes }, (_, y) => (y === label ? 1 : 0))));
+
+test('certain and balanced: the number of classes; certain of one class, or uncertain: 1', () => {
+  expect(inceptionScore(oneHot(5, [0, 1, 2, 3, 4, 4, 3, 2, 1, 0])).mean).toBeCloseTo(5, 12);
+  expect(inceptionScore(oneHot(5, [3, 3, 3])).mean).toBe(1);
+  expect(inceptionScore(matrix(Array<number[]>(4).fill([0.25, 0.25, 0.25, 0.25]))).mean).toBe(1);
+});
+
+test('a case by hand', () => {
+  // p(y) = (0.5, 0.5); both KL are 0.9 ln 1.8 + 0.1 ln 0.2.
+  const score = inceptionScore(
+    matrix([
+      [0.9, 0.1],
+      [0.1, 0.9],
+    ]),
+  );
+  expect(score.mean).toBeCloseTo(1.8 ** 0.9 * 0.2 ** 0.1, 12);
+  expect(score.std).toBe(0);
+  // Unbalanced and certain: exp of the entropy of the marginal (3/4, 1/4), whatever the order of p and q elsewhere.
+  expect(inceptionScore(oneHot(2, [0, 0, 0, 1])).mean).toBeCloseTo(0.75 ** -0.75 * 0.25 ** -0.25, 12);
+});
+
+test('splits are consecutive, each with its own marginal', () => {
+  // First half: one class, score 1. Second half: three classes, score 3. Mean 2, deviation 1.
+  const score = inceptionScore(oneHot(4, [0, 0, 0, 1, 2, 3]), { splits: 2 });
+  expect(score.mean).toBeCloseTo(2, 12);
+  expect(score.std).toBeCloseTo(1, 12);
+  // Sizes that do not divide: every sample is in one split.
+  expect(inceptionScore(oneHot(2, [0, 0, 0, 1, 1]), { splits: 2 }).mean).toBeCloseTo((1 + 3 / 2 ** (2 / 3)) / 2, 12);
+});
+
+test('rows off by rounding are scaled to sum to 1', () => {
+  const rows = [
+    [0.9, 0.1],
+    [0.1, 0.9],
+  ].map((row) => row.map((value) => 1.0008 * value));
+  expect(inceptionScore(matrix(rows)).mean).toBeCloseTo(1.8 ** 0.9 * 0.2 ** 0.1, 12);
+});
+
+test('inceptionScore refuses what are no probabilities', () => {
+  expect(() =>
+    inceptionScore(
+      matrix([
+        [0.5, 0.5],
+        [0.5, 0.4],
+      ]),
+    ),
+  ).toThrow('row 1 sums to 0.9');
+  expect(() => inceptionScore(matrix([[1.5, -0.5]]))).toThrow('row 0 holds -0.5 in column 1');
+  expect(() => inceptionScore(matrix([[Number.NaN, 1]]))).toThrow('holds NaN at row 0, column 0');
+  expect(() => inceptionScore(matrix([[1]]), { splits: 2 })).toThrow('splits is 2');
+  expect(() => inceptionScore(matrix([[1]]), { splits: 0.5 })).toThrow('splits is 0.5');
+  expect(() => inceptionScore(matrix([]))).toThrow('probabilities is 0 × 0');
+});
+
+test('accuracy counts the rows whose largest score is at their label', () => {
+  const scores = matrix([
+    [0.1, 0.9, 0],
+    [3, -1, 2],
+    [-5, -4, -3],
+    [1, 1, 0],
+  ]);
+  expect(accuracy(scores, [1, 0, 2, 0])).toBe(1);
+  expect(accuracy(scores, Int32Array.of(1, 2, 2, 1))).toBe(0.5);
+  expect(() => accuracy(scores, [1, 0, 2])).toThrow('3 labels for 4 rows');
+  expect(() => accuracy(scores, [1, 0, 2, 3])).toThrow('label 3 at position 3');
+  expect(() => accuracy(matrix([[Number.NaN, 1]]), [1])).toThrow(/NaN/);
+});

@@ -1,0 +1,126 @@
+import type { Parameters } from '@logsnr/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { expect, test } from 'vitest';
+import { type AdamOptions, adam } from './adam.js';
+import { cosineDecay } from './learning-rate.js';
+
+/** Five steps from fixed weights and gradients; the weights at the end. */
+function fiveSteps(options: AdamOptions, scale = 1): number[] {
+  const optimizer = adam(options);
+  return tf.tidy(() => {
+    let parameters: Parameters = { p: tf.tensor1d([1, -2, 0.5, 3]), q: tf.tensor2d([[0.25], [-0.75]]) };
+    let state = optimizer.init(parameters);
+    for (let step = 0; step < 5; step++) {
+      const gradients = {
+        p: tf.mul(tf.tensor1d([0.1, -0.2, 0, 1.5]), scale * (step + 1) * (-1) ** step),
+        q: tf.mul(tf.tensor2d([[2], [-0.3]]), scale / (step + 1)),
+      };
+      const scalars = Object.fromEntries(Object.entries(optimizer.scalars(step)).map(([k, v]) => [k, tf.scalar(v)]));
+      ({ parameters, state } = optimizer.update(parameters, gradients, state, scalars));
+    }
+    return Object.values(parameters).flatMap((value) => Array.from(value.dataSync()));
+  });
+}
+
+function expectClose(given: readonly number[], expected: readonly number[], tolerance = 2e-6) {
+  expect(given).toHaveLength(expected.length);
+  given.forEach((value, i) => {
+    expect(Math.abs(value - (expected[i] as number))).toBeLessThan(tolerance);
+  });
+}
+
+/*
+ * Made with PyTorch 2.15.0 in float64: torch.optim.Adam and AdamW with the options of each case, five steps with
+ * p.grad = [0.1, −0.2, 0, 1.5]·(t+1)·(−1)^t and q.grad = [[2], [−0.3]]/(t+1) for t = 0 … 4.
+ */
+test.each<[AdamOptions, number[]]>([
+  [{ learningRate: 0.1 }, [0.903257365, -1.90325736, 0.5, 2.903257356, -0.190146087, -0.309853931]],
+  [
+    { learningRate: 0.01, beta1: 0.8, beta2: 0.95, epsilon: 1e-3 },
+    [0.990615513, -1.990571762, 0.5, 2.990533485, 0.20715725, -0.707332258],
+  ],
+  [
+    { learningRate: 0.1, weightDecay: 0.3 },
+    [0.771595969, -1.630329991, 0.429367013, 2.489064013, -0.198227333, -0.231139697],
+  ],
+])("agrees with PyTorch's Adam and AdamW: %o", (options, expected) => {
+  expectClose(fiveSteps(options), expected);
+});
+
+test('the first step is η · sign(g), whatever the size of g', () => {
+  tf.tidy(() => {
+    const optimizer = adam({ learningRate: 0.25, warmup: 5, epsilon: 1e-20 });
+    const parameters = { w: tf.tensor1d([0, 0, 0]) };
+    const { rate, epsilon } = optimizer.scalars(0) as { rate: number; epsilon: number };
+    const scalars = { rate: tf.scalar(rate), epsilon: tf.scalar(epsilon) };
+    const gradients = { w: tf.tensor1d([1e-3, -7, 400]) };
+    const next = optimizer.update(parameters, gradients, optimizer.init(parameters), scalars);
+    expectClose(Array.from((next.parameters.w as tf.Tensor).dataSync()), [-0.05, 0.05, -0.05]);
+    expectClose(Array.from((next.state['m.w'] as tf.Tensor).dataSync()), [1e-4, -0.7, 40], 1e-5);
+    expectClose(Array.from((next.state['v.w'] as tf.Tensor).dataSync()), [1e-9, 0.049, 160], 1e-4);
+  });
+});
+
+test('clipping to a norm that gradients of any size exceed makes their size irrelevant', () => {
+  const clipped = (scale: number) => fiveSteps({ learningRate: 0.1, clipNorm: 1e-2, epsilon: 1e-3 }, scale);
+  expectClose(clipped(1), clipped(1000));
+  const loose = { learningRate: 0.1, clipNorm: 1e6 };
+  expect(fiveSteps(loose)).toEqual(fiveSteps({ learningRate: 0.1 }));
+});
+
+test('the rate follows warm-up and progress', () => {
+  const ratio = (options: AdamOptions, step: number, progress: number) =>
+    (adam(options).scalars(step, progress).rate as number) /
+    (adam({ learningRate: 1 }).scalars(step, progress).rate as number);
+  expect(ratio({ learningRate: 2, warmup: 4 }, 0, 0)).toBeCloseTo(0.5, 12);
+  expect(ratio({ learningRate: 2, warmup: 4 }, 3, 0)).toBeCloseTo(2, 12);
+  expect(ratio({ learningRate: 2, warmup: 4 }, 90, 0)).toBeCloseTo(2, 12);
+  expect(ratio({ learningRate: cosineDecay(2) }, 9, 0)).toBeCloseTo(2, 12);
+  expect(ratio({ learningRate: cosineDecay(2) }, 9, 0.5)).toBeCloseTo(1, 12);
+  expect(ratio({ learningRate: cosineDecay(2, 0.5) }, 9, 1)).toBeCloseTo(0.5, 12);
+  expect(adam({ learningRate: cosineDecay(2) }).scalars(9, 1).rate).toBe(0);
+});
+
+test('the corrections stay exact at the last digit after many steps', () => {
+  expect(adam({ learningRate: 1 }).scalars(0).rate).toBeCloseTo(Math.sqrt(1e-3) / 0.1, 12);
+  expect(adam({ learningRate: 1 }).scalars(10_000_000).rate).toBe(1);
+});
+
+test('owns nothing but its results', () => {
+  const before = tf.memory().numTensors;
+  const parameters = { a: tf.ones([2]), b: tf.ones([3]) };
+  const optimizer = adam({ learningRate: 1, clipNorm: 1, weightDecay: 0.1 });
+  const state = optimizer.init(parameters);
+  expect(Object.keys(state)).toEqual(['m.a', 'm.b', 'v.a', 'v.b']);
+  expect(tf.memory().numTensors).toBe(before + 6);
+  const scalars = { rate: tf.scalar(1), epsilon: tf.scalar(1), keep: tf.scalar(1) };
+  const next = optimizer.update(parameters, parameters, state, scalars);
+  expect(tf.memory().numTensors).toBe(before + 6 + 3 + 6);
+  tf.dispose([parameters, state, scalars, next] as unknown as tf.TensorContainer);
+});
+
+test.each<[Record<string, unknown>, RegExp]>([
+  [{ learningRate: -1 }, /learningRate is -1/],
+  [{ learningRate: Number.NaN }, /learningRate is NaN/],
+  [{ learningRate: 1, beta1: 1 }, /beta1 is 1; it must lie in \[0, 1\)/],
+  [{ learningRate: 1, beta2: -0.1 }, /beta2 is -0.1/],
+  [{ learningRate: 1, epsilon: 0 }, /epsilon is 0/],
+  [{ learningRate: 1, weightDecay: -1 }, /weightDecay is -1/],
+  [{ learningRate: 1, clipNorm: 0 }, /clipNorm is 0/],
+  [{ learningRate: 1, warmup: 1.5 }, /warmup is 1.5/],
+  [{ learningRate: 1, betas: [0.9, 0.99] }, /does not know the option "betas"/],
+])('refuses %o', (options, message) => {
+  expect(() => adam(options as unknown as AdamOptions)).toThrow(message);
+});
+
+test('names what is missing', () => {
+  tf.tidy(() => {
+    const optimizer = adam({ learningRate: () => -3 });
+    expect(() => optimizer.scalars(4)).toThrow(/the learning rate of step 4 is -3/);
+    const w = { w: tf.ones([1]) };
+    const scalars = { rate: tf.scalar(1), epsilon: tf.scalar(1) };
+    expect(() => optimizer.update(w, {}, optimizer.init(w), scalars)).toThrow(/gradients has no "w"/);
+    expect(() => optimizer.update(w, w, {}, scalars)).toThrow(/state has no "m.w"/);
+    expect(() => optimizer.update(w, w, optimizer.init(w), {})).toThrow(/scalars has no "rate"/);
+  });
+});

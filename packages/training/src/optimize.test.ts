@@ -1,0 +1,186 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { expect, test } from 'vitest';
+import { adam } from './adam.js';
+import { type OptimizeOptions, type OptimizeResult, optimize } from './optimize.js';
+
+const free = (...results: Partial<OptimizeResult>[]) => {
+  for (const { parameters, ema, optimizer } of results)
+    tf.dispose([parameters ?? {}, ema ?? {}, optimizer ?? {}] as unknown as tf.TensorContainer);
+};
+
+/** Σ (w − target)² + (b − 1)², with the target as input. */
+const problem = (more: Partial<OptimizeOptions<tf.Tensor>> = {}) => {
+  const parameters = { w: tf.tensor2d([[0, 0]]), b: tf.scalar(5) };
+  const options: OptimizeOptions<tf.Tensor> = {
+    ...(more.from ? {} : { parameters }),
+    loss: ({ w, b }, target) =>
+      tf.add(tf.sum(tf.squaredDifference(w as tf.Tensor, target)), tf.square(tf.sub(b as tf.Tensor, 1))),
+    inputs: () => tf.tensor2d([[2, -3]]),
+    optimizer: adam({ learningRate: 0.3 }),
+    ...more,
+  };
+  return optimize(options).finally(() => tf.dispose(parameters));
+};
+
+test('finds the minimum, in the shapes it was given', async () => {
+  const result = await problem({ steps: 300 });
+  expect(Object.keys(result.parameters)).toEqual(['w', 'b']);
+  expect(result.parameters.w?.shape).toEqual([1, 2]);
+  expect(result.parameters.b?.shape).toEqual([]);
+  const found = [...(result.parameters.w?.dataSync() ?? []), ...(result.parameters.b?.dataSync() ?? [])];
+  [2, -3, 1].forEach((value, i) => {
+    expect(Math.abs((found[i] as number) - value)).toBeLessThan(1e-2);
+  });
+  expect(result.losses[0]).toBeCloseTo(4 + 9 + 16, 5);
+  expect(result.ema).toBeUndefined();
+  expect(Object.keys(result.optimizer).sort()).toEqual(['m.b', 'm.w', 'v.b', 'v.w']);
+  free(result);
+});
+
+test('trains a classifier: logistic regression on separable points', async () => {
+  const result = await optimize({
+    parameters: { weight: tf.zeros([2, 2]) },
+    loss: ({ weight }, { x, y }: { x: tf.Tensor2D; y: tf.Tensor }) =>
+      tf.neg(tf.mean(tf.sum(tf.mul(y, tf.logSoftmax(tf.matMul(x, weight as tf.Tensor2D))), 1))),
+    inputs: () => ({
+      x: tf.tensor2d([
+        [1, 0.2],
+        [0.8, -0.1],
+        [-0.9, 0.3],
+        [-1.1, 0],
+      ]),
+      y: tf.tensor2d([
+        [1, 0],
+        [1, 0],
+        [0, 1],
+        [0, 1],
+      ]),
+    }),
+    optimizer: adam({ learningRate: 0.5 }),
+    steps: 60,
+  });
+  expect(result.losses[0]).toBeCloseTo(Math.log(2), 5);
+  expect(result.losses.at(-1)).toBeLessThan(0.01);
+  free(result);
+});
+
+test('keeps no tensor of its own over many steps, and snapshots belong to the caller', async () => {
+  const counts: number[] = [];
+  const before = tf.memory().numTensors;
+  const result = await problem({
+    steps: 40,
+    emaDecay: 0.9,
+    onStep(report) {
+      counts.push(tf.memory().numTensors);
+      if (report.step % 10 === 0) {
+        const snapshot = report.snapshot();
+        expect(snapshot.step).toBe(report.step);
+        expect(Object.keys(snapshot.ema ?? {})).toEqual(['w', 'b']);
+        free(snapshot);
+      }
+    },
+  });
+  expect(new Set(counts).size).toBe(1);
+  free(result);
+  expect(tf.memory().numTensors).toBe(before);
+});
+
+test('a compiler sees the one pure step, and is disposed of at the end', async () => {
+  const seen: string[] = [];
+  const result = await problem({
+    steps: 3,
+    emaDecay: 0.9,
+    compile(fn) {
+      const traced = (...args: Parameters<typeof fn>) => {
+        const tensors = tf.tensor_util.getTensorsInContainer(args as unknown as tf.TensorContainer);
+        seen.push(tensors.map(({ shape }) => `[${shape}]`).join(' '));
+        return fn(...args);
+      };
+      return Object.assign(traced, { dispose: () => void seen.push('disposed') });
+    },
+  });
+  // weights, m, v, average; the target; rate, epsilon, blend.
+  const step = '[3] [3] [3] [3] [1,2] [] [] []';
+  expect(seen).toEqual([step, step, step, 'disposed']);
+  free(result);
+});
+
+test('with decay 0 the average is the parameters', async () => {
+  const result = await problem({ steps: 5, emaDecay: 0 });
+  for (const [name, value] of Object.entries(result.parameters))
+    result.ema?.[name]?.dataSync().forEach((number, i) => {
+      expect(number).toBeCloseTo(value.dataSync()[i] as number, 5);
+    });
+  free(result);
+});
+
+test('stops at whichever limit comes first, and when told to', async () => {
+  const timed = await problem({ minutes: 1e-9, steps: 1000 });
+  expect(timed.losses.length).toBeLessThanOrEqual(1);
+  const stop = new AbortController();
+  const reports: number[] = [];
+  const stopped = await problem({
+    minutes: 10,
+    signal: stop.signal,
+    onStep({ step, progress }) {
+      reports.push(progress);
+      if (step === 3) stop.abort();
+    },
+  });
+  expect(stopped.step).toBe(3);
+  expect(stopped.losses).toHaveLength(3);
+  expect(reports.every((progress) => progress > 0 && progress < 0.1)).toBe(true);
+  const progress: number[] = [];
+  const counted = await problem({ steps: 4, onStep: (report) => void progress.push(report.progress) });
+  expect(progress).toEqual([0.25, 0.5, 0.75, 1]);
+  free(timed, stopped, counted);
+});
+
+test('a loss that is not finite stops the run and names the step', async () => {
+  const before = tf.memory().numTensors;
+  const inputs = (step: number) => tf.tensor2d([[step === 2 ? Number.NaN : 1, 0]]);
+  await expect(problem({ steps: 9, inputs })).rejects.toThrow(/the loss of step 3 is NaN, so training stopped/);
+  await expect(problem({ steps: 9, inputs: () => tf.tensor2d([[1e30, 0]]) })).rejects.toThrow(/step 1 is Infinity/);
+  expect(tf.memory().numTensors).toBe(before);
+});
+
+test('an error of the caller leaves nothing behind', async () => {
+  const before = tf.memory().numTensors;
+  const broken = () => {
+    throw new Error('no more data');
+  };
+  await expect(problem({ steps: 2, inputs: broken })).rejects.toThrow('no more data');
+  await expect(problem({ steps: 2, loss: broken })).rejects.toThrow('no more data');
+  await expect(problem({ steps: 2, onStep: broken })).rejects.toThrow('no more data');
+  await expect(problem({ steps: 2, loss: ({ w }) => tf.clone(w as tf.Tensor) })).rejects.toThrow(/must be a scalar/);
+  expect(tf.memory().numTensors).toBe(before);
+});
+
+test('refuses a run that cannot begin', async () => {
+  const before = tf.memory().numTensors;
+  const cases: [Partial<OptimizeOptions<tf.Tensor>>, RegExp][] = [
+    [{}, /a run needs an end/],
+    [{ steps: 0 }, /steps is 0/],
+    [{ minutes: -1 }, /minutes is -1/],
+    [{ steps: 1, emaDecay: 1 }, /decay is 1/],
+    [{ steps: 1, parameters: {} }, /there are no parameters/],
+    [{ steps: 9, from: { step: 3, parameters: { w: tf.ones([1]) } } }, /step 3 has no optimizer state/],
+    [{ steps: 9, from: { step: -1, parameters: {} } }, /the step of `from` is -1/],
+  ];
+  for (const [more, message] of cases) {
+    await expect(problem(more)).rejects.toThrow(message);
+    free(more.from ?? {});
+  }
+  const whole = { w: tf.ones([2], 'int32') };
+  await expect(problem({ steps: 1, parameters: whole })).rejects.toThrow(/"w" is int32; parameters are float32/);
+  await expect(problem({ steps: 1, parameters: whole, from: { step: 0, parameters: whole } })).rejects.toThrow(
+    /not both/,
+  );
+  tf.dispose(whole);
+  const half = await problem({ steps: 2 });
+  await expect(problem({ from: half, steps: 4, emaDecay: 0.9 })).rejects.toThrow(/has no average/);
+  const { 'm.b': gone, ...less } = half.optimizer;
+  await expect(problem({ from: { ...half, optimizer: less }, steps: 4 })).rejects.toThrow(/missing: m\.b \[\]/);
+  free(half);
+  expect(tf.memory().numTensors).toBe(before);
+});

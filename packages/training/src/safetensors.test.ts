@@ -1,0 +1,107 @@
+import { expect, test } from 'vitest';
+import { decodeSafetensors, encodeSafetensors } from './safetensors.js';
+
+const example = {
+  tensors: {
+    'a.b': { shape: [2, 3], data: Float32Array.of(0, 1, -2, 0.1, 3.5e38, 1e-45) },
+    'naïve "name" {:}': { shape: [2], data: Int32Array.of(-(2 ** 31), 7) },
+    scalar: { shape: [], data: Float32Array.of(4) },
+    empty: { shape: [0, 2], data: new Float32Array(0) },
+  },
+  metadata: { note: 'two\nlines, "quoted": {}' },
+};
+
+test('what goes in comes out, and the data is aligned', () => {
+  const bytes = encodeSafetensors(example);
+  expect(decodeSafetensors(bytes)).toEqual(example);
+  expect(Number(new DataView(bytes.buffer).getBigUint64(0, true)) % 8).toBe(0);
+  const shifted = new Uint8Array(bytes.length + 3);
+  shifted.set(bytes, 3);
+  expect(decodeSafetensors(shifted.subarray(3))).toEqual(example);
+});
+
+/*
+ * Written by the Python package safetensors 0.8.0 with numpy:
+ * save({'w': np.array([[1.5, -2.0]], np.float32), 'n': np.array([3, -4, 5], np.int32)}, metadata={'by': 'python'}).
+ */
+const GOLDEN =
+  'kAAAAAAAAAB7Il9fbWV0YWRhdGFfXyI6eyJieSI6InB5dGhvbiJ9LCJ3Ijp7ImR0eXBlIjoiRjMyIiwic2hhcGUiOlsxLDJdLCJkYXRhX29mZnNldHMiOlswLDhdfSwibiI6eyJkdHlwZSI6IkkzMiIsInNoYXBlIjpbM10sImRhdGFfb2Zmc2V0cyI6WzgsMjBdfX0gICAAAMA/AAAAwAMAAAD8////BQAAAA==';
+
+test("reads a file of Python's safetensors", () => {
+  const { tensors, metadata } = decodeSafetensors(Buffer.from(GOLDEN, 'base64'));
+  expect(tensors).toEqual({
+    w: { shape: [1, 2], data: Float32Array.of(1.5, -2) },
+    n: { shape: [3], data: Int32Array.of(3, -4, 5) },
+  });
+  expect(metadata).toEqual({ by: 'python' });
+});
+
+test('writes these bytes', () => {
+  const bytes = encodeSafetensors({ tensors: { w: { shape: [1], data: Float32Array.of(1) } }, metadata: { a: 'b' } });
+  const json = '{"__metadata__":{"a":"b"},"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}';
+  const text = Buffer.from(bytes).toString('latin1');
+  expect(text).toBe(`P\0\0\0\0\0\0\0${json.padEnd(80)}\0\0\x80?`);
+});
+
+test('refuses to write a shape that does not fit, or names that readers would mistake', () => {
+  const one = { shape: [2], data: Float32Array.of(1) };
+  expect(() => encodeSafetensors({ tensors: { w: one }, metadata: {} })).toThrow(/"w" has 1 values; its shape \[2\]/);
+  const metadata = { n: 3 } as unknown as Record<string, string>;
+  expect(() => encodeSafetensors({ tensors: {}, metadata })).toThrow(/metadata "n" is a number/);
+  const tensors = { __metadata__: { shape: [1], data: Float32Array.of(1) } };
+  expect(() => encodeSafetensors({ tensors, metadata: {} })).toThrow(/may not be named/);
+});
+
+/** A file with this header and this many bytes of data. */
+function file(header: unknown, dataLength: number): Uint8Array {
+  const json = new TextEncoder().encode(typeof header === 'string' ? header : JSON.stringify(header));
+  const bytes = new Uint8Array(8 + json.length + dataLength);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(json.length), true);
+  bytes.set(json, 8);
+  return bytes;
+}
+const w = (more: object = {}) => ({ dtype: 'F32', shape: [2], data_offsets: [0, 8], ...more });
+
+test.each<[string, Uint8Array, RegExp]>([
+  ['nothing', new Uint8Array(3), /has 3 bytes; a safetensors file has at least 8/],
+  [
+    'a header longer than the file',
+    Uint8Array.of(99, 0, 0, 0, 0, 0, 0, 0),
+    /header takes 99 bytes, but it has 8 bytes/,
+  ],
+  ['a huge header', new Uint8Array(16).fill(255), /header takes 18446744073709551615 bytes/],
+  ['no JSON', file('{"w":', 0), /header is not JSON/],
+  ['no UTF-8', Uint8Array.of(2, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xfe), /header is not JSON/],
+  ['an array', file([], 0), /not a JSON object/],
+  ['a name twice', file(`{"w":${JSON.stringify(w())},"\\u0077":${JSON.stringify(w())}}`, 8), /names "w" twice/],
+  ['a key twice', file('{"w":{"dtype":"F32","dtype":"I32","shape":[2],"data_offsets":[0,8]}}', 8), /"dtype" twice/],
+  ['metadata of numbers', file({ __metadata__: { a: 1 }, w: w() }, 8), /__metadata__ is not a map/],
+  ['an entry that is no object', file({ w: 3 }, 8), /"w" is not an object/],
+  ['an unknown dtype', file({ w: w({ dtype: 'F64' }) }, 8), /"w" has dtype "F64"; "F32" and "I32"/],
+  ['a negative size', file({ w: w({ shape: [-2] }) }, 8), /"w" has shape \[-2\]/],
+  ['a size that is no integer', file({ w: w({ shape: [0.5, 4] }) }, 8), /"w" has shape/],
+  ['no shape', file({ w: w({ shape: undefined }) }, 8), /"w" has shape undefined/],
+  ['three offsets', file({ w: w({ data_offsets: [0, 8, 9] }) }, 8), /"w" has data_offsets/],
+  ['offsets the wrong way', file({ w: w({ data_offsets: [8, 0] }) }, 8), /needs 8 bytes, but has -8/],
+  ['a shape that does not fit its bytes', file({ w: w({ shape: [3] }) }, 8), /\[3\] needs 12 bytes, but has 8/],
+  ['an enormous shape', file({ w: w({ shape: [2 ** 52, 2 ** 52] }) }, 8), /needs .* bytes, but has 8/],
+  ['a gap', file({ w: w({ data_offsets: [4, 12] }) }, 12), /"w" begins at byte 4 of the data, where 0 is expected/],
+  ['an overlap', file({ w: w(), v: w({ data_offsets: [4, 12] }) }, 12), /"v" begins at byte 4 .* where 8 is expected/],
+  ['less data', file({ w: w() }, 7), /tensors take 8 bytes, but the data has 7/],
+  ['more data', file({ w: w() }, 9), /tensors take 8 bytes, but the data has 9/],
+])('refuses %s', (_what, bytes, message) => {
+  expect(() => decodeSafetensors(bytes, 'some.safetensors')).toThrow(message);
+  expect(() => decodeSafetensors(bytes, 'some.safetensors')).toThrow(/^some\.safetensors/);
+});
+
+test('a name such as __proto__ is a name like any other', () => {
+  const { tensors } = decodeSafetensors(file(`{"__proto__":${JSON.stringify(w())}}`, 8));
+  expect(Object.keys(tensors)).toEqual(['__proto__']);
+  expect(Object.getPrototypeOf(tensors)).toBe(Object.prototype);
+});
+
+test('every file cut short is refused', () => {
+  const bytes = encodeSafetensors(example);
+  for (let length = 0; length < bytes.length; length++)
+    expect(() => decodeSafetensors(bytes.subarray(0, length))).toThrow(RangeError);
+});

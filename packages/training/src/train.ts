@@ -1,0 +1,101 @@
+import {
+  bind,
+  type Conditioning,
+  checkWithin,
+  fold,
+  type Key,
+  type Network,
+  normal,
+  type Parameters,
+  type Prediction,
+  type Schedule,
+} from '@logsnr/core';
+import { dispose, type Tensor, type Tensor1D, type TensorContainer, tensor1d } from '@tensorflow/tfjs-core';
+import { diffusionLoss } from './diffusion-loss.js';
+import { drawDropped, drawLambda } from './draws.js';
+import { type OptimizeOptions, type OptimizeResult, optimize } from './optimize.js';
+import { assertShapes } from './shapes.js';
+
+/** A batch: n images [n, …] and n conditions. */
+export interface Batch<C> {
+  readonly images: Tensor;
+  readonly condition: C;
+}
+
+export interface TrainOptions<C> extends Omit<OptimizeOptions<unknown>, 'loss' | 'inputs' | 'images'> {
+  readonly network: Network<C>;
+  /** What the network's raw output stands for: "eps" unless given. The loss is on ε in any case. */
+  readonly prediction?: Prediction;
+  readonly conditioning: Conditioning<C>;
+  /** p(λ), as the map from u ~ U[0, 1] to λ. */
+  readonly schedule: Schedule;
+  /** Line up λ over the batch; see `drawLambda`. True unless given. */
+  readonly stratified?: boolean;
+  /** The data of step `step` (from 0), random by `key` alone. The loop disposes of it. */
+  readonly batch: (step: number, key: Key) => Batch<C> | Promise<Batch<C>>;
+  /** Probability of losing a condition to ∅. 0.1 unless given; the paper finds 0.1 and 0.2 best. */
+  readonly pUncond?: number;
+  /** The seed of everything random in the run. */
+  readonly key: Key;
+}
+
+export type TrainResult = OptimizeResult & { readonly ema: Parameters };
+
+/** What `fold(key, purpose, step)` is for. The numbers are part of what a seed means and never change. */
+const PURPOSE = { init: 0, data: 1, lambda: 2, dropped: 3, noise: 4 } as const;
+
+interface Inputs<C> {
+  x: Tensor;
+  condition: C;
+  lambda: Tensor1D;
+  eps: Tensor;
+  dropped: Tensor1D;
+}
+
+/**
+ * Trains a network with classifier-free guidance: Algorithm 1 of Ho & Salimans 2022 (arXiv 2207.12598). One network
+ * learns the conditional and the unconditional ε, and an average of its weights is kept (`emaDecay` 0.9999 unless given).
+ *
+ * Step t is a function of the state and (key, t): a run that was stopped and continued `from` its state is the same run
+ * bit for bit, unless the learning rate follows the clock.
+ * @returns the final state, whose tensors the caller owns: `parameters`, `ema` (sample from these), `optimizer`; and the
+ * losses.
+ * @throws as `optimize` and `diffusionLoss` do.
+ */
+export async function train<C>(options: TrainOptions<C>): Promise<TrainResult> {
+  const { network, prediction, conditioning, schedule, stratified = true, batch, pUncond = 0.1, key, ...run } = options;
+  checkWithin('pUncond', pUncond, 0, 1);
+  const given = run.from?.parameters ?? run.parameters;
+  if (given) assertShapes(given, network.shapes);
+  const fresh = given ? undefined : network.init(fold(key, PURPOSE.init));
+  try {
+    const result = await optimize<Inputs<C>>({
+      ...run,
+      ...(fresh ? { parameters: fresh } : {}),
+      emaDecay: run.emaDecay ?? 0.9999,
+      images: ({ x }) => x.shape[0] as number,
+      async inputs(step) {
+        const { images: x, condition } = await batch(step, fold(key, PURPOSE.data, step)); // lines 2 and 3
+        try {
+          const n = x.shape[0] ?? 0;
+          const lambda = drawLambda(schedule, fold(key, PURPOSE.lambda, step), n, { stratified });
+          const dropped = drawDropped(fold(key, PURPOSE.dropped, step), n, pUncond);
+          return {
+            x,
+            condition,
+            lambda: tensor1d(Float32Array.from(lambda)),
+            eps: normal(fold(key, PURPOSE.noise, step), x.shape),
+            dropped: tensor1d(dropped),
+          };
+        } catch (error) {
+          dispose([x, condition] as TensorContainer);
+          throw error;
+        }
+      },
+      loss: (weights, inputs) => diffusionLoss({ model: bind(network, weights, prediction), conditioning, ...inputs }),
+    });
+    return result as TrainResult;
+  } finally {
+    if (fresh) dispose(fresh as TensorContainer);
+  }
+}
