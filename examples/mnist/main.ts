@@ -2,13 +2,13 @@
 // samples the ten digits at several guidance weights from the same noise, and measures what guidance does.
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bind, clipX, fold, key, labels } from '@logsnr/core';
+import { bind, fold, key, labels } from '@logsnr/core';
 import { batch, imageGrid, mnist, shuffledIndices, subset } from '@logsnr/data';
 import { captionedGrid, lineChart, writePng } from '@logsnr/figures';
 import { classifierFree } from '@logsnr/guidance';
 import { accuracy, frechetDistance, gaussianStatistics, inceptionScore } from '@logsnr/metrics';
 import { convClassifier, unet } from '@logsnr/networks';
-import { ddim, sample } from '@logsnr/samplers';
+import { ancestral, sample } from '@logsnr/samplers';
 import { arctan, grid } from '@logsnr/schedules';
 import { compile, useBackend } from '@logsnr/tensorflow';
 import { adam, cosineDecay, loadCheckpoint, optimize, progressLine, saveCheckpoint, train } from '@logsnr/training';
@@ -109,7 +109,7 @@ const average = (values: readonly number[]) => values.reduce((sum, value) => sum
 const [lossFirst, lossLast] = [losses[0] ?? Number.NaN, average(losses.slice(-100))];
 console.log(`trained ${losses.length} steps of 64 images: loss ${lossFirst.toFixed(3)} → ${lossLast.toFixed(4)}`);
 
-// Sampling, Algorithm 2 with DDIM's step: the same noise at every w; sample i is of the digit i mod 10.
+// Sampling, Algorithm 2: the same noise at every w; sample i is of the digit i mod 10.
 const samples = options.samples ?? (native ? 500 : 100);
 const lambdas = grid(schedule, options.steps);
 const digits = Array.from({ length: samples }, (_, i) => i % 10);
@@ -117,15 +117,17 @@ const table: { w: number; fid: number; is: number; accuracy: number }[] = [];
 const rows: { caption: string; images: ReturnType<typeof imageGrid>[] }[] = [];
 const samplingStarted = performance.now();
 for (const w of options.w) {
-  const guided = clipX(classifierFree(bind(network, trained.ema, 'v'), classes, w));
+  const guided = classifierFree(bind(network, trained.ema, 'v'), classes, w);
   const model = options.compile ? compile(guided) : guided;
   const parts: tf.Tensor[] = [];
   for (let firstSample = 0; firstSample < samples; firstSample += 100) {
     const condition = classes.of(digits.slice(firstSample, firstSample + 100));
     const shape = [condition.size, 28, 28, 1];
-    parts.push(sample({ model, condition, sampler: ddim(), lambdas, shape, key: fold(seed, 4), firstSample }));
+    parts.push(sample({ model, condition, sampler: ancestral(), lambdas, shape, key: fold(seed, 4), firstSample }));
     condition.dispose();
-    const done = (options.w.indexOf(w) * samples + firstSample + digits.slice(firstSample, firstSample + 100).length) / (options.w.length * samples);
+    const done =
+      (options.w.indexOf(w) * samples + firstSample + digits.slice(firstSample, firstSample + 100).length) /
+      (options.w.length * samples);
     const seconds = (performance.now() - samplingStarted) / 1000;
     process.stderr.write(
       `sampling ${(100 * done).toFixed(0)} % | w = ${w} | ${((seconds * (1 - done)) / done).toFixed(0)} s left\n`,

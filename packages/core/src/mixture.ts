@@ -132,8 +132,10 @@ function mixtureModel(parts: readonly Required<Component>[], classes: number): E
       const stds = tf.tensor1d(parts.map((part) => part.std));
       const variance = tf.add(tf.square(tf.mul(a, stds)), tf.square(s)); // [n, K]
       const offset = tf.sub(tf.expandDims(z, 1), tf.mul(tf.expandDims(a, 2), means)); // [n, K, d]
+      // By a product, not by gather, whose kernel reads the labels and so could not be compiled.
+      const chosen = tf.cast(tf.oneHot(label, classes + 1), 'float32') as tf.Tensor2D;
       const logs = tf.sub(
-        tf.sub(tf.gather(tf.tensor2d(rows), label), tf.mul(tf.log(variance), dimensions / 2)),
+        tf.sub(tf.matMul(chosen, tf.tensor2d(rows)), tf.mul(tf.log(variance), dimensions / 2)),
         tf.div(tf.sum(tf.square(offset), 2), tf.mul(variance, 2)),
       );
       const factor = tf.mul(tf.div(tf.softmax(logs), variance), s);

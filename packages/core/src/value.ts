@@ -1,7 +1,13 @@
 import { add, clone, mul, Tensor, tidy, zerosLike } from '@tensorflow/tfjs-core';
 
-/** What a sampler moves: a tensor, or float64 numbers for checking its mathematics. */
-export type Value = Tensor | Float64Array;
+/** A value that says itself how it is combined, such as one that records what is done with it. */
+export interface Combinable {
+  /** Σ_i cᵢ vᵢ for one term or more. */
+  combine(terms: readonly (readonly [coefficient: number, value: Combinable])[]): Combinable;
+}
+
+/** What a sampler moves: a tensor, float64 numbers for checking its mathematics, or a record of what it does. */
+export type Value = Tensor | Float64Array | Combinable;
 
 /**
  * Σ_i cᵢ vᵢ, the one arithmetic that samplers and guidance are written in: on tensors float32 on the backend, on
@@ -17,7 +23,9 @@ export function combine<V extends Value>(...terms: readonly [coefficient: number
       throw new RangeError(`a coefficient is ${coefficient}; coefficients are finite.`);
   const used = terms.filter(([coefficient]) => coefficient !== 0);
   if (first[1] instanceof Tensor) return combineTensors(first[1], used as readonly [number, Tensor][]) as V;
-  const sum = new Float64Array((first[1] as Float64Array).length);
+  if (!(first[1] instanceof Float64Array))
+    return first[1].combine((used.length > 0 ? used : [first]) as readonly [number, Combinable][]) as V;
+  const sum = new Float64Array(first[1].length);
   for (const [coefficient, value] of used as readonly [number, Float64Array][]) {
     if (value.length !== sum.length)
       throw new RangeError(`combine met ${value.length} and ${sum.length} values; lengths must agree.`);

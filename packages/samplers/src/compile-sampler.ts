@@ -1,0 +1,50 @@
+import type { EpsModel } from '@logsnr/core';
+import { type Tensor, tensor1d, tidy } from '@tensorflow/tfjs-core';
+import { type Program, type ProgramInputs, recordStep, runProgram, stateTensors } from './program.js';
+import { type SampleOptions, sample, trajectory } from './sample.js';
+import type { Sampler } from './sampler.js';
+import type { Step } from './walk.js';
+
+/** Turns a pure function of tensors into a faster one, such as `compile` of `@logsnr/tensorflow`. */
+export type Compile = <A extends unknown[], R>(fn: (...args: A) => R) => ((...args: A) => R) & { dispose?: () => void };
+
+/** The options of `sample` without the model and the sampler. */
+export type DrawOptions<C> = Omit<SampleOptions<C, unknown>, 'model' | 'sampler'>;
+
+/** A model and a sampler in compiled graphs, kept until `dispose`. */
+export interface CompiledSampler<C> {
+  sample(options: DrawOptions<C>): Tensor;
+  trajectory(options: DrawOptions<C>): Generator<Step, void>;
+  dispose(): void;
+}
+
+/**
+ * Sampling with each step in one graph: the model, guidance and the sampler's arithmetic. λ and the coefficients enter
+ * as numbers, so one graph serves all steps that do the same (commonly all but the last). The samples are those of
+ * `sample` to float32 rounding.
+ * @throws TypeError at the first step of a sampler whose step does more than `combine`, `eps` and `noise`.
+ */
+export function compileSampler<C, S>(
+  compile: Compile,
+  { model, sampler }: { model: EpsModel<C>; sampler: Sampler<S> },
+): CompiledSampler<C> {
+  const run = compile((program: Program, inputs: ProgramInputs<C>) => runProgram(model, program, inputs));
+  const stepped = (condition: C): Sampler<unknown> => ({
+    ...(sampler as Sampler<unknown>),
+    step(_eps, z, from, to, state, noise) {
+      const { program, numbers, draws, stateOf } = recordStep(sampler as Sampler<unknown>, from, to, state);
+      return tidy(() => {
+        const noises = Array.from({ length: draws }, noise);
+        const registers = [z, ...stateTensors(state)];
+        const [next, ...tensors] = run(program, { registers, noises, numbers: tensor1d([...numbers]), condition });
+        return { z: next, state: stateOf(tensors) } as never;
+      });
+    },
+  });
+  const whole = (options: DrawOptions<C>) => ({ ...options, model, sampler: stepped(options.condition) });
+  return {
+    sample: (options) => sample(whole(options)),
+    trajectory: (options) => trajectory(whole(options)),
+    dispose: () => run.dispose?.(),
+  };
+}

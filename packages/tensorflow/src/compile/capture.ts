@@ -1,0 +1,80 @@
+import { type Tensor, tidy } from '@tensorflow/tfjs-core';
+import { type NativeBackend, nativeBackend } from '../native.js';
+import { cheaper } from './precision.js';
+import { shapeOf } from './proto.js';
+import { newRecording, type Recording, record, type Source } from './record.js';
+import { mapTree, Slot, type Tree } from './tree.js';
+
+/** How a captured function computes. */
+export interface Compute {
+  /** `bfloat16` runs convolutions and matrix products in bfloat16 on float32 values. Default: `float32`. */
+  precision?: 'float32' | 'bfloat16';
+}
+
+/** The graph of one call of a function, and where its arguments and results stand in it. */
+export interface Captured {
+  recording: Recording;
+  /** The places of the arguments' tensors, in order. */
+  inputs: string[];
+  /** The places of the result's tensors, in order. */
+  outputs: Source[];
+  /** The result with each tensor replaced by a `Slot`, its number among `outputs`. */
+  result: Tree;
+}
+
+/** Runs `fn` once on copies of its arguments, recording its graph. */
+export function capture<A extends unknown[]>(fn: (...args: A) => unknown, args: A, { precision }: Compute): Captured {
+  const backend = nativeBackend();
+  const recording = newRecording();
+  const inputs: string[] = [];
+  const outputs: Source[] = [];
+  let result: Tree;
+  tidy(() => {
+    // A copy of its own for each argument: tensors may share one buffer, and then one number of the binding's.
+    const traced = mapTree(args, (tensor) => {
+      const copy = ownCopy(backend, tensor);
+      const [id] = backend.getInputTensorIds([copy]) as [number];
+      const name = recording.add('Placeholder', [], {
+        dtype: { type: typeOf(backend, tensor) },
+        shape: { shape: shapeOf(tensor.shape) },
+      });
+      recording.sources.set(id, `${name}:0`);
+      inputs.push(`${name}:0`);
+      return copy;
+    }) as A;
+    record(backend, recording, () => {
+      result = mapTree(fn(...traced), (tensor) => {
+        const [id] = backend.getInputTensorIds([tensor]) as [number];
+        const source = recording.sources.get(id);
+        if (source === undefined)
+          throw new Error(
+            `compile: the function returns a tensor of shape [${tensor.shape}] that it did not compute; return a function of the arguments.`,
+          );
+        // A node of its own, so that an argument may be returned and a place is fetched once.
+        const type = { type: typeOf(backend, tensor) };
+        outputs.push(`${recording.add('Identity', [source], { T: type })}:0`);
+        return new Slot(outputs.length - 1);
+      });
+    });
+  });
+  if (precision === 'bfloat16') cheaper(recording);
+  return { recording, inputs, outputs, result };
+}
+
+function ownCopy(backend: NativeBackend, tensor: Tensor): Tensor {
+  const T = { name: 'T', type: backend.binding.TF_ATTR_TYPE, value: typeOf(backend, tensor) };
+  return backend.executeSingleOutput('Identity', [T], [tensor]);
+}
+
+/** The number of a tensor's type in TensorFlow's DataType. */
+export function typeOf({ binding }: NativeBackend, { dtype }: Tensor): number {
+  const types: Partial<Record<string, number>> = {
+    float32: binding.TF_FLOAT,
+    int32: binding.TF_INT32,
+    bool: binding.TF_BOOL,
+  };
+  const type = types[dtype];
+  if (type === undefined)
+    throw new TypeError(`compile: a tensor of type ${dtype}; float32, int32 and bool are supported.`);
+  return type;
+}

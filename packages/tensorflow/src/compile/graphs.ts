@@ -1,0 +1,59 @@
+import { checkInteger } from '@logsnr/core';
+import type { Tensor } from '@tensorflow/tfjs-core';
+import type { Compute } from './capture.js';
+import type { Graph, Runtime } from './runtime.js';
+import { type Tree, tensorsOf } from './tree.js';
+
+export interface CompileOptions extends Compute {
+  /** How many graphs, one a signature of the arguments, are kept; the one unused longest goes. Default 8. */
+  cacheSize?: number;
+  /** What runs the graphs. Default: sessions of the stock binding. */
+  runtime?: Runtime;
+}
+
+/** Graphs by signature, the least recently used dropped first. */
+export interface Graphs<G> {
+  readonly captures: number;
+  get(signature: string, make: () => G): G;
+  dispose(): void;
+}
+
+/** @throws RangeError on options out of their range. */
+export function newGraphs<G extends { graph: Graph }>({
+  cacheSize = 8,
+  precision = 'float32',
+}: CompileOptions): Graphs<G> {
+  checkInteger('cacheSize', cacheSize, 1);
+  if (precision !== 'float32' && precision !== 'bfloat16')
+    throw new RangeError(`precision is "${precision}"; it must be "float32" or "bfloat16".`);
+  const kept = new Map<string, G>();
+  let captures = 0;
+  return {
+    get captures() {
+      return captures;
+    },
+    get(signature, make) {
+      let found = kept.get(signature);
+      if (found) kept.delete(signature);
+      else {
+        found = make();
+        captures++;
+      }
+      kept.set(signature, found);
+      for (const [oldest, { graph }] of kept) {
+        if (kept.size <= cacheSize) break;
+        graph.dispose();
+        kept.delete(oldest);
+      }
+      return found;
+    },
+    dispose() {
+      for (const { graph } of kept.values()) graph.dispose();
+      kept.clear();
+    },
+  };
+}
+
+/** The tensors of a tree at the places captured for them. */
+export const feeds = (places: readonly string[], tree: Tree): (readonly [string, Tensor])[] =>
+  tensorsOf(tree).map((tensor, i) => [places[i] as string, tensor] as const);

@@ -1,0 +1,177 @@
+import { createHash } from 'node:crypto';
+import type { Binding, NativeBackend, OpAttr, TensorMetadata } from '../native.js';
+import { type Attr, type Node, shapeOf } from './proto.js';
+
+/** Where a value comes from in the graph: `name:output`. */
+export type Source = string;
+
+/** Constants made by the function that are larger than this are refused: they belong among the arguments. */
+const MOST_BYTES = 1 << 20;
+/** Tensors of the surrounding scope that are larger than this become variables, not constants. */
+const LIFT_BYTES = 1 << 10;
+
+/** The graph that one run of a function leaves, and which of the binding's tensor numbers stand where in it. */
+export interface Recording {
+  readonly nodes: Node[];
+  readonly sources: Map<number, Source>;
+  /** Copies of the large tensors that the function closes over, in the order of the variables `closed0`, `closed1`, … */
+  readonly lifted: TensorMetadata[];
+  add(op: string, input: string[], attr: Record<string, Attr>): string;
+}
+
+const bytesOf = (values: ArrayBufferView): Uint8Array =>
+  new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+
+/**
+ * Runs `body` with the backend's binding replaced by one that records every operation while it executes it.
+ *
+ * What cannot stand in a graph throws, naming the operation: a read of a tensor's values (and so any control flow that
+ * depends on them), a random draw in JavaScript or from a stateful operation, a large constant.
+ */
+export function record<R>(backend: NativeBackend, recording: Recording, body: () => R): R {
+  const { binding } = backend;
+  const random = Math.random;
+  backend.binding = recorder(binding, recording);
+  Math.random = () => {
+    throw new Error(
+      'compile: a random draw in JavaScript would be frozen into the graph; draw the noise outside and pass it as an argument.',
+    );
+  };
+  try {
+    return body();
+  } finally {
+    Math.random = random;
+    backend.binding = binding;
+  }
+}
+
+/** An empty recording. Names are numbered, so equal functions give equal graphs. */
+export function newRecording(): Recording {
+  const nodes: Node[] = [];
+  return {
+    nodes,
+    sources: new Map(),
+    lifted: [],
+    add(op, input, attr) {
+      const name = `n${nodes.length}`;
+      nodes.push({ name, op, input, attr });
+      return name;
+    },
+  };
+}
+
+function recorder(binding: Binding, recording: Recording): Binding {
+  const constants = new Map<string, Source>();
+  const read = () => {
+    throw new Error(
+      'compile: the function reads the values of a tensor (data, dataSync, array or arraySync); what a graph does cannot depend on them. Return the tensor and read it outside.',
+    );
+  };
+  const overrides: Partial<Binding> = {
+    createTensor(shape, dtype, values) {
+      const id = binding.createTensor(shape, dtype, values);
+      const key = `${dtype}[${shape}]${createHash('sha256').update(bytesOf(values)).digest('hex')}`;
+      let source = constants.get(key);
+      if (source === undefined) {
+        source = constant(recording, shape, dtype, values);
+        constants.set(key, source);
+      }
+      recording.sources.set(id, source);
+      return id;
+    },
+    executeOp(name, attrs, inputs, outputs) {
+      if (/Random|Multinomial|TruncatedNormal/.test(name))
+        throw new Error(
+          `compile: ${name} would draw ${name.startsWith('Stateless') ? 'the same noise at every replay' : 'from a generator with hidden state'}; draw the noise outside and pass it as an argument.`,
+        );
+      const results = binding.executeOp(name, attrs, inputs, outputs);
+      const from = inputs.map((id) => recording.sources.get(id) ?? captured(binding, recording, id));
+      const attr = attributes(binding, name, attrs);
+      // The one kernel that leaves its types to be inferred, which a graph does not do.
+      if (name === 'ExpandDims') Object.assign(attr, { T: { type: results[0]?.dtype }, Tdim: { type: INT32 } });
+      const node = recording.add(name, from, attr);
+      results.forEach((result, i) => {
+        recording.sources.set(result.id, `${node}:${i}`);
+      });
+      return results;
+    },
+    tensorDataSync: read as never,
+    runSavedModel: (() => {
+      throw new Error('compile: the function runs a compiled function; compile the outermost one only.');
+    }) as never,
+  };
+  return Object.setPrototypeOf(overrides, binding) as Binding;
+}
+
+/**
+ * A tensor that the function closes over, as it is at capture: a constant if it is small, so that the graph can be
+ * simplified with it, else a variable, so that the graph stays small.
+ */
+function captured(binding: Binding, recording: Recording, id: number): Source {
+  const [copy] = binding.executeOp('Identity', [], [id], 1) as [TensorMetadata];
+  const bytes = 4 * copy.shape.reduce((product, size) => product * size, 1);
+  let source: Source;
+  if (bytes <= LIFT_BYTES) {
+    source = constant(recording, copy.shape, copy.dtype, binding.tensorDataSync(id));
+    binding.deleteTensor(copy.id);
+  } else {
+    const handle = `closed${recording.lifted.length}:0`;
+    source = `${recording.add('ReadVariableOp', [handle], { dtype: { type: copy.dtype } })}:0`;
+    recording.lifted.push(copy);
+  }
+  recording.sources.set(id, source);
+  return source;
+}
+
+function constant(
+  recording: Recording,
+  shape: readonly number[],
+  dtype: number,
+  values: Float32Array | Int32Array | Uint8Array,
+): Source {
+  const tensor = (shape: readonly number[], content: Uint8Array) => ({
+    tensor: { dtype, shape: shapeOf(shape), content },
+  });
+  const emit = (shape: readonly number[], content: Uint8Array) =>
+    `${recording.add('Const', [], { dtype: { type: dtype }, value: tensor(shape, content) })}:0`;
+  const bytes = bytesOf(values);
+  if (values.length > 16 && values.every((value) => Object.is(value, values[0]))) {
+    const dims = recording.add('Const', [], {
+      dtype: { type: INT32 },
+      value: { tensor: { dtype: INT32, shape: shapeOf([shape.length]), content: bytesOf(Int32Array.from(shape)) } },
+    });
+    const value = emit([], bytes.slice(0, bytes.byteLength / values.length));
+    return `${recording.add('Fill', [`${dims}:0`, value], { T: { type: dtype }, index_type: { type: INT32 } })}:0`;
+  }
+  if (bytes.byteLength > MOST_BYTES)
+    throw new Error(
+      `compile: a constant of shape [${shape.join(', ')}] would put ${bytes.byteLength} bytes into the graph; pass that tensor as an argument.`,
+    );
+  return emit(shape, bytes);
+}
+
+const INT32 = 3;
+
+function attributes(binding: Binding, op: string, attrs: readonly OpAttr[]): Record<string, Attr> {
+  return Object.fromEntries(attrs.map((attr) => [attr.name, attribute(binding, op, attr)]));
+}
+
+function attribute(binding: Binding, op: string, { name, type, value }: OpAttr): Attr {
+  const list = Array.isArray(value);
+  switch (type) {
+    case binding.TF_ATTR_TYPE:
+      return { type: value as number };
+    case binding.TF_ATTR_INT:
+      return list ? { list: { i: value as number[] } } : { i: value as number };
+    case binding.TF_ATTR_FLOAT:
+      return list ? { list: { f: value as number[] } } : { f: value as number };
+    case binding.TF_ATTR_BOOL:
+      return list ? { list: { b: value as unknown as boolean[] } } : { b: value as boolean };
+    case binding.TF_ATTR_SHAPE:
+      return { shape: shapeOf(value as number[]) };
+    case binding.TF_ATTR_STRING:
+      return { s: Buffer.from(value as string) };
+    default:
+      throw new Error(`compile: the attribute ${name} of ${op} has a type (${type}) that a graph cannot carry.`);
+  }
+}

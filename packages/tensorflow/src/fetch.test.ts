@@ -1,0 +1,90 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { fetchRelease } from './fetch.js';
+import type { Wheel } from './plan.js';
+import { Unavailable } from './unavailable.js';
+
+// A wheel of a few bytes, and a Python whose pip copies it instead of fetching one.
+const makeWheel = `
+import sys, zipfile
+with zipfile.ZipFile(sys.argv[1], 'w') as z:
+    for n in ('libtensorflow_cc.so.2', 'libtensorflow_framework.so.2', 'include/tensorflow/c/eager/c_api.h',
+              'include/tensorflow/c/c_api.h', 'include/Eigen/Core.h', 'python/__init__.py'):
+        z.writestr('tensorflow/' + n, n)
+`;
+
+let folder: string;
+let env: NodeJS.ProcessEnv;
+let wheel: Wheel;
+
+/** A stand-in for Python whose \`-m pip\` runs the given shell commands; anything else goes to the real one. */
+function stubPython(pip: string): void {
+  const file = join(folder, 'python');
+  writeFileSync(
+    file,
+    `#!/bin/sh\ncase "$*" in -m\\ pip*) ;; *) exec python3 "$@";; esac\nwhile [ "$1" != -d ]; do shift; done\n${pip}\n`,
+  );
+  chmodSync(file, 0o755);
+}
+
+beforeEach(() => {
+  vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  folder = mkdtempSync(join(tmpdir(), 'logsnr-fetch-'));
+  const file = join(folder, 'small.whl');
+  execFileSync('python3', ['-c', makeWheel, file]);
+  const sha256 = createHash('sha256').update(readFileSync(file)).digest('hex');
+  wheel = { name: 'tensorflow-cpu', version: '2.21.0', platforms: [], sha256, megabytes: 0, device: 'cpu' };
+  env = { ...process.env, LOGSNR_CACHE: join(folder, 'cache'), LOGSNR_PYTHON: join(folder, 'python') };
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  rmSync(folder, { recursive: true });
+});
+
+test('the libraries and the C headers are unpacked, nothing else, and a second call fetches nothing', async () => {
+  stubPython(`echo x >> ${folder}/calls; cp ${folder}/small.whl "$2"`);
+  const found = await fetchRelease(wheel, false, env);
+  expect(found).toMatchObject({ version: '2.21.0', device: 'cpu', source: 'cache' });
+  expect(readdirSync(found.folder).sort()).toEqual([
+    'include',
+    'libtensorflow_cc.so.2',
+    'libtensorflow_framework.so.2',
+  ]);
+  expect(readdirSync(join(found.folder, 'include'))).toEqual(['tensorflow']);
+  expect(await fetchRelease(wheel, false, env)).toEqual(found);
+  expect(readFileSync(join(folder, 'calls'), 'utf8')).toBe('x\n');
+});
+
+test('two at once fetch once', async () => {
+  stubPython(`echo x >> ${folder}/calls; sleep 0.3; cp ${folder}/small.whl "$2"`);
+  await Promise.all([fetchRelease(wheel, false, env), fetchRelease(wheel, false, env)]);
+  expect(readFileSync(join(folder, 'calls'), 'utf8')).toBe('x\n');
+});
+
+test('a wheel whose bytes are not the pinned ones is refused, and nothing of it stays', async () => {
+  stubPython(`echo other > "$2/small.whl"`);
+  await expect(fetchRelease(wheel, false, env)).rejects.toThrow(/is pinned, so it is not used/);
+  expect(readdirSync(join(folder, 'cache'))).toEqual([]);
+});
+
+test('a connection that breaks off is tried once more; another failure is reported in one line', async () => {
+  stubPython(`[ -e ${folder}/tried ] || { touch ${folder}/tried; echo 'Connection reset' >&2; exit 1; }
+cp ${folder}/small.whl "$2"`);
+  await fetchRelease(wheel, false, env);
+  stubPython(`echo 'first line' >&2; echo 'No space left on device' >&2; exit 1`);
+  const failed = fetchRelease(wheel, true, env);
+  await expect(failed).rejects.toThrow(Unavailable);
+  await expect(failed).rejects.toThrow(/^pip could not fetch TensorFlow: first line No space left on device$/);
+});
+
+test('a Python without pip, and none at all, are said to be missing', async () => {
+  stubPython(`echo "python: No module named pip" >&2; exit 1`);
+  await expect(fetchRelease(wheel, false, env)).rejects.toThrow(/has no pip/);
+  await expect(fetchRelease(wheel, false, { ...env, LOGSNR_PYTHON: '/nowhere/python' })).rejects.toThrow(
+    '/nowhere/python was not found',
+  );
+});

@@ -1,0 +1,116 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { cacheFolder, releaseFolder } from './cache.js';
+import { command } from './command.js';
+import { atLeast, type Device, oldestVersion, suits, tensorflowVersion } from './plan.js';
+import { Unavailable } from './unavailable.js';
+
+/** A TensorFlow on this machine. */
+export interface Found {
+  /** The folder with `libtensorflow_cc.so.2`, `libtensorflow_framework.so.2` and `include/`. */
+  folder: string;
+  /** Its release, or `unknown` where the folder does not tell; the loaded library always does. */
+  version: string;
+  /** What it was built for; `unknown` where the folder does not tell. */
+  device: Device | 'unknown';
+  /** Who named it: the user's folder, a Python environment, or this package's cache. */
+  source: 'folder' | 'python' | 'cache';
+}
+
+/** The libraries that the binding links to. */
+export const libraries = ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'] as const;
+
+const needed = [...libraries, 'include/tensorflow/c/eager/c_api.h'];
+
+/** What a folder lacks to be used as a TensorFlow; empty where it lacks nothing. */
+const missingFiles = (folder: string): string[] => needed.filter((file) => !existsSync(join(folder, file)));
+
+const read = (file: string): string => (existsSync(file) ? readFileSync(file, 'utf8') : '');
+
+/** The release that a package folder's neighbour `tensorflow*-<version>.dist-info` names. */
+function versionBeside(folder: string): string {
+  const parent = dirname(folder);
+  const names = existsSync(parent) ? readdirSync(parent) : [];
+  return names.flatMap((name) => /^tensorflow[\w.]*-([\d.]+\w*)\.dist-info$/.exec(name)?.[1] ?? [])[0] ?? 'unknown';
+}
+
+function builtFor(folder: string): Device | 'unknown' {
+  const info = read(join(folder, 'python', 'platform', 'build_info.py'));
+  const cuda = /'is_cuda_build', (True|False)/.exec(info)?.[1];
+  return cuda === undefined ? 'unknown' : cuda === 'True' ? 'cuda' : 'cpu';
+}
+
+/**
+ * The TensorFlow in a folder that the user named.
+ * @throws Unavailable when the folder does not hold the libraries and headers.
+ */
+export function inFolder(given: string): Found {
+  const folder = resolve(given);
+  const missing = missingFiles(folder);
+  if (missing.length > 0)
+    throw new Unavailable(
+      `${folder}, given as TensorFlow's folder, lacks ${missing.join(', ')}; give the folder of the installed Python package "tensorflow"`,
+    );
+  return { folder, version: versionBeside(folder), device: builtFor(folder), source: 'folder' };
+}
+
+/** The Python to ask: LOGSNR_PYTHON, else the active virtual environment's, else `python3`. */
+export const pythonProgram = (env: NodeJS.ProcessEnv = process.env): string =>
+  env.LOGSNR_PYTHON || (env.VIRTUAL_ENV ? join(env.VIRTUAL_ENV, 'bin', 'python3') : 'python3');
+
+// Looks the package up without importing it, which would take seconds.
+const lookUp = `
+import importlib.util, importlib.metadata as m, sys
+s = importlib.util.find_spec('tensorflow')
+if s and s.submodule_search_locations:
+    v = 'unknown'
+    for n in ('tensorflow', 'tensorflow-cpu', 'tf-nightly', 'intel-tensorflow'):
+        try: v = m.version(n); break
+        except m.PackageNotFoundError: pass
+    print(v); print(list(s.submodule_search_locations)[0])
+`;
+
+/** The TensorFlow of a Python environment, or one line on why there is none to use. */
+export async function inPython(env: NodeJS.ProcessEnv = process.env): Promise<Found | string> {
+  const program = pythonProgram(env);
+  const { code, out } = await command(program, ['-c', lookUp], env);
+  if (code === null) return `${program} was not found`;
+  const [version = 'unknown', folder = ''] = out.trim().split('\n');
+  if (code !== 0 || !folder) return `${program} has no tensorflow`;
+  if (version !== 'unknown' && !atLeast(version, oldestVersion))
+    return `${program} has tensorflow ${version}; ${oldestVersion} or newer is needed`;
+  if (missingFiles(folder).length > 0)
+    return `tensorflow ${version} of ${program} lacks ${missingFiles(folder).join(', ')}`;
+  return { folder, version, device: builtFor(folder), source: 'python' };
+}
+
+/** The release that this package installed for a device, if it has. */
+export function inCache(device: Device, env: NodeJS.ProcessEnv = process.env): Found | undefined {
+  const release = releaseFolder(cacheFolder(env), tensorflowVersion, device, process.arch);
+  const folder = join(release, 'tensorflow');
+  return missingFiles(folder).length === 0
+    ? { folder, version: tensorflowVersion, device, source: 'cache' }
+    : undefined;
+}
+
+/**
+ * The first of these that suits the device: the user's folder (`folder`, else LOGSNR_TENSORFLOW), a Python
+ * environment's, this package's own. Where only one for the other device is there, that one. `notes` says what was
+ * passed over and why.
+ * @throws Unavailable when the user's folder cannot be used.
+ */
+export async function findTensorflow(
+  device: Device,
+  folder?: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<{ found: Found | undefined; notes: string[] }> {
+  const given = folder || env.LOGSNR_TENSORFLOW;
+  if (given) return { found: inFolder(given), notes: [] };
+  const python = await inPython(env);
+  const notes = typeof python === 'string' ? [python] : [];
+  const candidates = [python, inCache(device, env), inCache(device === 'cpu' ? 'cuda' : 'cpu', env)].filter(
+    (one): one is Found => typeof one === 'object',
+  );
+  if (candidates.length === 0) notes.push(`none in ${cacheFolder(env)}`);
+  return { found: candidates.find((one) => suits(one.device, device)) ?? candidates[0], notes };
+}

@@ -1,0 +1,131 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
+import { findBackend, type KernelBackend, registerBackend, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
+import { bindingFile, nodePackage } from './binding.js';
+import { type Found, findTensorflow } from './find.js';
+import { thisMachine } from './machine.js';
+import { registerPhilox } from './philox.js';
+import { chooseDevice, type Device, whyNotNative } from './plan.js';
+import { Unavailable } from './unavailable.js';
+
+const require = createRequire(import.meta.url);
+
+/** An output of a TensorFlow operation: the binding's number for it, its shape and its type's number. */
+export interface TensorMetadata {
+  id: number;
+  shape: number[];
+  dtype: number;
+}
+
+/** An attribute of a TensorFlow operation; `type` is one of the binding's TF_ATTR_ numbers. */
+export interface OpAttr {
+  name: string;
+  type: number;
+  value: boolean | number | object | string | number[];
+}
+
+/** The compiled binding: what `@tensorflow/tfjs-node-gpu` calls TensorFlow through. */
+export interface Binding {
+  createTensor(shape: number[], dtype: number, values: Float32Array | Int32Array | Uint8Array): number;
+  deleteTensor(id: number): void;
+  tensorDataSync(id: number): Float32Array | Int32Array | Uint8Array;
+  executeOp(name: string, attrs: OpAttr[], inputs: number[], outputs: number): TensorMetadata[];
+  loadSavedModel(folder: string, tags: string): number;
+  deleteSavedModel(id: number): void;
+  runSavedModel(id: number, inputs: number[], inputNames: string, outputNames: string): TensorMetadata[];
+  isUsingGpuDevice(): boolean;
+  getNumOfTensors(): number;
+  readonly TF_FLOAT: number;
+  readonly TF_INT32: number;
+  readonly TF_INT64: number;
+  readonly TF_BOOL: number;
+  readonly TF_ATTR_STRING: number;
+  readonly TF_ATTR_INT: number;
+  readonly TF_ATTR_FLOAT: number;
+  readonly TF_ATTR_BOOL: number;
+  readonly TF_ATTR_TYPE: number;
+  readonly TF_ATTR_SHAPE: number;
+  readonly TF_Version: string;
+}
+
+/** The backend of `@tensorflow/tfjs-node-gpu`, as far as this project calls it. */
+export interface NativeBackend extends KernelBackend {
+  binding: Binding;
+  getInputTensorIds(tensors: readonly TensorInfo[]): number[];
+  createOutputTensor(metadata: TensorMetadata): Tensor;
+  executeSingleOutput(name: string, attrs: OpAttr[], inputs: readonly TensorInfo[]): Tensor;
+}
+
+/** The native backend in use: the library's release, where it computes, and where it was found. */
+export interface NativeInfo {
+  version: string;
+  device: Device;
+  threads: number;
+  found: Found;
+}
+
+/** What to load: by default what the environment variables and the machine say. */
+export interface NativeOptions {
+  /** A folder with TensorFlow's libraries and headers; overrides LOGSNR_TENSORFLOW. */
+  folder?: string;
+  /** Overrides LOGSNR_DEVICE. */
+  device?: Device;
+}
+
+let loaded: NativeInfo | undefined;
+
+/**
+ * Loads the native library and registers it as the backend `tensorflow`, with its keyed-noise kernel. Does not install
+ * or compile anything, and does not make it the current backend. Called again, it returns the same.
+ * @throws Unavailable with the reason, in one line.
+ */
+export async function registerTensorflow(options: NativeOptions = {}): Promise<NativeInfo> {
+  if (loaded) return loaded;
+  const machine = thisMachine();
+  const reason = whyNotNative(machine);
+  if (reason) throw new Unavailable(reason);
+  const device = chooseDevice(options.device ?? process.env.LOGSNR_DEVICE, machine);
+  const { found, notes } = await findTensorflow(device, options.folder);
+  if (!found) throw new Unavailable(`TensorFlow is not installed (${notes.join('; ')})`);
+  const file = bindingFile(found);
+  if (!existsSync(file)) throw new Unavailable(`the binding for ${found.folder} is not compiled`);
+  // TensorFlow reads these once, when it is loaded.
+  process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
+  process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true';
+  if (device === 'cpu' && found.device !== 'cpu') process.env.CUDA_VISIBLE_DEVICES ??= '-1';
+  loaded = load(file, found);
+  return loaded;
+}
+
+function load(file: string, found: Found): NativeInfo {
+  // Node 23 dropped these two, which tfjs-node-gpu 4.22 still calls.
+  const util = require('node:util') as Record<string, unknown>;
+  util.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined;
+  util.isArray ??= Array.isArray;
+  let binding: Binding;
+  try {
+    if (process.env.TF_CPP_MIN_LOG_LEVEL !== '0') require(join(dirname(file), 'quiet.node'));
+    binding = require(file);
+  } catch (error) {
+    throw new Unavailable(`the binding cannot be loaded: ${(error as Error).message.split('\n')[0]}`);
+  }
+  const root = nodePackage();
+  require(join(root, 'dist', 'register_all_kernels'));
+  const { NodeJSKernelBackend } = require(join(root, 'dist', 'nodejs_kernel_backend'));
+  const device = binding.isUsingGpuDevice() ? 'cuda' : 'cpu';
+  // The name decides whether dilated 3-D convolutions are accepted, which only a GPU can do.
+  const name = `@tensorflow/tfjs-node${device === 'cuda' ? '-gpu' : ''}`;
+  if (!findBackend('tensorflow')) registerBackend('tensorflow', () => new NodeJSKernelBackend(binding, name), 3);
+  registerPhilox();
+  const threads = Number(process.env.TF_NUM_INTRAOP_THREADS) || availableParallelism();
+  return { version: binding.TF_Version, device, threads, found };
+}
+
+/** The native backend. Throws where it is not registered. */
+export function nativeBackend(): NativeBackend {
+  const backend = findBackend('tensorflow') as NativeBackend | null;
+  if (!backend) throw new Unavailable('the backend "tensorflow" is not registered: call registerTensorflow() first');
+  return backend;
+}

@@ -1,0 +1,194 @@
+// One command from a fresh clone: sets up what a job needs, then runs the job. Needs Node 20 or newer and nothing else.
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const usage = `Usage: node scripts/run.mjs <job> [arguments]
+
+Jobs:
+  demo     train a small model and sample from it; arguments go to the example
+  test     run the tests; arguments go to vitest
+  doctor   say which backend is used here, and why; --json for machines
+  setup    only install and build everything
+  pnpm     run the repository's pnpm with the arguments
+
+Environment: LOGSNR_BACKEND=tensorflow|wasm|cpu, LOGSNR_DEVICE=cpu|cuda, LOGSNR_CACHE=<folder>`;
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const major = Number.parseInt(process.versions.node, 10);
+if (!(major >= 20)) fail(`Node ${process.versions.node} is too old: install Node 20 or newer.`);
+
+const [job, ...given] = process.argv.slice(2);
+const args = given[0] === '--' ? given.slice(1) : given;
+const env = {
+  ...process.env,
+  COREPACK_ENABLE_DOWNLOAD_PROMPT: '0',
+  DO_NOT_TRACK: '1',
+  TURBO_TELEMETRY_DISABLED: '1',
+  // Else turbo hides the next line from the pnpm that it starts.
+  TURBO_ENV_MODE: 'loose',
+  // The version is the right one already; pnpm's own way to fetch it wants an entry in the lock file.
+  pnpm_config_pm_on_fail: 'ignore',
+  // npm hands its own settings down in these; pnpm warns of each.
+  ...Object.fromEntries(
+    Object.keys(process.env)
+      .filter((name) => /^npm_config_/i.test(name))
+      .map((name) => [name, undefined]),
+  ),
+};
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const pnpmVersion = manifest.packageManager.replace(/^pnpm@/, '').replace(/\+.*/, '');
+// Looked up when they are called: on a fresh clone the packages are not there yet.
+const tsx = () => [process.execPath, fileURLToPath(import.meta.resolve('tsx/cli'))];
+const vitest = () => [
+  process.execPath,
+  fileURLToPath(new URL('vitest.mjs', import.meta.resolve('vitest/package.json'))),
+];
+
+const children = new Set();
+let interrupted = false;
+// A terminal sends Ctrl-C to the children too; they are waited for, so that none is left behind.
+process.on('SIGINT', () => {
+  interrupted = true;
+});
+process.on('SIGTERM', () => {
+  interrupted = true;
+  for (const child of children) child.kill('SIGTERM');
+});
+
+const jobs = {
+  async demo() {
+    await install();
+    await both(build(), native());
+    // The base settings have no paths to the sources, so the example runs on what was built, as a user's program does.
+    return run([...tsx(), '--tsconfig', 'tsconfig.base.json', 'examples/mnist/main.ts', ...args]);
+  },
+  async test() {
+    await install();
+    await native();
+    const reporters = args.some((arg) => arg.startsWith('--reporter'))
+      ? []
+      : ['--reporter=default', `--reporter=${fileURLToPath(import.meta.resolve('./summary-reporter.mjs'))}`];
+    return run([...vitest(), 'run', ...reporters, ...args]);
+  },
+  async doctor() {
+    await install();
+    return run([...tsx(), 'packages/tensorflow/src/bin.ts', 'doctor', ...args]);
+  },
+  async setup() {
+    await install();
+    await both(build(), native());
+    return 0;
+  },
+  async pnpm() {
+    return run([...(await pnpm()), ...args]);
+  },
+};
+
+if (job === '--help' || job === '-h') {
+  console.log(usage);
+} else if (!job || !Object.hasOwn(jobs, job)) {
+  fail(`${job ? `There is no job "${job}".` : 'Which job?'}\n${usage}`);
+} else {
+  try {
+    process.exitCode = await jobs[job]();
+  } catch (error) {
+    fail(error.message);
+  }
+}
+
+/** The repository's own version of pnpm: the installed one, else by npx. */
+async function pnpm() {
+  const { code, out } = await capture(['pnpm', '--version']);
+  return code === 0 && out.trim() === pnpmVersion ? ['pnpm'] : ['npx', '--yes', `pnpm@${pnpmVersion}`];
+}
+
+/** Installs the packages, unless they are as the lock file says. */
+async function install() {
+  const stamp = join(root, 'node_modules', '.logsnr-stamp');
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'pnpm-lock.yaml')))
+    .digest('hex');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
+  await step('packages', async () => {
+    const command = [...(await pnpm()), 'install', '--frozen-lockfile', '--reporter=append-only'];
+    const { code, out } = await capture(command);
+    if (code !== 0) throw new Error(`pnpm install failed:\n${out}`);
+    writeFileSync(stamp, lock);
+  });
+}
+
+/** Builds all packages; what did not change comes from turbo's cache. */
+async function build() {
+  await step('build', async () => {
+    const command = [...(await pnpm()), 'exec', 'turbo', 'run', 'build', '--output-logs=errors-only'];
+    const { code, out } = await capture(command);
+    if (code !== 0) throw new Error(`the build failed:\n${out}`);
+  });
+}
+
+/** Makes native TensorFlow ready; where it cannot be had, the job goes on without, unless it was asked for by name. */
+async function native() {
+  const wanted = env.LOGSNR_BACKEND;
+  if (wanted && wanted !== 'tensorflow') return;
+  await step('TensorFlow', async () => {
+    const code = await run([...tsx(), 'packages/tensorflow/src/bin.ts', 'install'], { stdout: 'ignore' });
+    if (code !== 0 && wanted) throw new Error('LOGSNR_BACKEND=tensorflow asks for it by name; nothing else is tried.');
+    return code === 0 ? '' : ' cannot be used, going on with WebAssembly;';
+  });
+}
+
+/** Waits for both, also where one fails: nothing is left running behind the message. */
+async function both(...works) {
+  for (const { status, reason } of await Promise.allSettled(works)) if (status === 'rejected') throw reason;
+}
+
+async function step(what, work) {
+  const start = performance.now();
+  const remark = await work();
+  if (interrupted) process.exit(130);
+  console.error(`setup: ${what}${remark ?? ''} ${((performance.now() - start) / 1000).toFixed(1)} s`);
+}
+
+function start(command, stdio) {
+  const [program, ...rest] = command;
+  // On Windows npx and pnpm are scripts, which only a shell can start.
+  const child = spawn(program, rest, { cwd: root, env, stdio, shell: process.platform === 'win32' });
+  children.add(child);
+  child.once('close', () => children.delete(child));
+  return child;
+}
+
+/** Runs a command in this terminal; its exit code, or 128 + the number of the signal that ended it. */
+function run(command, { stdout = 'inherit' } = {}) {
+  return new Promise((done) => {
+    const child = start(command, ['inherit', stdout, 'inherit']);
+    child.on('error', (error) => {
+      console.error(`${command[0]} could not be started: ${error.message}`);
+      done(127);
+    });
+    child.on('close', (code, signal) => done(code ?? 128 + (constants.signals[signal] ?? 0)));
+  });
+}
+
+/** Runs a command and collects what it prints. */
+function capture(command) {
+  return new Promise((done) => {
+    const child = start(command, ['ignore', 'pipe', 'pipe']);
+    let out = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (text) => {
+        out += text;
+      });
+    child.on('error', (error) => done({ code: 127, out: error.message }));
+    child.on('close', (code) => done({ code: code ?? 1, out }));
+  });
+}
+
+function fail(message) {
+  console.error(message);
+  process.exit(1);
+}
