@@ -12,40 +12,28 @@ const heun: Sampler<null> = {
   order: 2,
   init: () => null,
   step(eps, z, from, to, state) {
-    const ds = Math.exp(-to / 2) - Math.exp(-from / 2);
+    const [ratio, ds] = [alphaRatio(from, to), alpha(to) * (Math.exp(-to / 2) - Math.exp(-from / 2))];
     const first = eps(z, from);
-    const euler = combine([alphaRatio(from, to), z], [alpha(to) * ds, first]);
+    const euler = combine([ratio, z], [ds, first]);
     if (to === Number.POSITIVE_INFINITY) return { z: euler, state };
-    const half = (alpha(to) * ds) / 2;
-    return { z: combine([alphaRatio(from, to), z], [half, first], [half, eps(euler, to)]), state };
+    return { z: combine([ratio, z], [ds / 2, first], [ds / 2, eps(euler, to)]), state };
   },
 };
-
 await useBackend();
-const mixture = gaussianMixture([
-  { mean: [-1, 0], std: 0.4 },
-  { mean: [1, 0], std: 0.4 },
-]);
 const classes = labels(2);
+const mixture = gaussianMixture([-1, 1].map((mean) => ({ mean: [mean, 0], std: 0.4 })));
 const model = classifierFree(mixture.model, classes, 1);
-const schedule = arctan({ lambdaMin: -6, lambdaMax: 6 });
-const run = (sampler: Sampler<null>, steps: number) =>
-  sample({
-    model,
-    condition: classes.of([0, 1, 0, 1]),
-    sampler,
-    lambdas: grid(schedule, steps),
-    shape: [4, 2],
-    key: key(0),
-  });
-
+const condition = classes.of([0, 1, 0, 1]);
+const run = (sampler: Sampler<null>, steps: number) => {
+  const lambdas = grid(arctan({ lambdaMin: -6, lambdaMax: 6 }), steps);
+  return sample({ model, condition, sampler, lambdas, shape: [4, 2], key: key(0) });
+};
 const exact = run(heun, 1000);
+const error = (sampler: Sampler<null>, steps: number) => norm(sub(run(sampler, steps), exact)).dataSync()[0] as number;
 console.log('model calls   error of ddim   error of heun');
 for (const steps of [8, 16, 32, 64]) {
-  const error = (sampler: Sampler<null>, steps: number) =>
-    norm(sub(run(sampler, steps), exact)).dataSync()[0] as number;
-  const [d, h] = [error(ddim(), 2 * steps - 1), error(heun, steps)];
+  const [calls, d, h] = [2 * steps - 1, error(ddim(), 2 * steps - 1), error(heun, steps)];
   console.log(
-    `${String(2 * steps - 1).padStart(11)}   ${d.toExponential(2).padStart(13)}   ${h.toExponential(2).padStart(13)}`,
+    `${String(calls).padStart(11)}   ${d.toExponential(2).padStart(13)}   ${h.toExponential(2).padStart(13)}`,
   );
 }

@@ -8,7 +8,7 @@ import { captionedGrid, lineChart, writePng } from '@logsnr/figures';
 import { classifierFree } from '@logsnr/guidance';
 import { accuracy, frechetDistance, gaussianStatistics, inceptionScore } from '@logsnr/metrics';
 import { convClassifier, unet } from '@logsnr/networks';
-import { ancestral, sample } from '@logsnr/samplers';
+import { ancestral, compileSampler } from '@logsnr/samplers';
 import { arctan, grid } from '@logsnr/schedules';
 import { compile, useBackend } from '@logsnr/tensorflow';
 import { adam, cosineDecay, loadCheckpoint, optimize, progressLine, saveCheckpoint, train } from '@logsnr/training';
@@ -28,7 +28,6 @@ const file = (name: string) => join(options.out, name);
 
 // A digit classifier judges the samples: its features serve the Fréchet distance, its probabilities the Inception Score.
 const classifier = convClassifier({ height: 28, width: 28, channels: 1, classes: 10 });
-const judgeSteps = native ? 600 : 300;
 let line = await progressLine({ label: 'classifier' });
 const judge = await optimize({
   parameters: classifier.init(fold(seed, 0)),
@@ -38,7 +37,7 @@ const judge = await optimize({
     return tf.neg(tf.mean(tf.sum(tf.mul(tf.oneHot(labels, 10), tf.logSoftmax(logits)), 1)));
   },
   optimizer: adam({ learningRate: cosineDecay(4e-3), warmup: 20 }),
-  steps: judgeSteps,
+  steps: 1500,
   images: () => 64,
   onStep: line.update,
   ...faster,
@@ -116,23 +115,20 @@ const digits = Array.from({ length: samples }, (_, i) => i % 10);
 const table: { w: number; fid: number; is: number; accuracy: number }[] = [];
 const rows: { caption: string; images: ReturnType<typeof imageGrid>[] }[] = [];
 const samplingStarted = performance.now();
-for (const w of options.w) {
-  const guided = classifierFree(bind(network, trained.ema, 'v'), classes, w);
-  const model = options.compile ? compile(guided) : guided;
+for (const [row, w] of options.w.entries()) {
+  const model = classifierFree(bind(network, trained.ema, 'v'), classes, w);
+  const drawing = compileSampler(options.compile ? compile : (fn) => fn, { model, sampler: ancestral() });
   const parts: tf.Tensor[] = [];
   for (let firstSample = 0; firstSample < samples; firstSample += 100) {
     const condition = classes.of(digits.slice(firstSample, firstSample + 100));
     const shape = [condition.size, 28, 28, 1];
-    parts.push(sample({ model, condition, sampler: ancestral(), lambdas, shape, key: fold(seed, 4), firstSample }));
+    parts.push(drawing.sample({ condition, lambdas, shape, key: fold(seed, 4), firstSample }));
     condition.dispose();
-    const done =
-      (options.w.indexOf(w) * samples + firstSample + digits.slice(firstSample, firstSample + 100).length) /
-      (options.w.length * samples);
-    const seconds = (performance.now() - samplingStarted) / 1000;
-    process.stderr.write(
-      `sampling ${(100 * done).toFixed(0)} % | w = ${w} | ${((seconds * (1 - done)) / done).toFixed(0)} s left\n`,
-    );
+    const done = (row * samples + firstSample + condition.size) / (options.w.length * samples);
+    const left = ((performance.now() - samplingStarted) / 1000) * (1 / done - 1);
+    process.stderr.write(`sampling ${(100 * done).toFixed(0)} % | w = ${w} | ${left.toFixed(0)} s left\n`);
   }
+  drawing.dispose();
   const images = tf.clipByValue(tf.concat(parts), -1, 1) as tf.Tensor4D;
   const { features, probabilities } = judged(images);
   table.push({
@@ -147,7 +143,6 @@ for (const w of options.w) {
     images: [imageGrid(shown, { columns: 20 })],
   });
   tf.dispose([parts, images, shown]);
-  if ('dispose' in model) (model as { dispose(): void }).dispose();
 }
 
 // As many real images, for comparison: what these figures would be for perfect samples.

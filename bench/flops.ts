@@ -1,0 +1,36 @@
+import * as tf from '@tensorflow/tfjs-core';
+
+type Kernel = Awaited<ReturnType<typeof tf.profile>>['kernels'][number];
+
+const product = (shape: readonly number[] = []): number => shape.reduce((all, size) => all * size, 1);
+
+/** Floating-point operations of the convolutions and matrix products that `work` runs, two for each multiply-add. */
+export async function countFlops(work: () => void): Promise<number> {
+  const { kernels } = await tf.profile(() => {
+    work();
+    return [];
+  });
+  return kernels.reduce((sum, kernel) => sum + flopsOf(kernel), 0);
+}
+
+function flopsOf({ name, inputShapes, outputShapes }: Kernel): number {
+  const [a, b] = inputShapes as [number[]?, number[]?];
+  const out = outputShapes[0] as number[] | undefined;
+  switch (name) {
+    case 'Conv2D':
+    case 'FusedConv2D':
+      return 2 * product(out) * product(b?.slice(0, 3));
+    case 'Conv2DBackpropInput':
+      return 2 * product(a) * product(b?.slice(0, 3));
+    case 'Conv2DBackpropFilter':
+      return 2 * product(b) * product(out?.slice(0, 3));
+    case 'BatchMatMul':
+    case '_FusedMatMul': {
+      // Of [B, m, k] and [B, k, n], whichever is transposed: sizes B m k · B k n / B m n = B k².
+      const inner = Math.sqrt((product(a) * product(b)) / (product(out) * product(out?.slice(0, -2))));
+      return 2 * product(out) * inner;
+    }
+    default:
+      return 0;
+  }
+}

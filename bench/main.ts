@@ -1,0 +1,105 @@
+// pnpm bench: times every variant side by side, in turns and never at once, and checks that all compute the same.
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { arctan, grid } from '@logsnr/schedules';
+import { type Case, networks, settings, type Variant } from './cases.js';
+import { findCard, machineFacts } from './machine.js';
+import { insert, markdown, ms } from './markdown.js';
+import { type Cell, measureCell } from './measure.js';
+import { readOptions } from './options.js';
+import { prepare } from './prepare.js';
+import { type Row, withRatios } from './statistics.js';
+
+const options = readOptions();
+const started = performance.now();
+const deadline = options.quick ? started + 105_000 : Number.POSITIVE_INFINITY;
+const left = () => deadline - performance.now();
+const card = findCard();
+const folder = mkdtempSync(join(tmpdir(), 'logsnr-bench-'));
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+
+/** How much longer a case takes than the forward pass: gradients; 50 steps of twice the batch. */
+const multiples: Record<Case, number> = { forward: 1, train: 5, sample: 2 * settings.steps };
+/** Float32 variants must agree with the reference to this much in the forward pass. */
+const TOLERANCE = 1e-4;
+
+const rows: Row[] = [];
+const versions = new Set<string>();
+const notes: string[] = [];
+const worst = new Map<string, number>();
+const lambdas = grid(arctan({ lambdaMin: settings.lambdaMin, lambdaMax: settings.lambdaMax }), settings.steps);
+
+for (const network of options.net) {
+  const config = networks[network];
+  if (!config) continue;
+  const files = prepare(folder, network, config, Math.max(...options.batch));
+  for (const batch of options.batch)
+    for (const what of options.case) {
+      if (left() < 10_000) {
+        notes.push(`${network}, ${what}, batch ${batch}: left out, the time was over`);
+        continue;
+      }
+      const forward = (variant: Variant) =>
+        rows.find(
+          (row) => row.network === network && row.batch === batch && row.case === 'forward' && row.variant === variant,
+        );
+      const variants = options.variant.filter((variant) => {
+        const expected = ((forward(variant)?.medianMs ?? 0) * multiples[what]) / 1000;
+        if (expected > options.limit)
+          notes.push(
+            `${network}, ${what}, batch ${batch}: ${variant} left out, it would take about ${expected.toFixed(0)} s a call`,
+          );
+        return expected <= options.limit;
+      });
+      const { w, learningRate } = settings;
+      const job = { case: what, batch, config, ...files, lambdas, w, learningRate };
+      const limitMs = Math.min(1000 * options.limit, Math.max(5000, left() - 5000));
+      const { torch, rounds, peak } = options;
+      take(await measureCell({ network, job, variants, torch, rounds, limitMs, card, peak }), network, what, batch);
+    }
+}
+
+function take(cell: Cell, network: string, what: Case, batch: number): void {
+  const done = withRatios(cell.rows);
+  rows.push(...done);
+  notes.push(...cell.notes);
+  for (const version of cell.versions) versions.add(version);
+  for (const { variant, reference, difference } of cell.differences) {
+    const name = `${what}: ${variant} against ${reference}`;
+    worst.set(name, Math.max(worst.get(name) ?? 0, difference));
+    if (what === 'forward' && variant !== 'compiled-bf16' && !(difference < TOLERANCE)) {
+      process.exitCode = 1;
+      notes.push(`${network}, batch ${batch}: the outputs of ${variant} and ${reference} differ by ${difference}`);
+    }
+  }
+  for (const { variant, medianMs, minMs, maxMs, ratioToTorch } of done)
+    process.stderr.write(
+      `${network} ${what.padEnd(7)} batch ${String(batch).padStart(2)} ${variant.padEnd(13)} ${ms(medianMs).padStart(7)} ms (${ms(minMs)} – ${ms(maxMs)})${ratioToTorch === null ? '' : `  ${ratioToTorch.toFixed(2)} × torch`}\n`,
+    );
+}
+
+const compared = [...worst].map(
+  ([name, difference]) => `Largest difference of outputs, ${name}: ${difference.toExponential(1)}`,
+);
+const shown = process.argv.slice(2).map((argument, i, all) => {
+  if (all[i - 1] === '--torch') return 'python';
+  return all[i - 1] === '--json' || all[i - 1] === '--markdown' ? basename(argument) : argument;
+});
+const minutes = ((performance.now() - started) / 60_000).toFixed(1);
+const text = markdown(rows, {
+  command: ['pnpm bench', ...shown].join(' '),
+  facts: [...machineFacts(card), ...versions, `${minutes} minutes, ${new Date().toISOString().slice(0, 10)}`],
+  notes: [...compared, ...notes],
+});
+console.log(text);
+if (options.json) write(options.json, `${JSON.stringify(rows, null, 2)}\n`);
+if (options.markdown) {
+  const document = existsSync(options.markdown) ? readFileSync(options.markdown, 'utf8') : '';
+  write(options.markdown, insert(document, text));
+}
+
+function write(file: string, content: string): void {
+  writeFileSync(`${file}.tmp`, content);
+  renameSync(`${file}.tmp`, file);
+}

@@ -1,0 +1,87 @@
+import { type Case, caseNames, type Variant, variantNames } from './cases.js';
+import type { Row } from './statistics.js';
+
+/** What the tables say about where they come from. */
+export interface Setting {
+  command: string;
+  /** Machine, versions, threads: one line each. */
+  facts: readonly string[];
+  /** What was left out or stopped, and the comparisons of outputs. */
+  notes: readonly string[];
+}
+
+const titles: Record<Case, string> = {
+  forward: 'Forward pass',
+  train: 'Training step (loss, gradients, Adam)',
+  sample: 'Guided sampling, 50 DDIM steps',
+};
+
+/** Milliseconds with three digits that count. */
+export const ms = (value: number): string =>
+  value >= 99.95 ? value.toFixed(0) : value >= 9.995 ? value.toFixed(1) : value.toFixed(2);
+
+const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+const table = (head: readonly string[], body: readonly (readonly string[])[]): string =>
+  [line(head), line(head.map((_, i) => (i === 0 ? '---' : '---:'))), ...body.map(line)].join('\n');
+
+/** The result as Markdown: a table of medians for each case, then every row with its spread. */
+export function markdown(rows: readonly Row[], { command, facts, notes }: Setting): string {
+  const list = (items: readonly string[]) => items.map((item) => `- ${item}`).join('\n');
+  const cases = caseNames.filter((name) => rows.some((row) => row.case === name));
+  return [
+    `\`${command}\``,
+    list(facts),
+    'Median milliseconds; in brackets the ratio to PyTorch eager in the same run.',
+    ...cases.flatMap((name) => [`### ${titles[name]}`, medians(rows.filter((row) => row.case === name))]),
+    '### Every row',
+    details(rows),
+    ...(notes.length > 0 ? [list(notes)] : []),
+  ].join('\n\n');
+}
+
+function medians(rows: readonly Row[]): string {
+  const variants = variantNames.filter((name) => rows.some((row) => row.variant === name));
+  const cells = new Map<string, Map<Variant, string>>();
+  for (const { network, batch, variant, medianMs, ratioToTorch } of rows) {
+    const name = `${network}, batch ${batch}`;
+    const cell = cells.get(name) ?? new Map<Variant, string>();
+    const ratio = ratioToTorch === null || variant === 'torch' ? '' : ` (${ratioToTorch.toFixed(2)})`;
+    cells.set(name, cell.set(variant, `${ms(medianMs)}${ratio}`));
+  }
+  const body = [...cells].map(([name, cell]) => [name, ...variants.map((variant) => cell.get(variant) ?? '–')]);
+  return table(['network', ...variants], body);
+}
+
+function details(rows: readonly Row[]): string {
+  const graph = rows.some((row) => row.outsideGraph !== undefined);
+  const card = rows.some((row) => row.shareOfPeak !== undefined);
+  const head = ['network', 'case', 'batch', 'variant', 'median ms', 'min – max', 'runs', '× PyTorch', 'first call ms'];
+  const percent = (value: number | undefined) => (value === undefined ? '' : `${(100 * value).toFixed(1)} %`);
+  return table(
+    [...head, 'peak MiB', ...(graph ? ['outside graphs'] : []), ...(card ? ["of the card's peak"] : [])],
+    rows.map((row) => [
+      row.network,
+      row.case,
+      String(row.batch),
+      row.variant,
+      ms(row.medianMs),
+      `${ms(row.minMs)} – ${ms(row.maxMs)}`,
+      String(row.runs),
+      row.ratioToTorch?.toFixed(2) ?? '',
+      row.firstMs.toFixed(0),
+      row.peakMiB.toFixed(0),
+      ...(graph ? [percent(row.outsideGraph)] : []),
+      ...(card ? [percent(row.shareOfPeak)] : []),
+    ]),
+  );
+}
+
+const [begin, end] = ['<!-- bench: begin -->', '<!-- bench: end -->'];
+
+/** A document with the text between its two marks replaced; without marks, the text alone between new ones. */
+export function insert(document: string, text: string): string {
+  const [first, last] = [document.indexOf(begin), document.indexOf(end)];
+  const marked = `${begin}\n\n${text}\n\n${end}`;
+  if (first < 0 || last < first) return `${document && `${document.trimEnd()}\n\n`}${marked}\n`;
+  return document.slice(0, first) + marked + document.slice(last + end.length);
+}

@@ -1,0 +1,115 @@
+import { readFileSync } from 'node:fs';
+import { bind, key, labels, type Parameters } from '@logsnr/core';
+import { classifierFree } from '@logsnr/guidance';
+import { unet } from '@logsnr/networks';
+import { compileSampler, ddim, sample } from '@logsnr/samplers';
+import { type CompileOptions, compile, compileStep } from '@logsnr/tensorflow';
+import { adam, decodeSafetensors, diffusionLoss, layout, trainStep } from '@logsnr/training';
+import * as tf from '@tensorflow/tfjs-core';
+import type { Job } from './cases.js';
+
+/** Something to time. Each call ends by reading a number of the result, so that all of the work is in the call. */
+export interface Workload {
+  parameters: number;
+  run(): void;
+  /** Numbers of the latest result, for comparing variants: of a step the loss, else the first sample. */
+  result(): number[];
+}
+
+/** Loads a job: operation by operation without `precision`, else compiled. Tensors live as long as the process. */
+export function load(job: Job, precision?: CompileOptions['precision']): Workload {
+  const faster = precision && {
+    compile: <A extends unknown[], R>(fn: (...args: A) => R) => compile(fn, { precision }),
+  };
+  const network = unet(job.config);
+  const classes = labels(job.config.classes);
+  const parameters = read(job.weights);
+  const inputs = read(job.inputs, job.batch) as Inputs;
+  const { z, lambda, labels: condition } = inputs;
+  const count = Object.values(parameters).reduce((sum, { size }) => sum + size, 0);
+  const of = (step: () => tf.Tensor): Workload => ({ parameters: count, ...latest(step) });
+
+  if (job.case === 'forward') {
+    const apply = (z: tf.Tensor, lambda: tf.Tensor, c: tf.Tensor1D) => network.apply(parameters, z, lambda, c);
+    const forward = faster ? faster.compile(apply) : apply;
+    return of(() => forward(z, lambda, condition));
+  }
+  if (job.case === 'train') return of(training(job, parameters, inputs, precision));
+
+  const model = classifierFree(bind(network, parameters, 'v'), classes, job.w);
+  const draw = { condition, lambdas: job.lambdas, shape: z.shape, key: key(0), z };
+  const sampler = ddim();
+  if (!faster) return of(() => sample({ ...draw, model, sampler }));
+  const compiled = compileSampler(faster.compile, { model, sampler });
+  return of(() => compiled.sample(draw));
+}
+
+type Inputs = Record<'z' | 'x' | 'eps', tf.Tensor> & Record<'lambda' | 'labels' | 'dropped', tf.Tensor1D>;
+
+function training(job: Job, parameters: Parameters, inputs: Inputs, precision: CompileOptions['precision']) {
+  const network = unet(job.config);
+  const conditioning = labels(job.config.classes);
+  const optimizer = adam({ learningRate: job.learningRate });
+  const shapes = layout(network.shapes);
+  const { x, eps, lambda, labels: condition, dropped } = inputs;
+  const data = { x, eps, lambda, condition, dropped };
+  const step = trainStep<typeof data>({
+    layout: shapes,
+    optimizer,
+    loss: (weights, data) => diffusionLoss({ model: bind(network, weights, 'v'), conditioning, ...data }),
+  });
+  const weights = shapes.pack(parameters);
+  let state: Parameters = { weights, ...optimizer.init({ weights }) };
+  let t = 0;
+  const scalars = () =>
+    Object.fromEntries(Object.entries(optimizer.scalars(t++)).map(([name, value]) => [name, tf.scalar(value)]));
+  const compiled = precision && compileStep(step, state, { precision });
+  return () => {
+    const given = { data, scalars: scalars() };
+    if (compiled) {
+      const loss = compiled.run(given);
+      tf.dispose(given.scalars);
+      return loss;
+    }
+    const next = step(state, given);
+    tf.dispose([given.scalars, state] as unknown as tf.TensorContainer);
+    state = next.state;
+    return next.loss;
+  };
+}
+
+/** Tensors of a file; with `batch` the first rows alone. */
+function read(file: string, batch?: number): Record<string, tf.Tensor> {
+  const { tensors } = decodeSafetensors(readFileSync(file), file);
+  return Object.fromEntries(
+    Object.entries(tensors).map(([name, { shape, data }]) => {
+      const whole = batch === undefined ? [...shape] : [batch, ...shape.slice(1)];
+      const size = whole.reduce((product, length) => product * length, 1);
+      return [name, tf.tensor(data.slice(0, size), whole, data instanceof Int32Array ? 'int32' : 'float32')];
+    }),
+  );
+}
+
+/** Runs a step and keeps its result until the next. */
+function latest(step: () => tf.Tensor): Omit<Workload, 'parameters'> {
+  let last: tf.Tensor | undefined;
+  return {
+    run() {
+      last?.dispose();
+      last = step();
+      const one = tf.tidy(() =>
+        tf.slice(
+          last as tf.Tensor,
+          last?.shape.map(() => 0) ?? [],
+          last?.shape.map(() => 1),
+        ),
+      );
+      one.dataSync();
+      one.dispose();
+    },
+    result() {
+      const { shape = [], size = 0 } = last ?? {};
+      return [...(last?.dataSync() ?? [])].slice(0, shape.length > 0 ? size / (shape[0] as number) : 1);
+    },
+  };
+}

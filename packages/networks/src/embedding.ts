@@ -1,0 +1,20 @@
+import * as tf from '@tensorflow/tfjs-core';
+
+/** The slowest and the fastest frequency at which λ is embedded, in radians a nat. */
+export const lambdaFrequencies = { low: 1 / 16, high: 8 } as const;
+
+/**
+ * Sines and cosines of λ: [n] → [n, size], sin(ω_k λ) for k < size/2, then cos(ω_k λ), with ω geometric from 1/16 to 8
+ * radians a nat. The slowest sine has a period of 100 nats, so it tells all λ in [−20, 20] apart by itself (a monotone
+ * function there); the fastest, of period 0.8, resolves hundredths of a nat. The form is that of Vaswani et al. 2017 (arXiv
+ * 1706.03762, section 3.5) with λ for the position, so a network does not depend on any one schedule's time.
+ */
+export function lambdaFeatures(lambda: tf.Tensor1D, size: number): tf.Tensor2D {
+  const { low, high } = lambdaFrequencies;
+  const count = size / 2;
+  return tf.tidy(() => {
+    const omega = Array.from({ length: count }, (_, k) => low * (high / low) ** (count > 1 ? k / (count - 1) : 0));
+    const angle = tf.mul(tf.reshape(lambda, [-1, 1]), tf.tensor2d(omega, [1, count]));
+    return tf.concat([tf.sin(angle), tf.cos(angle)], 1) as tf.Tensor2D;
+  });
+}

@@ -1,0 +1,104 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { expect, test } from 'vitest';
+import { difference, expectNoLeak, expectSame, onBackend, random } from '../../test/tools.js';
+import { attention } from './attention.js';
+import { addBias, addResidual } from './bias.js';
+import { conv2d } from './conv2d.js';
+import { linear } from './linear.js';
+import { downsample, upsample } from './resample.js';
+import { silu } from './silu.js';
+
+type T4 = tf.Tensor4D;
+
+test.each([1, 3, 5])('the composed gradients of a %i×%i convolution are those of the kernels', async (size) => {
+  const inputs = () => [random<T4>(1, 2, 6, 5, 3), random<T4>(2, size, size, 3, 4)];
+  const composed = (...[x, k]: tf.Tensor[]) => conv2d(x as T4, k as T4, 'composed');
+  const kernels = (...[x, k]: tf.Tensor[]) => conv2d(x as T4, k as T4, 'kernels');
+  await onBackend('cpu', () => expectSame(composed, kernels, inputs(), 1e-5));
+});
+
+test('silu is x · sigmoid(x), far from 0 too', () => {
+  const x = tf.tensor1d([-80, -3, -0.5, 0, 0.5, 3, 80]);
+  expectSame(
+    (x) => silu(x as tf.Tensor),
+    (x) => tf.mul(x as tf.Tensor, tf.sigmoid(x as tf.Tensor)),
+    [x],
+    1e-5,
+  );
+  expectNoLeak(() => [silu(x)]);
+  x.dispose();
+});
+
+test('linear maps the last axis', () => {
+  const composed = (...[x, w]: tf.Tensor[]) =>
+    tf.reshape(tf.matMul(tf.reshape(x as tf.Tensor, [-1, 3]), w as tf.Tensor), [2, 2, 4]);
+  expectSame((x, w) => linear(x as tf.Tensor, w as tf.Tensor2D), composed, [random(1, 2, 2, 3), random(2, 3, 4)], 1e-5);
+  expectSame(
+    (x, w) => linear(x as tf.Tensor, w as tf.Tensor2D),
+    (x, w) => tf.matMul(x as tf.Tensor, w as tf.Tensor),
+    [random(1, 5, 3), random(2, 3, 4)],
+    1e-5,
+  );
+});
+
+test('bias and residual are sums, and one tensor may be both x and the residual', () => {
+  const add = tf.add as (a: tf.Tensor, b: tf.Tensor) => tf.Tensor;
+  const inputs = [random(1, 2, 3, 3, 4), random(2, 2, 3, 3, 4), random(3, 4)];
+  expectSame(
+    (x, r, b) => addResidual(x as T4, r as T4, b as tf.Tensor),
+    (x, r, b) => add(add(x as T4, r as T4), b as tf.Tensor),
+    inputs,
+    1e-5,
+  );
+  const [x, , b] = inputs as [T4, T4, tf.Tensor];
+  expectSame(
+    (x, b) => addResidual(x as T4, addBias(x as T4, b as tf.Tensor), b as tf.Tensor),
+    (x, b) => tf.mul(add(x as T4, b as tf.Tensor), 2),
+    [x, b],
+    1e-5,
+  );
+});
+
+test('upsampling repeats pixels, downsampling averages them', () => {
+  const x = tf.tensor4d([1, 2, 3, 4], [1, 2, 2, 1]);
+  expect(Array.from(upsample(x).dataSync())).toEqual([1, 1, 2, 2, 1, 1, 2, 2, 3, 3, 4, 4, 3, 3, 4, 4]);
+  expect(Array.from(downsample(x).dataSync())).toEqual([2.5]);
+});
+
+test('the gradients of resampling are each other, scaled', () => {
+  // Both maps are linear, so ⟨dy, f(x)⟩ = ⟨gradient, x⟩ must hold for any dy.
+  tf.tidy(() => {
+    for (const [f, shape, out] of [
+      [downsample, [2, 6, 4, 3], [2, 3, 2, 3]],
+      [upsample, [2, 3, 2, 3], [2, 6, 4, 3]],
+    ] as const) {
+      const [x, dy] = [random<T4>(1, ...shape), random<T4>(2, ...out)];
+      const gradient = tf.grad((x) => f(x as T4))(x, dy);
+      expect(difference(tf.sum(tf.mul(gradient, x)), tf.sum(tf.mul(dy, f(x))))).toBeLessThan(1e-5);
+    }
+  });
+});
+
+test.each([1, 2])('attention with %i heads is softmax(QKᵀ/√d)V head by head', (heads) => {
+  const [n, t, c] = [2, 5, 4];
+  const d = c / heads;
+  const reference = (qkv: tf.Tensor): tf.Tensor => {
+    const part = (which: number, head: number) => tf.slice(qkv, [0, 0, which * c + head * d], [n, t, d]);
+    const one = (head: number) => {
+      const scores = tf.div(tf.matMul(part(0, head), part(1, head), false, true), Math.sqrt(d));
+      return tf.matMul(tf.softmax(scores), part(2, head));
+    };
+    return tf.concat(
+      Array.from({ length: heads }, (_, head) => one(head)),
+      2,
+    );
+  };
+  expectSame(
+    (x) => attention(x as tf.Tensor3D, heads),
+    (x) => reference(x as tf.Tensor),
+    [random(1, n, t, 3 * c)],
+    1e-4,
+  );
+  const uniform = tf.zeros([1, t, 3 * c]) as tf.Tensor3D;
+  expect(Math.max(...attention(uniform, heads).dataSync())).toBe(0);
+});

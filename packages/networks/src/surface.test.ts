@@ -1,0 +1,6 @@
+import { expect, test } from 'vitest';
+import * as networks from './index.js';
+
+test('the public surface', () => {
+  expect(Object.keys(networks).sort()).toEqual(['convClassifier', 'lambdaFeatures', 'unet']);
+});

@@ -1,0 +1,85 @@
+import { checkInteger } from '@logsnr/core';
+
+/** The size and shape of a {@link unet}. */
+export interface UnetConfig {
+  /** Pixels of the input, each divisible by 2 for every level but the last. */
+  height: number;
+  width: number;
+  /** Channels of the input and the output. */
+  channels: number;
+  /** Number of classes; 0 makes an unconditional network, which ignores its labels. */
+  classes: number;
+  /** Width of the network: level i has base · multipliers[i] channels. */
+  base: number;
+  multipliers: readonly number[];
+  /** Residual blocks a level on the way down; there is one more on the way up. */
+  blocks: number;
+  /** Heights of the feature maps at which every block is followed by self-attention, e.g. [7]. Default none. */
+  attention?: readonly number[];
+  /** Attention heads (default 1), or instead the channels of one head. */
+  heads?: number;
+  headChannels?: number;
+  /** Groups of the group norms; divides the channels of every level. */
+  groups: number;
+  /** Width of the embedding of λ and class. Default 4 · base. */
+  embedding?: number;
+}
+
+/** One resolution of the network. */
+export interface Level {
+  channels: number;
+  height: number;
+  /** Attention heads; 0 for none. */
+  heads: number;
+}
+
+const list = (values: readonly number[]): string => `[${values.join(', ')}]`;
+
+/**
+ * The levels that a configuration describes, from the finest to the coarsest.
+ * @throws RangeError on a size that is no positive integer or does not divide as it must, an attention height that no
+ * level has, or an unknown option.
+ */
+export function unetLevels(config: UnetConfig): Level[] {
+  const known = ['height', 'width', 'channels', 'classes', 'base', 'multipliers', 'blocks', 'attention', 'heads'];
+  known.push('headChannels', 'groups', 'embedding');
+  for (const option of Object.keys(config))
+    if (!known.includes(option)) throw new RangeError(`unknown option "${option}"; options are ${known.join(', ')}.`);
+  const { height, width, base, multipliers, attention = [], groups } = config;
+  for (const option of ['height', 'width', 'channels', 'base', 'blocks', 'groups'] as const)
+    checkInteger(option, config[option], 1);
+  checkInteger('classes', config.classes);
+  if (base % 2 !== 0) throw new RangeError(`base is ${base}; it must be even: λ has base/2 sines and as many cosines.`);
+  if (config.embedding !== undefined) checkInteger('embedding', config.embedding, 1);
+  if (config.heads !== undefined && config.headChannels !== undefined)
+    throw new RangeError('heads and headChannels are both given; give one of them.');
+  if (multipliers.length === 0) throw new RangeError('multipliers is empty; give one for each level, e.g. [1, 2, 2].');
+  multipliers.forEach((multiplier, i) => {
+    checkInteger(`multipliers[${i}]`, multiplier, 1);
+  });
+  const factor = 2 ** (multipliers.length - 1);
+  for (const [what, size] of Object.entries({ height, width }))
+    if (size % factor !== 0)
+      throw new RangeError(
+        `${what} is ${size}; ${multipliers.length} levels halve it ${multipliers.length - 1} times, so it must be divisible by ${factor}.`,
+      );
+  const heights = multipliers.map((_, i) => height / 2 ** i);
+  for (const at of attention)
+    if (!heights.includes(at))
+      throw new RangeError(`attention is asked for at height ${at}; the levels have heights ${list(heights)}.`);
+  return multipliers.map((multiplier, i) => {
+    const channels = base * multiplier;
+    if (channels % groups !== 0)
+      throw new RangeError(`groups is ${groups}, which does not divide the ${channels} channels of level ${i}.`);
+    const own = heights[i] as number;
+    return { channels, height: own, heads: attention.includes(own) ? headsOf(config, channels) : 0 };
+  });
+}
+
+function headsOf({ heads = 1, headChannels }: UnetConfig, channels: number): number {
+  const [what, divisor] = headChannels === undefined ? ['heads', heads] : ['headChannels', headChannels];
+  checkInteger(what as string, divisor as number, 1);
+  if (channels % (divisor as number) !== 0)
+    throw new RangeError(`${what} is ${divisor}, which does not divide the ${channels} channels under attention.`);
+  return headChannels === undefined ? heads : channels / headChannels;
+}
