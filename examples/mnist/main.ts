@@ -8,7 +8,7 @@ import { captionedGrid, lineChart, writePng } from '@logsnr/figures';
 import { classifierFree } from '@logsnr/guidance';
 import { accuracy, frechetDistance, gaussianStatistics, inceptionScore } from '@logsnr/metrics';
 import { convClassifier, unet } from '@logsnr/networks';
-import { ancestral, compileSampler } from '@logsnr/samplers';
+import { ancestral, type Compile, compileSampler } from '@logsnr/samplers';
 import { arctan, grid } from '@logsnr/schedules';
 import { compile, useBackend } from '@logsnr/tensorflow';
 import { adam, cosineDecay, loadCheckpoint, optimize, progressLine, saveCheckpoint, train } from '@logsnr/training';
@@ -19,7 +19,9 @@ const options = readOptions();
 const started = performance.now();
 const { backend, tensorflow } = await useBackend();
 const native = backend === 'tensorflow';
-const faster = options.compile ? { compile } : {};
+// Compiled graphs for the diffusion model, in the precision that was asked for; the judge always computes in float32.
+const { precision } = options;
+const inGraphs: Compile = options.compile ? (fn) => compile(fn, { precision }) : (fn) => fn;
 const seed = key(options.seed);
 const classes = labels(10);
 const data = await mnist();
@@ -40,7 +42,7 @@ const judge = await optimize({
   steps: 1500,
   images: () => 64,
   onStep: line.update,
-  ...faster,
+  ...(options.compile ? { compile } : {}),
 });
 line.stop();
 
@@ -98,7 +100,7 @@ const trained = await train({
   signal: interrupt.signal,
   onStep: line.update,
   ...(options.from ? { from: await loadCheckpoint(options.from, { shapes: network.shapes }) } : {}),
-  ...faster,
+  compile: inGraphs,
 });
 line.stop();
 process.removeListener('SIGINT', stop);
@@ -117,7 +119,7 @@ const rows: { caption: string; images: ReturnType<typeof imageGrid>[] }[] = [];
 const samplingStarted = performance.now();
 for (const [row, w] of options.w.entries()) {
   const model = classifierFree(bind(network, trained.ema, 'v'), classes, w);
-  const drawing = compileSampler(options.compile ? compile : (fn) => fn, { model, sampler: ancestral() });
+  const drawing = compileSampler(inGraphs, { model, sampler: ancestral() });
   const parts: tf.Tensor[] = [];
   for (let firstSample = 0; firstSample < samples; firstSample += 100) {
     const condition = classes.of(digits.slice(firstSample, firstSample + 100));

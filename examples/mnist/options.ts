@@ -9,6 +9,7 @@ export interface Options {
   seed: number;
   from?: string;
   compile: boolean;
+  precision: 'float32' | 'bfloat16';
 }
 
 const number = (what: string, fits: (value: number) => boolean, accepted: string) => (text: string) => {
@@ -44,6 +45,11 @@ export function readOptions(): Options {
     .option('--seed <n>', 'seed of everything random', integer('seed', 0), 0)
     .option('--from <file>', 'go on training from this checkpoint.safetensors')
     .option('--no-compile', 'run operation by operation, without compiled graphs')
+    .addOption(
+      new Option('--precision <p>', 'of convolutions and products in compiled graphs')
+        .choices(['float32', 'bfloat16'])
+        .default('float32'),
+    )
     .parse()
     .opts<Options>();
 }
