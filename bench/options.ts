@@ -44,8 +44,8 @@ export function readOptions(): Options {
     .option('--json <file>', 'write the rows as JSON')
     .option('--markdown <file>', 'write the table into this document, between its marks')
     .option('--quick', 'one small network and batch; ends in 2 minutes', false)
-    .option('--case <list>', `of ${caseNames.join(', ')}`, oneOf('case', caseNames), caseNames)
-    .option('--variant <list>', `of ${variantNames.join(', ')}`, oneOf('variant', variantNames), variantNames)
+    .option('--case <list>', `of ${caseNames.join(', ')}`, oneOf('case', caseNames), [...caseNames])
+    .option('--variant <list>', `of ${variantNames.join(', ')}`, oneOf('variant', variantNames), [...variantNames])
     .option('--batch <list>', 'batch sizes (default: 1,16,64; quick: 16)', (text) =>
       text.split(',').map(above('batch', 1, true)),
     )

@@ -97,13 +97,7 @@ function latest(step: () => tf.Tensor): Omit<Workload, 'parameters'> {
     run() {
       last?.dispose();
       last = step();
-      const one = tf.tidy(() =>
-        tf.slice(
-          last as tf.Tensor,
-          last?.shape.map(() => 0) ?? [],
-          last?.shape.map(() => 1),
-        ),
-      );
+      const one = tf.tidy(() => tf.slice(tf.reshape(last as tf.Tensor, [-1]), 0, 1));
       one.dataSync();
       one.dispose();
     },
