@@ -4,7 +4,7 @@ import { lambdaFeatures } from './embedding.js';
 import { attention } from './ops/attention.js';
 import { addBias, addResidual } from './ops/bias.js';
 import { conv2d } from './ops/conv2d.js';
-import { groupAverage, groupNorm } from './ops/group-norm.js';
+import { groupNorm } from './ops/group-norm.js';
 import { linear } from './ops/linear.js';
 import { downsample, upsample } from './ops/resample.js';
 import { silu } from './ops/silu.js';
@@ -52,10 +52,10 @@ export function unet(config: UnetConfig): Network<tf.Tensor1D> {
           read,
           embed(read, lambda as tf.Tensor1D, classes > 0 ? labels : undefined, base),
         );
-        const context = { read, films, average: averages(groups) };
+        const context = { read, films, groups };
         const walked = walk(steps, context, z as tf.Tensor4D);
         const last = { ...norm(read, 'out.norm'), silu: true };
-        const x = groupNorm(walked, context.average(walked.shape[3]), last);
+        const x = groupNorm(walked, groups, last);
         return convolve(read, 'out', x);
       });
     },
@@ -75,10 +75,10 @@ function embed(read: Read, lambda: tf.Tensor1D, labels: tf.Tensor1D | undefined,
   return silu(tf.add(embedding, rows));
 }
 
-/** What every part of a walk reads: the parameters, the matrices of group means by channels, scale and shift by block. */
+/** What every part of a walk reads: the parameters, the number of groups of its norms, scale and shift by block. */
 interface Context {
   read: Read;
-  average(channels: number): tf.Tensor4D;
+  groups: number;
   films: ReadonlyMap<string, { scale: tf.Tensor; shift: tf.Tensor }>;
 }
 
@@ -93,16 +93,6 @@ function filmTable(steps: readonly Step[], read: Read, embedding: tf.Tensor2D): 
   return new Map(
     names.map((name, i) => [name, { scale: parts[2 * i] as tf.Tensor, shift: parts[2 * i + 1] as tf.Tensor }]),
   );
-}
-
-/** The matrices of group means, each made once. */
-function averages(groups: number): Context['average'] {
-  const made = new Map<number, tf.Tensor4D>();
-  return (channels) => {
-    const average = made.get(channels) ?? groupAverage(channels, groups);
-    made.set(channels, average);
-    return average;
-  };
 }
 
 function walk(steps: readonly Step[], context: Context, z: tf.Tensor4D): tf.Tensor4D {
@@ -135,12 +125,12 @@ function walk(steps: readonly Step[], context: Context, z: tf.Tensor4D): tf.Tens
   return x;
 }
 
-function residual({ read, average, films }: Context, name: string, x: tf.Tensor4D): tf.Tensor4D {
+function residual({ read, groups, films }: Context, name: string, x: tf.Tensor4D): tf.Tensor4D {
   const kernel = (part: string): tf.Tensor4D => read(`${name}.${part}.kernel`);
-  const normed = groupNorm(x, average(x.shape[3]), { ...norm(read, `${name}.norm1`), silu: true });
+  const normed = groupNorm(x, groups, { ...norm(read, `${name}.norm1`), silu: true });
   const first = conv2d(normed, kernel('conv1'));
   const conditioning = { bias: read(`${name}.conv1.bias`), film: films.get(name) };
-  const second = groupNorm(first, average(first.shape[3]), {
+  const second = groupNorm(first, groups, {
     ...norm(read, `${name}.norm2`),
     ...conditioning,
     silu: true,
@@ -149,9 +139,9 @@ function residual({ read, average, films }: Context, name: string, x: tf.Tensor4
   return addResidual(conv2d(second, kernel('conv2')), skip, read(`${name}.conv2.bias`));
 }
 
-function attend({ read, average }: Context, name: string, x: tf.Tensor4D, heads: number): tf.Tensor4D {
+function attend({ read, groups }: Context, name: string, x: tf.Tensor4D, heads: number): tf.Tensor4D {
   const [n, h, w, c] = x.shape;
-  const tokens: tf.Tensor3D = tf.reshape(groupNorm(x, average(c), norm(read, `${name}.norm`)), [n, h * w, c]);
+  const tokens: tf.Tensor3D = tf.reshape(groupNorm(x, groups, norm(read, `${name}.norm`)), [n, h * w, c]);
   const mixed = attention(affine(read, `${name}.qkv`, tokens), heads);
   const out = tf.reshape(linear(mixed, read<tf.Tensor2D>(`${name}.out.kernel`)), [n, h, w, c]);
   return addResidual(out as tf.Tensor4D, x, read(`${name}.out.bias`));

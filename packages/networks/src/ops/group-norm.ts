@@ -16,91 +16,105 @@ export interface GroupNormInputs {
 
 const epsilon = 1e-5;
 
-/** The matrix that replaces each channel by the mean of its group, as the kernel of a 1×1 convolution: [1, 1, c, c]. */
-export function groupAverage(channels: number, groups: number): tf.Tensor4D {
-  return tf.tidy(() => {
-    const group = tf.floor(tf.div(tf.range(0, channels, 1, 'float32'), channels / groups));
-    const same = tf.equal(tf.reshape(group, [channels, 1]), group);
-    return tf.reshape(tf.mul(tf.cast(same, 'float32'), groups / channels), [1, 1, channels, channels]);
-  });
-}
-
 /**
- * Group norm (Wu & He 2018, arXiv 1803.08494) of `x` [n, h, w, c] in the groups of `average`, with FiLM conditioning
- * (Dhariwal & Nichol 2021, arXiv 2105.05233, "adaptive group normalization") and SiLU on request:
+ * Group norm (Wu & He 2018, arXiv 1803.08494) of `x` [n, h, w, c] in groups of c/groups neighbouring channels, with FiLM
+ * conditioning (Dhariwal & Nichol 2021, arXiv 2105.05233, "adaptive group normalization") and SiLU on request:
  *
  * y = (γ x̂ + β)(1 + scale) + shift, x̂ = (x + bias − μ)/√(σ² + 1e−5), then y · sigmoid(y).
  *
  * As one operation it is a multiply-add over the pixels, y = a x + b, with a and b of each sample and channel; all else
- * is arithmetic on [n, 1, 1, c]. The variance is taken in two passes: about each channel's own mean, to which the
- * spread of the channel means within their group is added, so nothing cancels. Differentiable once in all inputs.
+ * is arithmetic on [n, groups, c/groups]. The variance is taken in two passes: about each channel's own mean, to which
+ * the spread of the channel means within their group is added, so nothing cancels. Differentiable once in all inputs.
  */
-export function groupNorm(x: tf.Tensor4D, average: tf.Tensor4D, inputs: GroupNormInputs): tf.Tensor4D {
+export function groupNorm(x: tf.Tensor4D, groups: number, inputs: GroupNormInputs): tf.Tensor4D {
   const { gamma, beta, film, bias, silu = false } = inputs;
   const extra = [...(bias ? [bias] : []), ...(film ? [film.scale, film.shift] : [])];
+  const [n, h, w, c] = x.shape;
+  const shape: Shape = { n, groups, each: c / groups, c, pixels: h * w };
   const op = tf.customGrad((...args) => {
     const save = args.pop() as tf.GradSaveFunc;
-    const { value, saved } = forward(args as tf.Tensor[], average, Boolean(bias), silu);
+    const { value, saved } = forward(args as tf.Tensor[], shape, Boolean(bias), silu);
     save(saved);
-    return { value, gradFunc: (dy, kept) => backward(dy, kept, Boolean(bias), Boolean(film), silu) };
+    return { value, gradFunc: (dy, kept) => backward(dy, kept, shape, Boolean(bias), Boolean(film), silu) };
   });
   return op(x, gamma, beta, ...extra) as tf.Tensor4D;
 }
 
-// Rank 4 throughout: on [n, 1, 1, c] the group means are a small convolution and nothing has to be reshaped.
-const mix = (t: tf.Tensor, average: tf.Tensor): tf.Tensor =>
-  tf.conv2d(t as tf.Tensor4D, average as tf.Tensor4D, 1, 'valid');
+interface Shape {
+  n: number;
+  groups: number;
+  /** Channels of a group. */
+  each: number;
+  c: number;
+  pixels: number;
+}
 
-const overPixels = (t: tf.Tensor): tf.Tensor => tf.sum(t, [1, 2], true);
+// Numbers of each sample and channel stand as [n, groups, each]: the mean over a group is then a reduction of a small
+// tensor, and reshaping copies nothing.
+const perSample = (t: tf.Tensor, { n, groups, each }: Shape): tf.Tensor => tf.reshape(t, [n, groups, each]);
+const perChannel = (t: tf.Tensor, { groups, each }: Shape): tf.Tensor => tf.reshape(t, [groups, each]);
+const overGroup = (t: tf.Tensor): tf.Tensor => tf.mean(t, 2, true);
 
-const countPixels = (x: tf.Tensor): number => (x.shape[1] as number) * (x.shape[2] as number);
+/** Shaped to meet the pixels: [n, groups, each], or [n, groups, 1] for one number a group, to [n, 1, 1, c]. */
+const wide = (t: tf.Tensor, { n, each, c }: Shape): tf.Tensor =>
+  tf.reshape(t.shape[2] === each ? t : tf.tile(t, [1, 1, each]), [n, 1, 1, c]);
 
-function forward(args: tf.Tensor[], average: tf.Tensor, hasBias: boolean, silu: boolean) {
-  const [x, gamma, beta, ...extra] = args as [tf.Tensor, tf.Tensor, tf.Tensor, ...tf.Tensor[]];
-  const bias = hasBias ? (extra[0] as tf.Tensor) : undefined;
-  const [scale, move] = extra.slice(hasBias ? 1 : 0);
-  const share = 1 / countPixels(x);
-  const mean = tf.mul(overPixels(x), share);
-  const own = bias ? tf.add(mean, bias) : mean;
-  const mu = mix(own, average);
-  const within = tf.mul(overPixels(tf.squaredDifference(x, mean)), share);
-  const variance = mix(tf.add(within, tf.squaredDifference(own, mu)), average);
+function forward(args: tf.Tensor[], shape: Shape, hasBias: boolean, silu: boolean) {
+  const [x, ...vectors] = args as [tf.Tensor, ...tf.Tensor[]];
+  const [gamma, beta, maybeBias] = vectors.slice(0, hasBias ? 3 : 2).map((vector) => perChannel(vector, shape));
+  const [scale, move] = vectors.slice(hasBias ? 3 : 2).map((film) => perSample(film, shape));
+  const [gammaOf, betaOf] = [gamma as tf.Tensor, beta as tf.Tensor];
+  const ofPixels = tf.mean(x, [1, 2], true);
+  const mean = perSample(ofPixels, shape);
+  const own = maybeBias ? tf.add(mean, maybeBias) : mean;
+  const mu = overGroup(own);
+  const within = perSample(tf.mean(tf.squaredDifference(x, ofPixels), [1, 2]), shape);
+  const variance = overGroup(tf.add(within, tf.squaredDifference(own, mu)));
   const rstd = tf.rsqrt(tf.add(variance, epsilon));
-  const offset = bias ? tf.sub(bias, mu) : tf.neg(mu); // x + bias − μ = x + offset
+  const offset = maybeBias ? tf.sub(maybeBias, mu) : tf.neg(mu); // x + bias − μ = x + offset
   const factor = scale && tf.add(scale, 1);
-  const gain = factor ? tf.mul(gamma, factor) : gamma;
-  const shift = factor ? tf.add(tf.mul(beta, factor), move as tf.Tensor) : beta;
+  const gain = factor ? tf.mul(gammaOf, factor) : gammaOf;
+  const shift = factor ? tf.add(tf.mul(betaOf, factor), move as tf.Tensor) : betaOf;
   const slope = tf.mul(rstd, gain);
-  const line = tf.add(tf.mul(x, slope), tf.add(tf.mul(offset, slope), shift));
-  const saved = [x, gamma, beta, average, mean, rstd, offset, gain, slope, ...(factor ? [factor] : [])];
+  const line = tf.add(tf.mul(x, wide(slope, shape)), wide(tf.add(tf.mul(offset, slope), shift), shape));
+  const saved = [x, gammaOf, betaOf, mean, rstd, offset, gain, slope, ...(factor ? [factor] : [])];
   if (!silu) return { value: line, saved };
   const gate = tf.sigmoid(line);
   const value = tf.mul(line, gate);
   return { value, saved: [...saved, line, gate, value] };
 }
 
-type Nine = [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+type Eight = [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
 
-function backward(dy: tf.Tensor, saved: tf.Tensor[], hasBias: boolean, hasFilm: boolean, silu: boolean): tf.Tensor[] {
+function backward(
+  dy: tf.Tensor,
+  saved: tf.Tensor[],
+  shape: Shape,
+  hasBias: boolean,
+  hasFilm: boolean,
+  silu: boolean,
+): tf.Tensor[] {
   return tf.tidy(() => {
-    const [x, gamma, beta, average, mean, rstd, offset, gain, slope, ...rest] = saved as [...Nine, ...tf.Tensor[]];
+    const [x, gamma, beta, mean, rstd, offset, gain, slope, ...rest] = saved as [...Eight, ...tf.Tensor[]];
     const factor = hasFilm ? (rest[0] as tf.Tensor) : undefined;
     const [line, gate, value] = rest.slice(hasFilm ? 1 : 0) as [tf.Tensor, tf.Tensor, tf.Tensor];
     const dline = silu ? siluGradient(dy, line, gate, value) : dy;
+    const overPixels = (t: tf.Tensor): tf.Tensor => perSample(tf.sum(t, [1, 2]), shape);
     // Σ dy and Σ dy · x̂ over the pixels, of each sample and channel.
     const sum0 = overPixels(dline);
     const sum1 = tf.mul(rstd, tf.add(overPixels(tf.mul(dline, x)), tf.mul(offset, sum0)));
     // dx = rstd (gain dy − ⟨gain dy⟩ − x̂ ⟨gain dy x̂⟩), ⟨·⟩ the mean over a group: slope · dy − (p x + q).
-    const share = tf.mul(rstd, 1 / countPixels(x));
-    const p = tf.mul(tf.mul(share, rstd), mix(tf.mul(gain, sum1), average));
-    const q = tf.add(tf.mul(p, offset), tf.mul(share, mix(tf.mul(gain, sum0), average)));
-    const dx = tf.sub(tf.mul(dline, slope), tf.add(tf.mul(x, p), q));
-    const channels = (t: tf.Tensor): tf.Tensor => tf.sum(t, [0, 1, 2]);
+    const share = tf.mul(rstd, 1 / shape.pixels);
+    const p = tf.mul(tf.mul(share, rstd), overGroup(tf.mul(gain, sum1)));
+    const q = tf.add(tf.mul(p, offset), tf.mul(share, overGroup(tf.mul(gain, sum0))));
+    const dx = tf.sub(tf.mul(dline, wide(slope, shape)), tf.add(tf.mul(x, wide(p, shape)), wide(q, shape)));
+    const channels = (t: tf.Tensor): tf.Tensor => tf.reshape(tf.sum(t, 0), [shape.c]);
     const gradients = [dx, ...[sum1, sum0].map((sum) => channels(factor ? tf.mul(factor, sum) : sum))];
     // Σ dx over the pixels, from sums that are known.
     if (hasBias)
-      gradients.push(channels(tf.sub(tf.mul(slope, sum0), tf.mul(tf.add(tf.mul(p, mean), q), countPixels(x)))));
-    if (factor) gradients.push(tf.add(tf.mul(gamma, sum1), tf.mul(beta, sum0)), sum0);
+      gradients.push(channels(tf.sub(tf.mul(slope, sum0), tf.mul(tf.add(tf.mul(p, mean), q), shape.pixels))));
+    const film = (t: tf.Tensor): tf.Tensor => wide(t, shape);
+    if (factor) gradients.push(film(tf.add(tf.mul(gamma, sum1), tf.mul(beta, sum0))), film(sum0));
     return gradients;
   });
 }
