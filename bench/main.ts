@@ -27,9 +27,11 @@ const TOLERANCE = 1e-4;
 const rows: Row[] = [];
 const versions = new Set<string>();
 const notes: string[] = [];
+const counts = new Map<string, number>();
 const worst = new Map<string, number>();
 const lambdas = grid(arctan({ lambdaMin: settings.lambdaMin, lambdaMax: settings.lambdaMax }), settings.steps);
 
+let cellsLeft = options.net.length * options.batch.length * options.case.length;
 for (const network of options.net) {
   const config = networks[network];
   if (!config) continue;
@@ -54,9 +56,15 @@ for (const network of options.net) {
       });
       const { w, learningRate } = settings;
       const job = { case: what, batch, config, ...files, lambdas, w, learningRate };
-      const limitMs = Math.min(1000 * options.limit, Math.max(5000, left() - 5000));
+      const limitMs = 1000 * options.limit;
+      const until = performance.now() + left() / cellsLeft--;
       const { torch, rounds, peak } = options;
-      take(await measureCell({ network, job, variants, torch, rounds, limitMs, card, peak }), network, what, batch);
+      take(
+        await measureCell({ network, job, variants, torch, rounds, limitMs, graceMs: 180_000, until, card, peak }),
+        network,
+        what,
+        batch,
+      );
     }
 }
 
@@ -65,6 +73,7 @@ function take(cell: Cell, network: string, what: Case, batch: number): void {
   rows.push(...done);
   notes.push(...cell.notes);
   for (const version of cell.versions) versions.add(version);
+  if (cell.parameters > 0) counts.set(network, cell.parameters);
   for (const { variant, reference, difference } of cell.differences) {
     const name = `${what}: ${variant} against ${reference}`;
     worst.set(name, Math.max(worst.get(name) ?? 0, difference));
@@ -82,6 +91,7 @@ function take(cell: Cell, network: string, what: Case, batch: number): void {
 const compared = [...worst].map(
   ([name, difference]) => `Largest difference of outputs, ${name}: ${difference.toExponential(1)}`,
 );
+const sizes = [...counts].map(([name, count]) => `${name} ${count.toLocaleString('en')}`);
 const shown = process.argv.slice(2).map((argument, i, all) => {
   if (all[i - 1] === '--torch') return 'python';
   return all[i - 1] === '--json' || all[i - 1] === '--markdown' ? basename(argument) : argument;
@@ -90,7 +100,7 @@ const minutes = ((performance.now() - started) / 60_000).toFixed(1);
 const text = markdown(rows, {
   command: ['pnpm bench', ...shown].join(' '),
   facts: [...machineFacts(card), ...versions, `${minutes} minutes, ${new Date().toISOString().slice(0, 10)}`],
-  notes: [...compared, ...notes],
+  notes: [`Parameters, the same number in every variant: ${sizes.join(', ')}`, ...compared, ...notes],
 });
 console.log(text);
 if (options.json) write(options.json, `${JSON.stringify(rows, null, 2)}\n`);

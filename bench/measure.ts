@@ -18,7 +18,11 @@ export interface CellOptions {
   variants: readonly Variant[];
   torch?: string | undefined;
   rounds: number;
+  /** What a call may take, and what the first call may take beyond it to capture or generate code. */
   limitMs: number;
+  graceMs: number;
+  /** When the cell must be over, by `performance.now()`. */
+  until: number;
   card?: Card | undefined;
   peak?: number | undefined;
 }
@@ -27,6 +31,8 @@ export interface Cell {
   rows: Row[];
   /** The versions that the variants run. */
   versions: string[];
+  /** Parameters of the network, the same in all variants. */
+  parameters: number;
   /** Failures and time-outs. */
   notes: string[];
   /** The largest difference of a variant's first output from the reference's. */
@@ -36,14 +42,17 @@ export interface Cell {
 /** Each turn lasts this long at least, so that a short call is timed many times and not only on cold caches. */
 const TURN_MS = 200;
 /** A pause between turns: the threads of the one that ran spin for a while before they sleep. */
-const PAUSE_MS = 30;
+const PAUSE_MS = 100;
+/** Kept for the turns when first calls are long and time is short. */
+const RESERVE_MS = 10_000;
 /** From this length of a cell on, three rounds have to do. */
 const LONG_MS = 60_000;
 
 /** One network, case and batch: every variant in a process of its own, and never two at work at once. */
 export async function measureCell(options: CellOptions): Promise<Cell> {
-  const { job, rounds, limitMs } = options;
-  const cell: Cell = { rows: [], versions: [], notes: [], differences: [] };
+  const { job, rounds, limitMs, until } = options;
+  const within = (ms: number, reserve = 0) => Math.max(1, Math.min(ms, until - reserve - performance.now()));
+  const cell: Cell = { rows: [], versions: [], parameters: 0, notes: [], differences: [] };
   const racers: Racer[] = [];
   const outputs: { variant: Variant; values: number[]; parameters: number }[] = [];
   const trying = async (variant: Variant, work: () => Promise<void>): Promise<boolean> => {
@@ -60,8 +69,14 @@ export async function measureCell(options: CellOptions): Promise<Cell> {
     for (const variant of options.variants) {
       const worker = startWorker(variant, options.torch);
       const ready = await trying(variant, async () => {
-        const loaded = await worker.request<Loaded>({ cmd: 'load', job }, limitMs);
-        const { ms: firstMs } = await worker.request<{ ms: number }>({ cmd: 'first' }, limitMs);
+        const loaded = await worker.request<Loaded>(
+          { cmd: 'load', job },
+          within(limitMs + options.graceMs, RESERVE_MS),
+        );
+        const { ms: firstMs } = await worker.request<{ ms: number }>(
+          { cmd: 'first' },
+          within(limitMs + options.graceMs, RESERVE_MS),
+        );
         const { values } = await worker.request<{ values: number[] }>({ cmd: 'result' }, limitMs);
         const flops = loaded.flops === undefined ? {} : { flops: loaded.flops };
         racers.push({ variant, worker, times: [], outside: [], firstMs, ...flops });
@@ -70,10 +85,12 @@ export async function measureCell(options: CellOptions): Promise<Cell> {
       });
       if (!ready) worker.stop();
     }
+    cell.parameters = outputs[0]?.parameters ?? 0;
     cell.differences.push(...compare(outputs));
     const start = performance.now();
     for (let round = 0; round < rounds; round++) {
       if (round >= 3 && performance.now() - start > LONG_MS) break;
+      if (round >= 1 && within(RESERVE_MS) < RESERVE_MS / 2) break;
       for (const racer of [...racers]) {
         await new Promise((done) => setTimeout(done, PAUSE_MS));
         const done = await trying(racer.variant, () => turn(racer, limitMs));

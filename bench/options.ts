@@ -51,7 +51,7 @@ export function readOptions(): Options {
     )
     .option('--net <list>', `of ${Object.keys(networks).join(', ')}`, oneOf('net', Object.keys(networks)))
     .option('--rounds <n>', 'turns that each variant takes (default: 7; quick: 3)', above('rounds', 1, true))
-    .option('--limit <seconds>', 'time that one call may take (default: 60; quick: 20)', above('limit', 1, false))
+    .option('--limit <seconds>', 'time that one call may take (default: 60; quick: 5)', above('limit', 1, false))
     .option('--peak <tflops>', "a card's peak in 10^12 operations a second", above('peak', 1e-3, false))
     .parse()
     .opts<Partial<Options>>();
@@ -60,7 +60,7 @@ export function readOptions(): Options {
     batch: quick ? [16] : batches,
     net: quick ? ['28x28-w16'] : Object.keys(networks),
     rounds: quick ? 3 : 7,
-    limit: quick ? 20 : 60,
+    limit: quick ? 5 : 60,
   };
   const all = { ...standard, ...given } as Options;
   const variant = all.variant.filter((name) => all.torch || !name.startsWith('torch'));

@@ -3,7 +3,7 @@ import { bind, key, labels, type Parameters } from '@logsnr/core';
 import { classifierFree } from '@logsnr/guidance';
 import { unet } from '@logsnr/networks';
 import { compileSampler, ddim, sample } from '@logsnr/samplers';
-import { type CompileOptions, compile, compileStep } from '@logsnr/tensorflow';
+import { type CompileOptions, compile, compileStep, type Runtime } from '@logsnr/tensorflow';
 import { adam, decodeSafetensors, diffusionLoss, layout, trainStep } from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Job } from './cases.js';
@@ -17,9 +17,10 @@ export interface Workload {
 }
 
 /** Loads a job: operation by operation without `precision`, else compiled. Tensors live as long as the process. */
-export function load(job: Job, precision?: CompileOptions['precision']): Workload {
+export function load(job: Job, precision?: CompileOptions['precision'], runtime?: Runtime): Workload {
+  const options: CompileOptions = { ...(precision ? { precision } : {}), ...(runtime ? { runtime } : {}) };
   const faster = precision && {
-    compile: <A extends unknown[], R>(fn: (...args: A) => R) => compile(fn, { precision }),
+    compile: <A extends unknown[], R>(fn: (...args: A) => R) => compile(fn, options),
   };
   const network = unet(job.config);
   const classes = labels(job.config.classes);
@@ -34,7 +35,7 @@ export function load(job: Job, precision?: CompileOptions['precision']): Workloa
     const forward = faster ? faster.compile(apply) : apply;
     return of(() => forward(z, lambda, condition));
   }
-  if (job.case === 'train') return of(training(job, parameters, inputs, precision));
+  if (job.case === 'train') return of(training(job, parameters, inputs, precision && options));
 
   const model = classifierFree(bind(network, parameters, 'v'), classes, job.w);
   const draw = { condition, lambdas: job.lambdas, shape: z.shape, key: key(0), z };
@@ -46,7 +47,7 @@ export function load(job: Job, precision?: CompileOptions['precision']): Workloa
 
 type Inputs = Record<'z' | 'x' | 'eps', tf.Tensor> & Record<'lambda' | 'labels' | 'dropped', tf.Tensor1D>;
 
-function training(job: Job, parameters: Parameters, inputs: Inputs, precision: CompileOptions['precision']) {
+function training(job: Job, parameters: Parameters, inputs: Inputs, options?: CompileOptions) {
   const network = unet(job.config);
   const conditioning = labels(job.config.classes);
   const optimizer = adam({ learningRate: job.learningRate });
@@ -63,7 +64,7 @@ function training(job: Job, parameters: Parameters, inputs: Inputs, precision: C
   let t = 0;
   const scalars = () =>
     Object.fromEntries(Object.entries(optimizer.scalars(t++)).map(([name, value]) => [name, tf.scalar(value)]));
-  const compiled = precision && compileStep(step, state, { precision });
+  const compiled = options && compileStep(step, state, options);
   return () => {
     const given = { data, scalars: scalars() };
     if (compiled) {

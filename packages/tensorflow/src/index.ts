@@ -2,7 +2,8 @@ export { type BackendInfo, type BackendOptions, backendInfo, useBackend } from '
 export { type Compiled, compile } from './compile/compile.js';
 export { type CompiledStep, compileStep, type PureStep, type State } from './compile/compile-step.js';
 export type { CompileOptions } from './compile/graphs.js';
-export type { Graph, Runtime } from './compile/runtime.js';
+export { savedModelOf } from './compile/proto.js';
+export { type Graph, type Runtime, savedModelRuntime } from './compile/runtime.js';
 export { type InstallOptions, install } from './install.js';
 export {
   type Binding,

@@ -75,7 +75,7 @@ export const TAG = 'logsnr';
 const PRODUCER = 1882;
 
 /** The bytes of `saved_model.pb` for a graph of these nodes. */
-export function savedModel(nodes: readonly Node[]): Uint8Array {
+export function savedModelOf(nodes: readonly Node[]): Uint8Array {
   const type = root.lookupType('SavedModel');
   const graph = { node: nodes, versions: { producer: PRODUCER, minConsumer: 12 } };
   const message = { schemaVersion: 1, metaGraphs: [{ metaInfo: { tags: [TAG] }, graph }] };

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { nativeBackend } from '../native.js';
-import { type Node, savedModel, TAG } from './proto.js';
+import { type Node, savedModelOf, TAG } from './proto.js';
 
 /** A loaded graph. `feeds` and `fetches` are places in it, `name:output`. Returns new tensors, which the caller owns. */
 export interface Graph {
@@ -23,7 +23,7 @@ export const savedModelRuntime: Runtime = {
     const folder = mkdtempSync(join(tmpdir(), 'logsnr-graph-'));
     let id: number | undefined;
     try {
-      writeFileSync(join(folder, 'saved_model.pb'), savedModel(nodes));
+      writeFileSync(join(folder, 'saved_model.pb'), savedModelOf(nodes));
       id = backend.binding.loadSavedModel(folder, TAG);
     } finally {
       rmSync(folder, { recursive: true, force: true });
