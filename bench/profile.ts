@@ -38,7 +38,9 @@ try {
     },
   };
   load(job, 'float32', runtime).run();
-  execFileSync(options.python, [fileURLToPath(new URL('profile.py', import.meta.url)), model], { stdio: 'inherit' });
+  execFileSync(options.python, [fileURLToPath(new URL('trace_graph.py', import.meta.url)), model], {
+    stdio: 'inherit',
+  });
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

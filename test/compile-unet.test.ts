@@ -3,7 +3,7 @@ import { classifierFree } from '@logsnr/guidance';
 import { unet } from '@logsnr/networks';
 import { compileSampler, ddim, sample } from '@logsnr/samplers';
 import { arctan, grid } from '@logsnr/schedules';
-import { backendInfo, compile, compileStep, type State } from '@logsnr/tensorflow';
+import { backendInfo, compile, compileStep, nativeBackend, type State } from '@logsnr/tensorflow';
 import { adam, diffusionLoss, layout, train, trainStep } from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
@@ -95,6 +95,37 @@ describe.runIf(backendInfo()?.backend === 'tensorflow')('compiled and eager agre
     const draw = { condition, lambdas: grid(schedule, 20), shape: [3, 8, 8, 1], key: fold(key(6), 1) };
     const drawing = compileSampler(compile, { model, sampler: ddim() });
     expect(difference(drawing.sample(draw), sample({ ...draw, model, sampler: ddim() }))).toBeLessThan(1e-3);
+    drawing.dispose();
+  });
+
+  test('memory stays flat over 1,000 steps and 1,000 samples', async () => {
+    const model = classifierFree(bind(network, network.init(key(7)), 'v'), classes, 2);
+    const drawing = compileSampler(compile, { model, sampler: ddim() });
+    const condition = classes.of(Array.from({ length: 100 }, (_, i) => i % 4));
+    const draw = (i: number) =>
+      drawing
+        .sample({ condition, lambdas: [-4, 0, 4], shape: [100, 8, 8, 1], key: key(8), firstSample: 100 * i })
+        .dispose();
+    const measure = () => [
+      tf.memory().numTensors,
+      nativeBackend().binding.getNumOfTensors(),
+      process.memoryUsage().rss,
+    ];
+    let before: number[] = [];
+    await train({
+      ...options,
+      compile,
+      steps: 1100,
+      onStep({ step }) {
+        if (step === 100) draw(0);
+        if (step === 100) before = measure();
+        if (step > 100 && step % 100 === 0) draw(step / 100);
+        if (step !== 1100) return;
+        const [tensors, handles, rss] = measure();
+        expect([tensors, handles]).toEqual(before.slice(0, 2));
+        expect((rss as number) - (before[2] as number)).toBeLessThan(64 * 2 ** 20);
+      },
+    });
     drawing.dispose();
   });
 });

@@ -29,7 +29,7 @@ export function capture<A extends unknown[]>(fn: (...args: A) => unknown, args: 
   const inputs: string[] = [];
   const outputs: Source[] = [];
   let result: Tree;
-  tidy(() => {
+  const run = () => {
     // A copy of its own for each argument: tensors may share one buffer, and then one number of the binding's.
     const traced = mapTree(args, (tensor) => {
       const copy = ownCopy(backend, tensor);
@@ -56,7 +56,13 @@ export function capture<A extends unknown[]>(fn: (...args: A) => unknown, args: 
         return new Slot(outputs.length - 1);
       });
     });
-  });
+  };
+  try {
+    tidy(run);
+  } catch (error) {
+    for (const { id } of recording.lifted) backend.binding.deleteTensor(id);
+    throw error;
+  }
   if (precision === 'bfloat16') cheaper(recording);
   return { recording, inputs, outputs, result };
 }

@@ -22,8 +22,8 @@ export interface Compiled<A extends unknown[], R> {
  * another shape or type. Tensors that `fn` closes over, such as a model's weights, are taken as they are at that first
  * call. The same values come out as from `fn` itself, to float32 rounding. The arguments are borrowed;
  * the result's tensors are the caller's. On a backend other than `tensorflow` it is `fn` itself.
- * @throws Error naming the operation, at the first call, where `fn` cannot be captured: it reads a tensor's values, draws
- *   random numbers of its own, or holds a large constant.
+ * @throws Error naming the operation, at the first call, where `fn` cannot be captured: it reads a tensor's values or draws
+ *   random numbers of its own.
  */
 export function compile<A extends unknown[], R>(fn: (...args: A) => R, options: CompileOptions = {}): Compiled<A, R> {
   const graphs = newGraphs<Captured & { graph: Graph }>(options);

@@ -5,16 +5,14 @@ import { type Attr, type Node, shapeOf } from './proto.js';
 /** Where a value comes from in the graph: `name:output`. */
 export type Source = string;
 
-/** Constants made by the function that are larger than this are refused: they belong among the arguments. */
-const MOST_BYTES = 1 << 20;
-/** Tensors of the surrounding scope that are larger than this become variables, not constants. */
+/** Constants larger than this, and tensors of the surrounding scope, become variables, so that the graph stays small. */
 const LIFT_BYTES = 1 << 10;
 
 /** The graph that one run of a function leaves, and which of the binding's tensor numbers stand where in it. */
 export interface Recording {
   readonly nodes: Node[];
   readonly sources: Map<number, Source>;
-  /** Copies of the large tensors that the function closes over, in the order of the variables `closed0`, `closed1`, … */
+  /** Copies of the large constants and closed-over tensors, in the order of the variables `closed0`, `closed1`, … */
   readonly lifted: TensorMetadata[];
   add(op: string, input: string[], attr: Record<string, Attr>): string;
 }
@@ -26,7 +24,7 @@ const bytesOf = (values: ArrayBufferView): Uint8Array =>
  * Runs `body` with the backend's binding replaced by one that records every operation while it executes it.
  *
  * What cannot stand in a graph throws, naming the operation: a read of a tensor's values (and so any control flow that
- * depends on them), a random draw in JavaScript or from a stateful operation, a large constant.
+ * depends on them), a random draw in JavaScript or from a generator with hidden state.
  */
 export function record<R>(backend: NativeBackend, recording: Recording, body: () => R): R {
   const { binding } = backend;
@@ -73,7 +71,7 @@ function recorder(binding: Binding, recording: Recording): Binding {
       const key = `${dtype}[${shape}]${createHash('sha256').update(bytesOf(values)).digest('hex')}`;
       let source = constants.get(key);
       if (source === undefined) {
-        source = constant(recording, shape, dtype, values);
+        source = fillOf(recording, shape, dtype, values) ?? sourceOf(binding, recording, id, shape, values);
         constants.set(key, source);
       }
       recording.sources.set(id, source);
@@ -103,51 +101,49 @@ function recorder(binding: Binding, recording: Recording): Binding {
   return Object.setPrototypeOf(overrides, binding) as Binding;
 }
 
-/**
- * A tensor that the function closes over, as it is at capture: a constant if it is small, so that the graph can be
- * simplified with it, else a variable, so that the graph stays small.
- */
+/** A tensor that the function closes over, as it is at capture. */
 function captured(binding: Binding, recording: Recording, id: number): Source {
   const [copy] = binding.executeOp('Identity', [], [id], 1) as [TensorMetadata];
-  const bytes = 4 * copy.shape.reduce((product, size) => product * size, 1);
-  let source: Source;
-  if (bytes <= LIFT_BYTES) {
-    source = constant(recording, copy.shape, copy.dtype, binding.tensorDataSync(id));
+  try {
+    const source = sourceOf(binding, recording, id, copy.shape, binding.tensorDataSync(id));
+    recording.sources.set(id, source);
+    return source;
+  } finally {
     binding.deleteTensor(copy.id);
-  } else {
-    const handle = `closed${recording.lifted.length}:0`;
-    source = `${recording.add('ReadVariableOp', [handle], { dtype: { type: copy.dtype } })}:0`;
-    recording.lifted.push(copy);
   }
-  recording.sources.set(id, source);
-  return source;
 }
 
-function constant(
+/** A constant if it is small, so that the graph can be simplified with it, else a variable. */
+function sourceOf(
+  binding: Binding,
   recording: Recording,
+  id: number,
   shape: readonly number[],
-  dtype: number,
-  values: Float32Array | Int32Array | Uint8Array,
+  values: Values,
 ): Source {
-  const tensor = (shape: readonly number[], content: Uint8Array) => ({
-    tensor: { dtype, shape: shapeOf(shape), content },
-  });
-  const emit = (shape: readonly number[], content: Uint8Array) =>
-    `${recording.add('Const', [], { dtype: { type: dtype }, value: tensor(shape, content) })}:0`;
-  const bytes = bytesOf(values);
-  if (values.length > 16 && values.every((value) => Object.is(value, values[0]))) {
-    const dims = recording.add('Const', [], {
-      dtype: { type: INT32 },
-      value: { tensor: { dtype: INT32, shape: shapeOf([shape.length]), content: bytesOf(Int32Array.from(shape)) } },
-    });
-    const value = emit([], bytes.slice(0, bytes.byteLength / values.length));
-    return `${recording.add('Fill', [`${dims}:0`, value], { T: { type: dtype }, index_type: { type: INT32 } })}:0`;
+  const [copy] = binding.executeOp('Identity', [], [id], 1) as [TensorMetadata];
+  if (values.byteLength <= LIFT_BYTES) {
+    binding.deleteTensor(copy.id);
+    return constant(recording, shape, copy.dtype, bytesOf(values));
   }
-  if (bytes.byteLength > MOST_BYTES)
-    throw new Error(
-      `compile: a constant of shape [${shape.join(', ')}] would put ${bytes.byteLength} bytes into the graph; pass that tensor as an argument.`,
-    );
-  return emit(shape, bytes);
+  const handle = `closed${recording.lifted.length}:0`;
+  recording.lifted.push(copy);
+  return `${recording.add('ReadVariableOp', [handle], { dtype: { type: copy.dtype } })}:0`;
+}
+
+type Values = Float32Array | Int32Array | Uint8Array;
+
+function constant(recording: Recording, shape: readonly number[], dtype: number, content: Uint8Array): Source {
+  const tensor = { dtype, shape: shapeOf(shape), content };
+  return `${recording.add('Const', [], { dtype: { type: dtype }, value: { tensor } })}:0`;
+}
+
+/** Many times the same number, such as zeros and ones, as an operation; undefined for other values. */
+function fillOf(recording: Recording, shape: readonly number[], dtype: number, values: Values): Source | undefined {
+  if (values.length <= 16 || !values.every((value) => Object.is(value, values[0]))) return undefined;
+  const dims = constant(recording, [shape.length], INT32, bytesOf(Int32Array.from(shape)));
+  const value = constant(recording, [], dtype, bytesOf(values).slice(0, values.byteLength / values.length));
+  return `${recording.add('Fill', [dims, value], { T: { type: dtype }, index_type: { type: INT32 } })}:0`;
 }
 
 const INT32 = 3;
