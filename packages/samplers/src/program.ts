@@ -1,4 +1,4 @@
-import type { Combinable, EpsModel } from '@logsnr/core';
+import { type Combinable, type EpsModel, mapLeaves } from '@logsnr/core';
 import { add, broadcastTo, mul, reshape, slice, Tensor, type Tensor1D, tidy } from '@tensorflow/tfjs-core';
 import type { Sampler } from './sampler.js';
 
@@ -73,14 +73,6 @@ export function recordStep(sampler: Sampler<unknown>, from: number, to: number, 
 
 class Leaf {
   constructor(readonly number: number) {}
-}
-
-/** A structure of plain objects and arrays with every other value replaced. */
-function mapLeaves(tree: unknown, f: (leaf: unknown) => unknown): unknown {
-  if (Array.isArray(tree)) return tree.map((item) => mapLeaves(item, f));
-  if (typeof tree === 'object' && tree !== null && Object.getPrototypeOf(tree) === Object.prototype)
-    return Object.fromEntries(Object.entries(tree).map(([name, item]) => [name, mapLeaves(item, f)]));
-  return f(tree);
 }
 
 /** The tensors of a state, in the order of their registers. */

@@ -71,7 +71,7 @@ function recorder(binding: Binding, recording: Recording): Binding {
       const key = `${dtype}[${shape}]${createHash('sha256').update(bytesOf(values)).digest('hex')}`;
       let source = constants.get(key);
       if (source === undefined) {
-        source = fillOf(recording, shape, dtype, values) ?? sourceOf(binding, recording, id, shape, values);
+        source = fillOf(recording, shape, dtype, values) ?? sourceOf(binding, recording, { id, shape, dtype }, values);
         constants.set(key, source);
       }
       recording.sources.set(id, source);
@@ -105,7 +105,7 @@ function recorder(binding: Binding, recording: Recording): Binding {
 function captured(binding: Binding, recording: Recording, id: number): Source {
   const [copy] = binding.executeOp('Identity', [], [id], 1) as [TensorMetadata];
   try {
-    const source = sourceOf(binding, recording, id, copy.shape, binding.tensorDataSync(id));
+    const source = sourceOf(binding, recording, copy, binding.tensorDataSync(id));
     recording.sources.set(id, source);
     return source;
   } finally {
@@ -117,18 +117,14 @@ function captured(binding: Binding, recording: Recording, id: number): Source {
 function sourceOf(
   binding: Binding,
   recording: Recording,
-  id: number,
-  shape: readonly number[],
+  { id, shape, dtype }: TensorMetadata,
   values: Values,
 ): Source {
+  if (values.byteLength <= LIFT_BYTES) return constant(recording, shape, dtype, bytesOf(values));
   const [copy] = binding.executeOp('Identity', [], [id], 1) as [TensorMetadata];
-  if (values.byteLength <= LIFT_BYTES) {
-    binding.deleteTensor(copy.id);
-    return constant(recording, shape, copy.dtype, bytesOf(values));
-  }
   const handle = `closed${recording.lifted.length}:0`;
   recording.lifted.push(copy);
-  return `${recording.add('ReadVariableOp', [handle], { dtype: { type: copy.dtype } })}:0`;
+  return `${recording.add('ReadVariableOp', [handle], { dtype: { type: dtype } })}:0`;
 }
 
 type Values = Float32Array | Int32Array | Uint8Array;

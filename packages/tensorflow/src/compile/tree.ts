@@ -1,19 +1,12 @@
+import { isBranch, mapLeaves } from '@logsnr/core';
 import { Tensor } from '@tensorflow/tfjs-core';
 
 /** A tensor, or any nesting of plain objects and arrays with tensors in it; other leaves are carried along. */
 export type Tree = unknown;
 
-const isBranch = (tree: unknown): tree is Record<string, unknown> | unknown[] =>
-  Array.isArray(tree) ||
-  (typeof tree === 'object' && tree !== null && Object.getPrototypeOf(tree) === Object.prototype);
-
-/** The tree with each tensor replaced by what `f` makes of it and its path. */
-export function mapTree(tree: Tree, f: (tensor: Tensor, path: string) => unknown, path = ''): Tree {
-  if (tree instanceof Tensor) return f(tree, path);
-  if (!isBranch(tree)) return tree;
-  if (Array.isArray(tree)) return tree.map((item, i) => mapTree(item, f, `${path}[${i}]`));
-  return Object.fromEntries(Object.entries(tree).map(([name, item]) => [name, mapTree(item, f, `${path}.${name}`)]));
-}
+/** The tree with each tensor replaced by what `f` makes of it. */
+export const mapTree = (tree: Tree, f: (tensor: Tensor) => unknown): Tree =>
+  mapLeaves(tree, (leaf) => (leaf instanceof Tensor ? f(leaf) : leaf));
 
 /** Where a tensor stood in a result, by its number among the tensors of that result. */
 export class Slot {
@@ -21,12 +14,8 @@ export class Slot {
 }
 
 /** A captured result with its slots filled by tensors. */
-export function fillSlots(tree: Tree, tensors: readonly Tensor[]): Tree {
-  if (tree instanceof Slot) return tensors[tree.number];
-  if (Array.isArray(tree)) return tree.map((item) => fillSlots(item, tensors));
-  if (!isBranch(tree)) return tree;
-  return Object.fromEntries(Object.entries(tree).map(([name, item]) => [name, fillSlots(item, tensors)]));
-}
+export const fillSlots = (tree: Tree, tensors: readonly Tensor[]): Tree =>
+  mapLeaves(tree, (leaf) => (leaf instanceof Slot ? tensors[leaf.number] : leaf));
 
 /** The tensors of a tree, in order. */
 export function tensorsOf(tree: Tree): Tensor[] {
