@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { savedModelOf, savedModelRuntime, useBackend } from '@logsnr/tensorflow';
+import { registerTensorflow, savedModelOf, savedModelRuntime, useBackend } from '@logsnr/tensorflow';
 import { Command, Option } from 'commander';
 import { type Case, networks, settings } from './cases.js';
 import { prepare } from './prepare.js';
@@ -20,6 +20,7 @@ const options = new Command('profile')
   .opts<{ python: string; net: string; case: Case; batch: number }>();
 
 await useBackend({ backend: 'tensorflow' });
+const { operations } = await registerTensorflow();
 const config = networks[options.net];
 if (!config) throw new RangeError(`there is no network "${options.net}".`);
 const folder = mkdtempSync(join(tmpdir(), 'logsnr-profile-'));
@@ -38,9 +39,8 @@ try {
     },
   };
   load(job, 'float32', runtime).run();
-  execFileSync(options.python, [fileURLToPath(new URL('trace_graph.py', import.meta.url)), model], {
-    stdio: 'inherit',
-  });
+  const script = fileURLToPath(new URL('trace_graph.py', import.meta.url));
+  execFileSync(options.python, [script, model, ...(operations ? [operations] : [])], { stdio: 'inherit' });
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

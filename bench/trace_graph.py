@@ -11,6 +11,8 @@ from tensorflow.core.protobuf import config_pb2, saved_model_pb2
 RUNS = 5
 v1 = tf.compat.v1
 v1.disable_eager_execution()
+for library in sys.argv[2:]:
+    tf.load_op_library(library)
 model = saved_model_pb2.SavedModel()
 with open(sys.argv[1], "rb") as file:
     model.ParseFromString(file.read())

@@ -29,6 +29,7 @@ test('the key of a binding changes with each thing it depends on', () => {
     stamps: ['1 1', '2 2'],
     platform: 'linux',
     arch: 'x64',
+    processor: 'avx',
     sources: 'ff',
     flags: ['-O2'],
   };
@@ -39,6 +40,7 @@ test('the key of a binding changes with each thing it depends on', () => {
     { stamps: ['1 1', '2 3'] },
     { platform: 'darwin' },
     { arch: 'arm64' },
+    { processor: 'avx512f' },
     { sources: 'fe' },
     { flags: ['-O3'] },
   ];

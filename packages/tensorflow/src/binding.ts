@@ -7,6 +7,7 @@ import { cacheFolder, fillFolder, withLock } from './cache.js';
 import { command, lastLines } from './command.js';
 import { cudaLibraries } from './cuda.js';
 import { type Found, libraries } from './find.js';
+import { processor } from './machine.js';
 import { step } from './progress.js';
 import { Unavailable } from './unavailable.js';
 
@@ -15,8 +16,8 @@ const require = createRequire(import.meta.url);
 /** The folder of the installed package `@tensorflow/tfjs-node-gpu`, which carries the binding's sources. */
 export const nodePackage = (): string => dirname(require.resolve('@tensorflow/tfjs-node-gpu/package.json'));
 
-/** This package's own source, which loads the library without its greeting. */
-const quietSource = fileURLToPath(new URL('../native/quiet.cc', import.meta.url));
+/** This package's own sources: what loads the library without its greeting, and operations that it lacks. */
+const sources = fileURLToPath(new URL('../native/', import.meta.url));
 
 const flags = [
   '-O2',
@@ -27,6 +28,9 @@ const flags = [
   '-DNODE_GYP_MODULE_NAME=tfjs_binding',
   '-DBUILDING_NODE_EXTENSION',
 ];
+
+// Arithmetic is compiled for this very processor, which is part of the binding's key.
+const fast = ['-O3', '-march=native', '-pthread'];
 
 /** What a compiled binding depends on: anything else may change and it stays good. */
 export interface BindingParts {
@@ -39,6 +43,8 @@ export interface BindingParts {
   stamps: readonly string[];
   platform: string;
   arch: string;
+  /** What the processor can do. */
+  processor: string;
   /** Hash of the sources. */
   sources: string;
   flags: readonly string[];
@@ -52,7 +58,7 @@ function partsOf(found: Found): BindingParts {
   const root = nodePackage();
   const hash = createHash('sha256');
   for (const name of readdirSync(join(root, 'binding')).sort()) hash.update(readFileSync(join(root, 'binding', name)));
-  hash.update(readFileSync(quietSource));
+  for (const name of readdirSync(sources).sort()) hash.update(readFileSync(join(sources, name)));
   return {
     nodeGpu: JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version,
     folder: found.folder,
@@ -63,10 +69,14 @@ function partsOf(found: Found): BindingParts {
     }),
     platform: process.platform,
     arch: process.arch,
+    processor: processor(),
     sources: hash.digest('hex'),
-    flags,
+    flags: [...flags, ...fast],
   };
 }
+
+/** The file beside the binding that adds operations to the library. */
+export const OPERATIONS = 'operations.node';
 
 /** Where the binding for a TensorFlow lies, or will lie once it is compiled. */
 export function bindingFile(found: Found, env: NodeJS.ProcessEnv = process.env): string {
@@ -117,10 +127,33 @@ async function build(program: string, found: Found, folder: string, env: NodeJS.
   };
   const units = ['tfjs_backend', 'tfjs_binding'];
   const object = (unit: string) => join(folder, `${unit}.o`);
-  const framework = `-DLOGSNR_FRAMEWORK=${JSON.stringify(join(found.folder, libraries[1]))}`;
+  const link = join(found.folder, libraries[1]);
+  const framework = `-DLOGSNR_FRAMEWORK=${JSON.stringify(link)}`;
   await Promise.all([
     ...units.map((unit) => run([...flags, ...includes, '-c', join(root, 'binding', `${unit}.cc`), '-o', object(unit)])),
-    run([...flags, ...includes, framework, '-shared', quietSource, '-ldl', '-o', join(folder, 'quiet.node')]),
+    run([
+      ...flags,
+      ...includes,
+      framework,
+      '-shared',
+      join(sources, 'quiet.cc'),
+      '-ldl',
+      '-o',
+      join(folder, 'quiet.node'),
+    ]),
+    run([
+      ...flags,
+      ...fast,
+      ...includes,
+      '-shared',
+      join(sources, 'group-norm.cc'),
+      link,
+      '-o',
+      join(folder, OPERATIONS),
+    ]).catch(
+      // Nothing depends on them: what they compute is then composed of the library's own operations.
+      (error: Error) => process.stderr.write(`without fused operations: ${error.message}\n`),
+    ),
   ]);
   // The CUDA libraries are loaded with the binding, so that TensorFlow's own search by name finds them loaded.
   const cuda = cudaLibraries(found);

@@ -12,10 +12,20 @@ const driverFiles = [
   '/usr/bin/nvidia-smi',
 ];
 
+const info = '/proc/cpuinfo';
+const cpuinfo = (): string => (existsSync(info) ? readFileSync(info, 'utf8') : '');
+
+/** The processor's model and instructions, as far as the system tells; code compiled for it may not run on another. */
+export const processor = (): string =>
+  cpuinfo()
+    .split('\n\n', 1)[0]
+    ?.split('\n')
+    .filter((line) => /^(model name|flags|Features|CPU (implementer|part))\b/.test(line))
+    .join('\n') ?? '';
+
 /** What this machine is, as far as the choice of a TensorFlow depends on it. */
 export function thisMachine(): Machine & { driverFile: string | undefined } {
   const driverFile = driverFiles.find((file) => existsSync(file));
-  const info = '/proc/cpuinfo';
-  const avx = !existsSync(info) || /^flags.*\bavx\b/m.test(readFileSync(info, 'utf8'));
+  const avx = !existsSync(info) || /^flags.*\bavx\b/m.test(cpuinfo());
   return { platform: process.platform, arch: process.arch, driver: driverFile !== undefined, avx, driverFile };
 }

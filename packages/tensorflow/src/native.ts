@@ -3,8 +3,9 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { findBackend, type KernelBackend, registerBackend, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
-import { bindingFile, nodePackage } from './binding.js';
+import { bindingFile, nodePackage, OPERATIONS } from './binding.js';
 import { type Found, findTensorflow } from './find.js';
+import { registerGroupNorm } from './group-norm.js';
 import { thisMachine } from './machine.js';
 import { registerPhilox } from './philox.js';
 import { chooseDevice, type Device, whyNotNative } from './plan.js';
@@ -64,6 +65,8 @@ export interface NativeInfo {
   device: Device;
   threads: number;
   found: Found;
+  /** The library with this package's own operations; null where they are not used. */
+  operations: string | null;
 }
 
 /** What to load: by default what the environment variables and the machine say. */
@@ -119,8 +122,15 @@ function load(file: string, found: Found): NativeInfo {
   const name = `@tensorflow/tfjs-node${device === 'cuda' ? '-gpu' : ''}`;
   if (!findBackend('tensorflow')) registerBackend('tensorflow', () => new NodeJSKernelBackend(binding, name), 3);
   registerPhilox();
+  // They compute on the processor; on a GPU the library's own operations are nearer.
+  const beside = join(dirname(file), OPERATIONS);
+  const operations = device === 'cpu' && existsSync(beside) ? beside : null;
+  if (operations) {
+    require(operations);
+    registerGroupNorm();
+  }
   const threads = Number(process.env.TF_NUM_INTRAOP_THREADS) || availableParallelism();
-  return { version: binding.TF_Version, device, threads, found };
+  return { version: binding.TF_Version, device, threads, found, operations };
 }
 
 /** The native backend. Throws where it is not registered. */

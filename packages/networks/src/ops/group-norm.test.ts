@@ -1,15 +1,23 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { difference, expectNoLeak, expectSame, onBackend, random } from '../../test/tools.js';
-import { groupNorm } from './group-norm.js';
+import { type GroupNormMethod, groupNorm, groupNormMethod } from './group-norm.js';
 
-const [n, h, w, c, groups] = [2, 4, 3, 6, 3];
+interface Size {
+  n: number;
+  h: number;
+  w: number;
+  c: number;
+  groups: number;
+}
+const small: Size = { n: 2, h: 4, w: 3, c: 6, groups: 3 };
 
 /** The definition, step by step. */
 function reference(
   x: tf.Tensor,
   gamma: tf.Tensor,
   beta: tf.Tensor,
+  { n, h, w, c, groups }: Size,
   options: { bias?: tf.Tensor; film?: tf.Tensor[]; silu: boolean },
 ) {
   const grouped = tf.reshape(options.bias ? tf.add(x, options.bias) : x, [n, h * w, groups, c / groups]);
@@ -26,8 +34,15 @@ const cases = [false, true].flatMap((bias) =>
   [false, true].flatMap((film) => [false, true].map((silu) => ({ bias, film, silu }))),
 );
 
-const check = ({ bias, film, silu }: { bias: boolean; film: boolean; silu: boolean }) =>
+interface Case {
+  bias: boolean;
+  film: boolean;
+  silu: boolean;
+}
+const everything: Case = { bias: true, film: true, silu: true };
+const check = ({ bias, film, silu }: Case, method: GroupNormMethod, size = small) =>
   tf.tidy(() => {
+    const { n, h, w, c, groups } = size;
     const all = [random(1, n, h, w, c), random(2, c), random(3, c)];
     if (bias) all.push(random(4, c));
     if (film) all.push(random(5, n, 1, 1, c), random(6, n, 1, 1, c));
@@ -37,47 +52,74 @@ const check = ({ bias, film, silu }: { bias: boolean; film: boolean; silu: boole
     };
     expectSame(
       (x, gamma, beta, ...extra) =>
-        groupNorm(x as tf.Tensor4D, groups, {
-          gamma: gamma as tf.Tensor,
-          beta: beta as tf.Tensor,
-          silu,
-          ...rest(extra),
-        }),
+        groupNorm(
+          x as tf.Tensor4D,
+          groups,
+          { gamma: gamma as tf.Tensor, beta: beta as tf.Tensor, silu, ...rest(extra) },
+          method,
+        ),
       (x, gamma, beta, ...extra) => {
         const parts = rest(extra);
         const given = {
           ...(parts.bias ? { bias: parts.bias } : {}),
           ...(parts.film ? { film: Object.values(parts.film) } : {}),
         };
-        return reference(x as tf.Tensor, gamma as tf.Tensor, beta as tf.Tensor, { ...given, silu });
+        return reference(x as tf.Tensor, gamma as tf.Tensor, beta as tf.Tensor, size, { ...given, silu });
       },
       all,
       2e-5,
     );
   });
 
-test.each(cases)('values and all gradients are those of the definition, $bias $film $silu', check);
+// The native backend has the kernel, so both ways are tested on it.
+const methods = [...new Set<GroupNormMethod>([groupNormMethod(), 'composed'])];
 
-test('so they are on wasm and in plain JavaScript', async () => {
-  for (const backend of ['wasm', 'cpu'] as const)
-    await onBackend(backend, () => check({ bias: true, film: true, silu: true }));
-});
+describe.each(methods)('%s', (method) => {
+  test.each(cases)('values and all gradients are those of the definition, $bias $film $silu', (given) =>
+    check(given, method),
+  );
 
-test('a mean of 1000 deviations costs no accuracy in the variance', () => {
-  tf.tidy(() => {
-    const x = random<tf.Tensor4D>(1, n, h, w, c);
-    // Multiples of 2⁻⁷ stay exact when 1000 is added, so both norms see the same deviations.
-    const exact = tf.div(tf.round(tf.mul(x, 128)), 128) as tf.Tensor4D;
-    const inputs = { gamma: tf.ones([c]), beta: tf.zeros([c]) };
-    const near = groupNorm(exact, groups, inputs);
-    const far = groupNorm(tf.add(exact, 1000) as tf.Tensor4D, groups, inputs);
-    expect(difference(far, near)).toBeLessThan(1e-3);
+  // More channels than a vector has lanes, with a rest; work for several threads; one sample split by its groups.
+  test.each([
+    { n: 3, h: 5, w: 5, c: 40, groups: 2 },
+    { n: 7, h: 9, w: 8, c: 48, groups: 8 },
+    { n: 1, h: 17, w: 13, c: 60, groups: 4 },
+    { n: 1, h: 1, w: 1, c: 32, groups: 1 },
+  ])('so they are at [$n, $h, $w, $c] in $groups groups', (size) => check(everything, method, size));
+
+  test('a mean of 1000 deviations costs no accuracy in the variance', () => {
+    tf.tidy(() => {
+      const { n, h, w, c, groups } = small;
+      const x = random<tf.Tensor4D>(1, n, h, w, c);
+      // Multiples of 2⁻⁷ stay exact when 1000 is added, so both norms see the same deviations.
+      const exact = tf.div(tf.round(tf.mul(x, 128)), 128) as tf.Tensor4D;
+      const inputs = { gamma: tf.ones([c]), beta: tf.zeros([c]) };
+      const near = groupNorm(exact, groups, inputs, method);
+      const far = groupNorm(tf.add(exact, 1000) as tf.Tensor4D, groups, inputs, method);
+      expect(difference(far, near)).toBeLessThan(1e-3);
+    });
+  });
+
+  test('SiLU is right far from zero', () => {
+    tf.tidy(() => {
+      const x = random<tf.Tensor4D>(1, 1, 4, 4, 8);
+      const at = (beta: number) =>
+        groupNorm(x, 2, { gamma: tf.zeros([8]), beta: tf.fill([8], beta), silu: true }, method).dataSync()[0] as number;
+      for (const value of [-200, -90, -20, -1, 0, 1, 20, 90, 200])
+        expect(at(value)).toBeCloseTo(value / (1 + Math.exp(-value)), 5);
+    });
+  });
+
+  test('leaks nothing', () => {
+    const x = random<tf.Tensor4D>(1, 1, 2, 2, 4);
+    const [gamma, beta] = [tf.ones([4]), tf.zeros([4])];
+    expectNoLeak(() => [groupNorm(x, 2, { gamma, beta }, method)]);
+    const loss = (x: tf.Tensor) => tf.sum(groupNorm(x as tf.Tensor4D, 2, { gamma, beta }, method)) as tf.Scalar;
+    expectNoLeak(() => [tf.grad(loss)(x)]);
+    tf.dispose([x, gamma, beta]);
   });
 });
 
-test('leaks nothing', () => {
-  const x = random<tf.Tensor4D>(1, 1, 2, 2, 4);
-  const [gamma, beta] = [tf.ones([4]), tf.zeros([4])];
-  expectNoLeak(() => [groupNorm(x, 2, { gamma, beta })]);
-  tf.dispose([x, gamma, beta]);
+test('so they are on wasm and in plain JavaScript', async () => {
+  for (const backend of ['wasm', 'cpu'] as const) await onBackend(backend, () => check(everything, 'composed'));
 });

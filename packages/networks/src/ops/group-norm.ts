@@ -1,3 +1,4 @@
+import { GROUP_NORM, GROUP_NORM_GRADIENT, type GroupNormAttrs } from '@logsnr/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { siluGradient } from './silu.js';
 
@@ -16,6 +17,15 @@ export interface GroupNormInputs {
 
 const epsilon = 1e-5;
 
+/** How a group norm is made: by a kernel of the backend's, or from many of its operations. */
+export type GroupNormMethod = 'kernel' | 'composed';
+
+/** `kernel` where the current backend has one. */
+export const groupNormMethod = (): GroupNormMethod =>
+  tf.getKernel(GROUP_NORM, tf.getBackend()) && tf.getKernel(GROUP_NORM_GRADIENT, tf.getBackend())
+    ? 'kernel'
+    : 'composed';
+
 /**
  * Group norm (Wu & He 2018, arXiv 1803.08494) of `x` [n, h, w, c] in groups of c/groups neighbouring channels, with FiLM
  * conditioning (Dhariwal & Nichol 2021, arXiv 2105.05233, "adaptive group normalization") and SiLU on request:
@@ -26,7 +36,13 @@ const epsilon = 1e-5;
  * is arithmetic on [n, groups, c/groups]. The variance is taken in two passes: about each channel's own mean, to which
  * the spread of the channel means within their group is added, so nothing cancels. Differentiable once in all inputs.
  */
-export function groupNorm(x: tf.Tensor4D, groups: number, inputs: GroupNormInputs): tf.Tensor4D {
+export function groupNorm(
+  x: tf.Tensor4D,
+  groups: number,
+  inputs: GroupNormInputs,
+  method: GroupNormMethod = groupNormMethod(),
+): tf.Tensor4D {
+  if (method === 'kernel') return byKernel(x, groups, inputs);
   const { gamma, beta, film, bias, silu = false } = inputs;
   const extra = [...(bias ? [bias] : []), ...(film ? [film.scale, film.shift] : [])];
   const [n, h, w, c] = x.shape;
@@ -38,6 +54,34 @@ export function groupNorm(x: tf.Tensor4D, groups: number, inputs: GroupNormInput
     return { value, gradFunc: (dy, kept) => backward(dy, kept, shape, Boolean(bias), Boolean(film), silu) };
   });
   return op(x, gamma, beta, ...extra) as tf.Tensor4D;
+}
+
+const inputNames = ['x', 'gamma', 'beta', 'bias', 'scale', 'shift'] as const;
+
+function byKernel(x: tf.Tensor4D, groups: number, { gamma, beta, bias, film, silu = false }: GroupNormInputs) {
+  const attrs = { groups, silu } satisfies GroupNormAttrs as never;
+  const given = [x, gamma, beta, bias, film?.scale, film?.shift];
+  const there = given.filter((input): input is tf.Tensor => input !== undefined);
+  const op = tf.customGrad((...args) => {
+    const save = args.pop() as tf.GradSaveFunc;
+    const rest = args as tf.Tensor[];
+    const nothing = tf.tensor1d([]);
+    const inputs = Object.fromEntries(
+      inputNames.map((name, i) => [name, given[i] ? (rest.shift() as tf.Tensor) : nothing]),
+    );
+    const [y, mean, rstd] = tf.engine().runKernel(GROUP_NORM, inputs, attrs) as unknown as tf.Tensor[];
+    save([...Object.values(inputs), mean as tf.Tensor, rstd as tf.Tensor]);
+    return {
+      value: y as tf.Tensor,
+      gradFunc: (dy, saved) => {
+        const names = [...inputNames, 'mean', 'rstd'];
+        const known = Object.fromEntries(names.map((name, i) => [name, saved[i] as tf.Tensor]));
+        const gradients = tf.engine().runKernel(GROUP_NORM_GRADIENT, { dy, ...known }, attrs);
+        return (gradients as unknown as tf.Tensor[]).filter((_, i) => given[i]);
+      },
+    };
+  });
+  return op(...there) as tf.Tensor4D;
 }
 
 interface Shape {

@@ -1,0 +1,449 @@
+// Group norm with the bias before it and FiLM conditioning and SiLU after it, forward and backward, as one TensorFlow
+// operation each. The stock library makes a pass over the pixels for every small operation of the chain; here a sample
+// stays in the cache between its passes. Written against TensorFlow's C interface for kernels, float32, NHWC, CPU.
+//
+//   y = gain x̂ + offset, x̂ = (x + bias − μ) rstd, gain = γ (1 + scale), offset = β (1 + scale) + shift; SiLU on request.
+//
+// bias, scale and shift may be empty, which leaves them out.
+#include <node_api.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+// Leaves out a header for remote devices, which no wheel carries.
+#define IS_SLIM_BUILD
+
+#include "pool.h"
+#include "simd.h"
+#include "tensorflow/c/kernels.h"
+#include "tensorflow/c/ops.h"
+#include "tensorflow/c/tf_datatype.h"
+#include "tensorflow/c/tf_status.h"
+#include "tensorflow/c/tf_tensor.h"
+
+namespace {
+
+constexpr float kEpsilon = 1e-5f;
+// Sums are taken over runs of this many pixels and then over the runs, which keeps their rounding small.
+constexpr int64_t kRun = 64;
+
+struct Sizes {
+  int64_t samples, pixels, channels, groups;
+  int64_t each() const { return channels / groups; }
+};
+
+// Inputs and outputs of one sample, and of a range of its groups.
+struct Part {
+  Sizes s;
+  int64_t sample, first, last;  // channels [first, last), whole groups
+  const float* Row(const float* base) const { return base + sample * s.pixels * s.channels; }
+  float* Row(float* base) const { return base + sample * s.pixels * s.channels; }
+};
+
+// Null where the input is empty.
+struct Vectors {
+  const float *gamma, *beta, *bias, *scale, *shift;
+  float Bias(int64_t c) const { return bias ? bias[c] : 0; }
+  float Factor(const Part& p, int64_t c) const { return scale ? 1 + scale[p.sample * p.s.channels + c] : 1; }
+  float Shift(const Part& p, int64_t c) const { return shift ? shift[p.sample * p.s.channels + c] : 0; }
+};
+
+// Splits the batch over samples, and samples over groups where there are fewer samples than threads.
+void ForParts(const Sizes& s, const std::function<void(const Part&)>& body) {
+  Pool& pool = Pool::Get();
+  // What costs less than waking a thread stays on this one.
+  const bool small = s.samples * s.pixels * s.channels < (1 << 13);
+  const int64_t split = small ? 1 : std::min(s.groups, (pool.threads() + s.samples - 1) / s.samples);
+  const auto one = [&](int64_t i) {
+    const int64_t sample = i / split, at = i % split;
+    const int64_t from = at * s.groups / split * s.each(), to = (at + 1) * s.groups / split * s.each();
+    body({s, sample, from, to});
+  };
+  if (small)
+    for (int64_t i = 0; i < s.samples; i++) one(i);
+  else
+    pool.For(s.samples * split, one);
+}
+
+// Σ over the pixels of what `term` makes of a block of channels.
+template <typename Term>
+Vec Sum(int64_t pixels, Term term) {
+  Vec total{};
+  for (int64_t run = 0; run < pixels; run += kRun) {
+    Vec even{}, odd{};
+    const int64_t end = std::min(pixels, run + kRun);
+    int64_t p = run;
+    for (; p + 1 < end; p += 2) {
+      even += term(p);
+      odd += term(p + 1);
+    }
+    if (p < end) even += term(p);
+    total += even + odd;
+  }
+  return total;
+}
+
+template <typename Body>
+void ForBlocks(const Part& p, Body body) {
+  for (int64_t c = p.first; c < p.last; c += kWidth) {
+    if (p.last - c >= kWidth)
+      body(c, kWidth);
+    else
+      body(c, p.last - c);
+  }
+}
+
+// μ and 1/√(σ² + ε) of each group, in two passes: about each channel's own mean, then the spread of those means.
+void Statistics(const Part& p, const float* x, const Vectors& v, float* mean, float* rstd) {
+  const Sizes& s = p.s;
+  std::vector<float> own(s.channels), within(s.channels);
+  ForBlocks(p, [&](int64_t c, int64_t count) {
+    const float* from = p.Row(x) + c;
+    const Vec mu = Sum(s.pixels, [&](int64_t i) { return Load(from + i * s.channels, count); }) / float(s.pixels);
+    const Vec square = Sum(s.pixels, [&](int64_t i) {
+      const Vec d = Load(from + i * s.channels, count) - mu;
+      return d * d;
+    });
+    Store(&own[c], mu, count);
+    Store(&within[c], square / float(s.pixels), count);
+  });
+  for (int64_t g = p.first / s.each(); g < p.last / s.each(); g++) {
+    float mu = 0, variance = 0;
+    for (int64_t c = g * s.each(); c < (g + 1) * s.each(); c++) mu += own[c] += v.Bias(c);
+    mu /= s.each();
+    for (int64_t c = g * s.each(); c < (g + 1) * s.each(); c++) variance += within[c] + (own[c] - mu) * (own[c] - mu);
+    mean[p.sample * s.groups + g] = mu;
+    rstd[p.sample * s.groups + g] = 1 / std::sqrt(variance / s.each() + kEpsilon);
+  }
+}
+
+// Per channel: x̂ = rstd x + centre and, before SiLU, line = gain x̂ + offset.
+struct Line {
+  std::vector<float> rstd, centre, gain, offset;
+  Line(const Part& p, const Vectors& v, const float* mean, const float* inverse)
+      : rstd(p.s.channels), centre(p.s.channels), gain(p.s.channels), offset(p.s.channels) {
+    for (int64_t c = p.first; c < p.last; c++) {
+      const int64_t g = p.sample * p.s.groups + c / p.s.each();
+      const float factor = v.Factor(p, c);
+      rstd[c] = inverse[g];
+      centre[c] = (v.Bias(c) - mean[g]) * inverse[g];
+      gain[c] = v.gamma[c] * factor;
+      offset[c] = v.beta[c] * factor + v.Shift(p, c);
+    }
+  }
+};
+
+template <bool kSilu>
+void Forward(const Part& p, const float* x, const Vectors& v, float* y, float* mean, float* rstd) {
+  Statistics(p, x, v, mean, rstd);
+  const Line line(p, v, mean, rstd);
+  ForBlocks(p, [&](int64_t c, int64_t count) {
+    const Vec gain = Load(&line.gain[c], count), slope = gain * Load(&line.rstd[c], count);
+    const Vec offset = gain * Load(&line.centre[c], count) + Load(&line.offset[c], count);
+    const float* from = p.Row(x) + c;
+    float* to = p.Row(y) + c;
+    for (int64_t i = 0; i < p.s.pixels; i++) {
+      const Vec l = Load(from + i * p.s.channels, count) * slope + offset;
+      Store(to + i * p.s.channels, kSilu ? l * Sigmoid(l) : l, count);
+    }
+  });
+}
+
+// Sums of each sample and channel over the pixels: of d = ∂L/∂line, of d x̂, and of ∂L/∂x. [n, c] each.
+struct Sums {
+  float *d, *dxhat, *dx;
+};
+
+// dx = rstd (gain d − ⟨gain d⟩ − x̂ ⟨gain d x̂⟩), ⟨·⟩ the mean over a group.
+template <bool kSilu>
+void Backward(const Part& p, const float* dy, const float* x, const Vectors& v, const float* mean, const float* inverse,
+              float* dx, const Sums& sums) {
+  const Sizes& s = p.s;
+  const Line line(p, v, mean, inverse);
+  std::vector<float> xhats(s.channels), share0(s.channels), share1(s.channels);
+  float *sum0 = sums.d + p.sample * s.channels, *sum1 = sums.dxhat + p.sample * s.channels;
+  ForBlocks(p, [&](int64_t c, int64_t count) {
+    const Vec rstd = Load(&line.rstd[c], count), centre = Load(&line.centre[c], count);
+    const Vec gain = Load(&line.gain[c], count), offset = Load(&line.offset[c], count);
+    const float *from = p.Row(x) + c, *grad = p.Row(dy) + c;
+    float* to = p.Row(dx) + c;
+    Vec one{}, hat{};
+    const Vec zero = Sum(s.pixels, [&](int64_t i) {
+      const Vec xhat = Load(from + i * s.channels, count) * rstd + centre;
+      Vec d = Load(grad + i * s.channels, count);
+      if (kSilu) {
+        const Vec l = xhat * gain + offset, gate = Sigmoid(l);
+        d *= gate * (1.f + l * (1.f - gate));
+        Store(to + i * s.channels, d, count);
+      }
+      one += d * xhat;
+      hat += xhat;
+      return d;
+    });
+    Store(sum0 + c, zero, count);
+    Store(sum1 + c, one, count);
+    Store(&xhats[c], hat, count);
+  });
+  for (int64_t g = p.first / s.each(); g < p.last / s.each(); g++) {
+    float a = 0, b = 0;
+    const int64_t from = g * s.each(), to = from + s.each();
+    for (int64_t c = from; c < to; c++) {
+      a += line.gain[c] * sum0[c];
+      b += line.gain[c] * sum1[c];
+    }
+    const float count = float(s.each() * s.pixels);
+    for (int64_t c = from; c < to; c++) {
+      share0[c] = a / count;
+      share1[c] = b / count;
+      sums.dx[p.sample * s.channels + c] =
+          line.rstd[c] * (line.gain[c] * sum0[c] - s.pixels * share0[c] - share1[c] * xhats[c]);
+    }
+  }
+  ForBlocks(p, [&](int64_t c, int64_t count) {
+    const Vec rstd = Load(&line.rstd[c], count), centre = Load(&line.centre[c], count);
+    const Vec gain = Load(&line.gain[c], count), m0 = Load(&share0[c], count), m1 = Load(&share1[c], count);
+    const Vec k1 = rstd * gain, k2 = rstd * m1 * rstd, k3 = rstd * (m0 + m1 * centre);
+    const float *from = p.Row(x) + c, *d = p.Row(kSilu ? static_cast<const float*>(dx) : dy) + c;
+    float* to = p.Row(dx) + c;
+    for (int64_t i = 0; i < s.pixels; i++) {
+      const int64_t at = i * s.channels;
+      Store(to + at, Load(d + at, count) * k1 - Load(from + at, count) * k2 - k3, count);
+    }
+  });
+}
+
+struct Attributes {
+  int32_t groups;
+  unsigned char silu;
+};
+
+void* Create(TF_OpKernelConstruction* construction) {
+  TF_Status* status = TF_NewStatus();
+  auto* attributes = new Attributes;
+  TF_OpKernelConstruction_GetAttrInt32(construction, "groups", &attributes->groups, status);
+  if (TF_GetCode(status) == TF_OK) TF_OpKernelConstruction_GetAttrBool(construction, "silu", &attributes->silu, status);
+  if (TF_GetCode(status) != TF_OK) TF_OpKernelConstruction_Failure(construction, status);
+  TF_DeleteStatus(status);
+  return attributes;
+}
+
+void Destroy(void* attributes) { delete static_cast<Attributes*>(attributes); }
+
+// The tensors of one call, freed with it; a failure is reported once.
+class Call {
+ public:
+  explicit Call(TF_OpKernelContext* context) : context_(context), status_(TF_NewStatus()) {}
+  ~Call() {
+    for (TF_Tensor* tensor : owned_) TF_DeleteTensor(tensor);
+    TF_DeleteStatus(status_);
+  }
+
+  TF_Tensor* Input(int i) {
+    TF_Tensor* tensor = nullptr;
+    if (ok()) TF_GetInput(context_, i, &tensor, status_);
+    return Own(tensor);
+  }
+
+  // An input's values, or null where it has none.
+  static const float* Values(TF_Tensor* tensor) {
+    return tensor && TF_TensorElementCount(tensor) > 0 ? static_cast<const float*>(TF_TensorData(tensor)) : nullptr;
+  }
+
+  float* Output(int i, const std::vector<int64_t>& shape) {
+    if (!ok()) return nullptr;
+    size_t bytes = sizeof(float);
+    for (int64_t size : shape) bytes *= size;
+    TF_Tensor* tensor =
+        Own(TF_AllocateOutput(context_, i, TF_FLOAT, shape.data(), static_cast<int>(shape.size()), bytes, status_));
+    return ok() ? static_cast<float*>(TF_TensorData(tensor)) : nullptr;
+  }
+
+  bool ok() const { return TF_GetCode(status_) == TF_OK; }
+  void Fail(const char* message) { TF_SetStatus(status_, TF_INVALID_ARGUMENT, message); }
+
+  // Whether all is well so far; reports it otherwise.
+  bool Check() {
+    if (!ok()) TF_OpKernelContext_Failure(context_, status_);
+    return ok();
+  }
+
+ private:
+  TF_Tensor* Own(TF_Tensor* tensor) {
+    if (tensor) owned_.push_back(tensor);
+    return tensor;
+  }
+
+  TF_OpKernelContext* context_;
+  TF_Status* status_;
+  std::vector<TF_Tensor*> owned_;
+};
+
+std::vector<int64_t> ShapeOf(TF_Tensor* tensor) {
+  std::vector<int64_t> shape;
+  for (int i = 0; i < TF_NumDims(tensor); i++) shape.push_back(TF_Dim(tensor, i));
+  return shape;
+}
+
+// x and its five vectors, from input `at` on, with their sizes checked.
+struct Inputs {
+  TF_Tensor *x, *gamma, *beta, *bias, *scale, *shift;
+  Sizes sizes{};
+
+  Inputs(Call& call, int at, const Attributes& attributes)
+      : x(call.Input(at)),
+        gamma(call.Input(at + 1)),
+        beta(call.Input(at + 2)),
+        bias(call.Input(at + 3)),
+        scale(call.Input(at + 4)),
+        shift(call.Input(at + 5)) {
+    if (call.ok()) Measure(call, attributes);
+  }
+
+  Vectors vectors() const {
+    return {Call::Values(gamma), Call::Values(beta), Call::Values(bias), Call::Values(scale), Call::Values(shift)};
+  }
+
+ private:
+  void Measure(Call& call, const Attributes& attributes) {
+    if (TF_NumDims(x) != 4) return call.Fail("x must have shape [n, h, w, c]");
+    sizes = {TF_Dim(x, 0), TF_Dim(x, 1) * TF_Dim(x, 2), TF_Dim(x, 3), attributes.groups};
+    const int64_t c = sizes.channels, film = sizes.samples * c;
+    if (attributes.groups < 1 || c % attributes.groups) return call.Fail("groups must divide the channels");
+    const auto holds = [](TF_Tensor* t, int64_t count, bool optional) {
+      return TF_TensorElementCount(t) == count || (optional && TF_TensorElementCount(t) == 0);
+    };
+    if (!holds(gamma, c, false) || !holds(beta, c, false) || !holds(bias, c, true))
+      return call.Fail("gamma, beta and bias must have one value a channel");
+    if (!holds(scale, film, true) || !holds(shift, film, true))
+      return call.Fail("scale and shift must have one value a sample and channel");
+  }
+};
+
+void ComputeForward(void* kernel, TF_OpKernelContext* context) {
+  const auto& attributes = *static_cast<Attributes*>(kernel);
+  Call call(context);
+  const Inputs in(call, 0, attributes);
+  if (!call.Check()) return;
+  const Sizes& s = in.sizes;
+  float* y = call.Output(0, ShapeOf(in.x));
+  float *mean = call.Output(1, {s.samples, s.groups}), *rstd = call.Output(2, {s.samples, s.groups});
+  if (!call.Check()) return;
+  const Vectors v = in.vectors();
+  const float* x = Call::Values(in.x);
+  const auto forward = attributes.silu ? Forward<true> : Forward<false>;
+  ForParts(s, [&](const Part& p) { forward(p, x, v, y, mean, rstd); });
+}
+
+void ComputeBackward(void* kernel, TF_OpKernelContext* context) {
+  const auto& attributes = *static_cast<Attributes*>(kernel);
+  Call call(context);
+  TF_Tensor* dy = call.Input(0);
+  const Inputs in(call, 1, attributes);
+  TF_Tensor *mean = call.Input(7), *rstd = call.Input(8);
+  if (call.ok() && TF_TensorElementCount(dy) != TF_TensorElementCount(in.x)) call.Fail("dy must have the shape of x");
+  if (!call.Check()) return;
+  const Sizes& s = in.sizes;
+  float* dx = call.Output(0, ShapeOf(in.x));
+  float *dgamma = call.Output(1, ShapeOf(in.gamma)), *dbeta = call.Output(2, ShapeOf(in.beta));
+  float* dbias = call.Output(3, ShapeOf(in.bias));
+  float *dscale = call.Output(4, ShapeOf(in.scale)), *dshift = call.Output(5, ShapeOf(in.shift));
+  if (!call.Check()) return;
+  const int64_t film = s.samples * s.channels;
+  std::vector<float> sums(3 * film);
+  const Sums of{sums.data(), sums.data() + film, sums.data() + 2 * film};
+  const Vectors v = in.vectors();
+  const float *grad = Call::Values(dy), *x = Call::Values(in.x);
+  const float *mu = Call::Values(mean), *inverse = Call::Values(rstd);
+  const auto backward = attributes.silu ? Backward<true> : Backward<false>;
+  ForParts(s, [&](const Part& p) { backward(p, grad, x, v, mu, inverse, dx, of); });
+  for (int64_t c = 0; c < s.channels; c++) {
+    float g = 0, b = 0, o = 0;
+    for (int64_t n = 0; n < s.samples; n++) {
+      const int64_t at = n * s.channels + c;
+      const float factor = v.scale ? 1 + v.scale[at] : 1;
+      g += factor * of.dxhat[at];
+      b += factor * of.d[at];
+      o += of.dx[at];
+      if (v.scale) dscale[at] = v.gamma[c] * of.dxhat[at] + v.beta[c] * of.d[at];
+      if (v.shift) dshift[at] = of.d[at];
+    }
+    dgamma[c] = g;
+    dbeta[c] = b;
+    if (v.bias) dbias[c] = o;
+  }
+}
+
+// Output i has the shape of input from[i]; the statistics' shapes are left open.
+void Shapes(TF_ShapeInferenceContext* context, const std::vector<int>& from, TF_Status* status) {
+  TF_ShapeInferenceContextSetUnknownShape(context, status);
+  TF_ShapeHandle* shape = TF_NewShapeHandle();
+  for (size_t i = 0; i < from.size(); i++) {
+    TF_ShapeInferenceContextGetInput(context, from[i], shape, status);
+    if (TF_GetCode(status) != TF_OK) break;
+    TF_ShapeInferenceContextSetOutput(context, static_cast<int>(i), shape, status);
+  }
+  TF_DeleteShapeHandle(shape);
+}
+
+void ForwardShapes(TF_ShapeInferenceContext* context, TF_Status* status) { Shapes(context, {0}, status); }
+void BackwardShapes(TF_ShapeInferenceContext* context, TF_Status* status) {
+  Shapes(context, {1, 2, 3, 4, 5, 6}, status);
+}
+
+struct Operation {
+  const char* name;
+  std::vector<const char*> inputs, outputs;
+  void (*shapes)(TF_ShapeInferenceContext*, TF_Status*);
+  void (*compute)(void*, TF_OpKernelContext*);
+};
+
+void Register(const Operation& operation, TF_Status* status) {
+  TF_OpDefinitionBuilder* definition = TF_NewOpDefinitionBuilder(operation.name);
+  for (const char* input : operation.inputs) TF_OpDefinitionBuilderAddInput(definition, input);
+  for (const char* output : operation.outputs) TF_OpDefinitionBuilderAddOutput(definition, output);
+  TF_OpDefinitionBuilderAddAttr(definition, "groups: int >= 1");
+  TF_OpDefinitionBuilderAddAttr(definition, "silu: bool");
+  TF_OpDefinitionBuilderSetShapeInferenceFunction(definition, operation.shapes);
+  TF_RegisterOpDefinition(definition, status);
+  if (TF_GetCode(status) != TF_OK) return;
+  TF_RegisterKernelBuilder(operation.name, TF_NewKernelBuilder(operation.name, "CPU", Create, operation.compute, Destroy),
+                           status);
+}
+
+// Registers both when this file is loaded; returns why that failed, or nothing.
+std::string RegisterAll() {
+  TF_Status* status = TF_NewStatus();
+  Register({"LogsnrGroupNorm",
+            {"x: float", "gamma: float", "beta: float", "bias: float", "scale: float", "shift: float"},
+            {"y: float", "mean: float", "rstd: float"},
+            ForwardShapes,
+            ComputeForward},
+           status);
+  if (TF_GetCode(status) == TF_OK)
+    Register({"LogsnrGroupNormGrad",
+              {"dy: float", "x: float", "gamma: float", "beta: float", "bias: float", "scale: float", "shift: float",
+               "mean: float", "rstd: float"},
+              {"dx: float", "dgamma: float", "dbeta: float", "dbias: float", "dscale: float", "dshift: float"},
+              BackwardShapes,
+              ComputeBackward},
+             status);
+  const std::string failure = TF_GetCode(status) == TF_OK ? "" : TF_Message(status);
+  TF_DeleteStatus(status);
+  return failure;
+}
+
+const std::string failure = RegisterAll();
+
+}  // namespace
+
+// Weak, so that a profile in Python can load this file too (tf.load_op_library).
+#pragma weak napi_throw_error
+
+NAPI_MODULE_INIT() {
+  if (!failure.empty()) napi_throw_error(env, nullptr, failure.c_str());
+  return exports;
+}
