@@ -23,3 +23,16 @@ export interface GroupNormAttrs {
   groups: number;
   silu: boolean;
 }
+
+/**
+ * One step of Adam: m' = β₁ m + (1 − β₁) g, v' = β₂ v + (1 − β₂) g², p' = keep · p − rate · m'/(√v' + epsilon).
+ *
+ * Inputs p, g, m and v of one shape, and the scalars rate, epsilon and keep. Outputs p', m', v'. Attributes
+ * {@link AdamAttrs}.
+ */
+export const ADAM = 'LogsnrAdam';
+
+export interface AdamAttrs {
+  beta1: number;
+  beta2: number;
+}

@@ -28,7 +28,10 @@ export function compileSampler<C, S>(
   compile: Compile,
   { model, sampler }: { model: EpsModel<C>; sampler: Sampler<S> },
 ): CompiledSampler<C> {
-  const run = compile((program: Program, inputs: ProgramInputs<C>) => runProgram(model, program, inputs));
+  // As text the program is one constant to compare, not a structure to walk at every step.
+  const run = compile((program: string, inputs: ProgramInputs<C>) =>
+    runProgram(model, JSON.parse(program) as Program, inputs),
+  );
   const stepped = (condition: C): Sampler<unknown> => ({
     ...(sampler as Sampler<unknown>),
     step(_eps, z, from, to, state, noise) {
@@ -36,7 +39,12 @@ export function compileSampler<C, S>(
       return tidy(() => {
         const noises = Array.from({ length: draws }, noise);
         const registers = [z, ...stateTensors(state)];
-        const [next, ...tensors] = run(program, { registers, noises, numbers: tensor1d([...numbers]), condition });
+        const [next, ...tensors] = run(JSON.stringify(program), {
+          registers,
+          noises,
+          numbers: tensor1d([...numbers]),
+          condition,
+        });
         return { z: next, state: stateOf(tensors) } as never;
       });
     },

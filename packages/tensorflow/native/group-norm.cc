@@ -5,25 +5,15 @@
 //   y = gain x̂ + offset, x̂ = (x + bias − μ) rstd, gain = γ (1 + scale), offset = β (1 + scale) + shift; SiLU on request.
 //
 // bias, scale and shift may be empty, which leaves them out.
-#include <node_api.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <functional>
-#include <string>
 #include <vector>
 
-// Leaves out a header for remote devices, which no wheel carries.
-#define IS_SLIM_BUILD
-
+#include "kernel.h"
 #include "pool.h"
 #include "simd.h"
-#include "tensorflow/c/kernels.h"
-#include "tensorflow/c/ops.h"
-#include "tensorflow/c/tf_datatype.h"
-#include "tensorflow/c/tf_status.h"
-#include "tensorflow/c/tf_tensor.h"
 
 namespace {
 
@@ -233,61 +223,6 @@ void* Create(TF_OpKernelConstruction* construction) {
 
 void Destroy(void* attributes) { delete static_cast<Attributes*>(attributes); }
 
-// The tensors of one call, freed with it; a failure is reported once.
-class Call {
- public:
-  explicit Call(TF_OpKernelContext* context) : context_(context), status_(TF_NewStatus()) {}
-  ~Call() {
-    for (TF_Tensor* tensor : owned_) TF_DeleteTensor(tensor);
-    TF_DeleteStatus(status_);
-  }
-
-  TF_Tensor* Input(int i) {
-    TF_Tensor* tensor = nullptr;
-    if (ok()) TF_GetInput(context_, i, &tensor, status_);
-    return Own(tensor);
-  }
-
-  // An input's values, or null where it has none.
-  static const float* Values(TF_Tensor* tensor) {
-    return tensor && TF_TensorElementCount(tensor) > 0 ? static_cast<const float*>(TF_TensorData(tensor)) : nullptr;
-  }
-
-  float* Output(int i, const std::vector<int64_t>& shape) {
-    if (!ok()) return nullptr;
-    size_t bytes = sizeof(float);
-    for (int64_t size : shape) bytes *= size;
-    TF_Tensor* tensor =
-        Own(TF_AllocateOutput(context_, i, TF_FLOAT, shape.data(), static_cast<int>(shape.size()), bytes, status_));
-    return ok() ? static_cast<float*>(TF_TensorData(tensor)) : nullptr;
-  }
-
-  bool ok() const { return TF_GetCode(status_) == TF_OK; }
-  void Fail(const char* message) { TF_SetStatus(status_, TF_INVALID_ARGUMENT, message); }
-
-  // Whether all is well so far; reports it otherwise.
-  bool Check() {
-    if (!ok()) TF_OpKernelContext_Failure(context_, status_);
-    return ok();
-  }
-
- private:
-  TF_Tensor* Own(TF_Tensor* tensor) {
-    if (tensor) owned_.push_back(tensor);
-    return tensor;
-  }
-
-  TF_OpKernelContext* context_;
-  TF_Status* status_;
-  std::vector<TF_Tensor*> owned_;
-};
-
-std::vector<int64_t> ShapeOf(TF_Tensor* tensor) {
-  std::vector<int64_t> shape;
-  for (int i = 0; i < TF_NumDims(tensor); i++) shape.push_back(TF_Dim(tensor, i));
-  return shape;
-}
-
 // x and its five vectors, from input `at` on, with their sizes checked.
 struct Inputs {
   TF_Tensor *x, *gamma, *beta, *bias, *scale, *shift;
@@ -377,73 +312,31 @@ void ComputeBackward(void* kernel, TF_OpKernelContext* context) {
   }
 }
 
-// Output i has the shape of input from[i]; the statistics' shapes are left open.
-void Shapes(TF_ShapeInferenceContext* context, const std::vector<int>& from, TF_Status* status) {
-  TF_ShapeInferenceContextSetUnknownShape(context, status);
-  TF_ShapeHandle* shape = TF_NewShapeHandle();
-  for (size_t i = 0; i < from.size(); i++) {
-    TF_ShapeInferenceContextGetInput(context, from[i], shape, status);
-    if (TF_GetCode(status) != TF_OK) break;
-    TF_ShapeInferenceContextSetOutput(context, static_cast<int>(i), shape, status);
-  }
-  TF_DeleteShapeHandle(shape);
-}
-
 void ForwardShapes(TF_ShapeInferenceContext* context, TF_Status* status) { Shapes(context, {0}, status); }
 void BackwardShapes(TF_ShapeInferenceContext* context, TF_Status* status) {
   Shapes(context, {1, 2, 3, 4, 5, 6}, status);
 }
 
-struct Operation {
-  const char* name;
-  std::vector<const char*> inputs, outputs;
-  void (*shapes)(TF_ShapeInferenceContext*, TF_Status*);
-  void (*compute)(void*, TF_OpKernelContext*);
-};
-
-void Register(const Operation& operation, TF_Status* status) {
-  TF_OpDefinitionBuilder* definition = TF_NewOpDefinitionBuilder(operation.name);
-  for (const char* input : operation.inputs) TF_OpDefinitionBuilderAddInput(definition, input);
-  for (const char* output : operation.outputs) TF_OpDefinitionBuilderAddOutput(definition, output);
-  TF_OpDefinitionBuilderAddAttr(definition, "groups: int >= 1");
-  TF_OpDefinitionBuilderAddAttr(definition, "silu: bool");
-  TF_OpDefinitionBuilderSetShapeInferenceFunction(definition, operation.shapes);
-  TF_RegisterOpDefinition(definition, status);
-  if (TF_GetCode(status) != TF_OK) return;
-  TF_RegisterKernelBuilder(operation.name, TF_NewKernelBuilder(operation.name, "CPU", Create, operation.compute, Destroy),
-                           status);
-}
-
-// Registers both when this file is loaded; returns why that failed, or nothing.
-std::string RegisterAll() {
-  TF_Status* status = TF_NewStatus();
-  Register({"LogsnrGroupNorm",
-            {"x: float", "gamma: float", "beta: float", "bias: float", "scale: float", "shift: float"},
-            {"y: float", "mean: float", "rstd: float"},
-            ForwardShapes,
-            ComputeForward},
-           status);
-  if (TF_GetCode(status) == TF_OK)
-    Register({"LogsnrGroupNormGrad",
-              {"dy: float", "x: float", "gamma: float", "beta: float", "bias: float", "scale: float", "shift: float",
-               "mean: float", "rstd: float"},
-              {"dx: float", "dgamma: float", "dbeta: float", "dbias: float", "dscale: float", "dshift: float"},
-              BackwardShapes,
-              ComputeBackward},
-             status);
-  const std::string failure = TF_GetCode(status) == TF_OK ? "" : TF_Message(status);
-  TF_DeleteStatus(status);
-  return failure;
-}
-
-const std::string failure = RegisterAll();
-
 }  // namespace
 
-// Weak, so that a profile in Python can load this file too (tf.load_op_library).
-#pragma weak napi_throw_error
-
-NAPI_MODULE_INIT() {
-  if (!failure.empty()) napi_throw_error(env, nullptr, failure.c_str());
-  return exports;
+void RegisterGroupNorm(TF_Status* status) {
+  const std::vector<const char*> attributes{"groups: int >= 1", "silu: bool"};
+  Register({"LogsnrGroupNorm",
+            {"x", "gamma", "beta", "bias", "scale", "shift"},
+            {"y", "mean", "rstd"},
+            attributes,
+            ForwardShapes,
+            Create,
+            ComputeForward,
+            Destroy},
+           status);
+  Register({"LogsnrGroupNormGrad",
+            {"dy", "x", "gamma", "beta", "bias", "scale", "shift", "mean", "rstd"},
+            {"dx", "dgamma", "dbeta", "dbias", "dscale", "dshift"},
+            attributes,
+            BackwardShapes,
+            Create,
+            ComputeBackward,
+            Destroy},
+           status);
 }

@@ -30,7 +30,8 @@ const flags = [
 ];
 
 // Arithmetic is compiled for this very processor, which is part of the binding's key.
-const fast = ['-O3', '-march=native', '-pthread'];
+const fast = ['-O3', '-fno-math-errno', '-march=native', '-pthread'];
+const operationSources = ['operations', 'group-norm', 'adam'].map((unit) => join(sources, `${unit}.cc`));
 
 /** What a compiled binding depends on: anything else may change and it stays good. */
 export interface BindingParts {
@@ -141,16 +142,7 @@ async function build(program: string, found: Found, folder: string, env: NodeJS.
       '-o',
       join(folder, 'quiet.node'),
     ]),
-    run([
-      ...flags,
-      ...fast,
-      ...includes,
-      '-shared',
-      join(sources, 'group-norm.cc'),
-      link,
-      '-o',
-      join(folder, OPERATIONS),
-    ]).catch(
+    run([...flags, ...fast, ...includes, '-shared', ...operationSources, link, '-o', join(folder, OPERATIONS)]).catch(
       // Nothing depends on them: what they compute is then composed of the library's own operations.
       (error: Error) => process.stderr.write(`without fused operations: ${error.message}\n`),
     ),

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
-import { bindingFile, compiler } from './binding.js';
+import { dirname, join } from 'node:path';
+import { bindingFile, compiler, OPERATIONS } from './binding.js';
 import { cacheFolder } from './cache.js';
 import { command, lastLines } from './command.js';
 import { findTensorflow, pythonProgram } from './find.js';
@@ -91,6 +92,9 @@ async function lookAtTensorflow(device: 'cpu' | 'cuda', add: Add): Promise<void>
     add('TensorFlow', `${found.version} (${found.device}) in ${found.folder}`);
     const binding = bindingFile(found);
     add('binding', existsSync(binding) ? binding : 'not compiled for this TensorFlow', existsSync(binding), installing);
+    const operations = join(dirname(binding), OPERATIONS);
+    const instead = 'composed of the library’s (slower, the same numbers)';
+    if (existsSync(binding)) add('fused operations', existsSync(operations) ? operations : instead);
   } catch (error) {
     add('TensorFlow', (error as Error).message, false, 'correct or unset LOGSNR_TENSORFLOW');
   }

@@ -5,8 +5,8 @@ import { dirname, join } from 'node:path';
 import { findBackend, type KernelBackend, registerBackend, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
 import { bindingFile, nodePackage, OPERATIONS } from './binding.js';
 import { type Found, findTensorflow } from './find.js';
-import { registerGroupNorm } from './group-norm.js';
 import { thisMachine } from './machine.js';
+import { registerOperations } from './operations.js';
 import { registerPhilox } from './philox.js';
 import { chooseDevice, type Device, whyNotNative } from './plan.js';
 import { Unavailable } from './unavailable.js';
@@ -127,7 +127,7 @@ function load(file: string, found: Found): NativeInfo {
   const operations = device === 'cpu' && existsSync(beside) ? beside : null;
   if (operations) {
     require(operations);
-    registerGroupNorm();
+    registerOperations();
   }
   const threads = Number(process.env.TF_NUM_INTRAOP_THREADS) || availableParallelism();
   return { version: binding.TF_Version, device, threads, found, operations };

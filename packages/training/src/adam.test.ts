@@ -1,7 +1,8 @@
-import type { Parameters } from '@logsnr/core';
+import { key, normal, type Parameters } from '@logsnr/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { type AdamOptions, adam } from './adam.js';
+import { type AdamMethod, adamMethod, adamStep } from './adam-step.js';
 import { cosineDecay } from './learning-rate.js';
 
 /** Five steps from fixed weights and gradients; the weights at the end. */
@@ -122,5 +123,23 @@ test('names what is missing', () => {
     expect(() => optimizer.update(w, {}, optimizer.init(w), scalars)).toThrow(/gradients has no "w"/);
     expect(() => optimizer.update(w, w, {}, scalars)).toThrow(/state has no "m.w"/);
     expect(() => optimizer.update(w, w, optimizer.init(w), {})).toThrow(/scalars has no "rate"/);
+  });
+});
+
+test.each([true, false])("the backend's kernel makes the step that its operations make, with decay %s", (decays) => {
+  tf.tidy(() => {
+    const vector = (seed: number) => normal(key(seed), [100_003]);
+    const moments = { p: vector(1), g: vector(2), m: vector(3), v: tf.square(vector(4)) };
+    const scalars = {
+      rate: tf.scalar(0.01),
+      epsilon: tf.scalar(1e-8),
+      keep: decays ? tf.scalar(0.99) : undefined,
+    };
+    const run = (method: AdamMethod) => adamStep(moments, scalars, { beta1: 0.9, beta2: 0.999 }, method);
+    const composed = run('composed');
+    run(adamMethod()).forEach((value, i) => {
+      const gap = tf.max(tf.abs(tf.sub(value, composed[i] as tf.Tensor))).dataSync()[0] as number;
+      expect(gap).toBeLessThan(1e-6);
+    });
   });
 });

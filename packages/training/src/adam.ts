@@ -1,5 +1,6 @@
 import { checkInteger, checkWithin, type Parameters } from '@logsnr/core';
-import { add, div, mul, sqrt, square, sub, type Tensor, tidy, zerosLike } from '@tensorflow/tfjs-core';
+import { type Tensor, tidy, zerosLike } from '@tensorflow/tfjs-core';
+import { adamStep } from './adam-step.js';
 import { clipByGlobalNorm } from './clip.js';
 import { type LearningRate, rateAt } from './learning-rate.js';
 import type { Optimizer } from './optimizer.js';
@@ -59,12 +60,16 @@ export function adam(options: AdamOptions): Optimizer {
           parameters: {},
           state: {},
         };
+        const numbers = {
+          rate: scalar('rate'),
+          epsilon: scalar('epsilon'),
+          keep: weightDecay > 0 ? scalar('keep') : undefined,
+        };
         for (const [name, p] of Object.entries(parameters)) {
           const g = named(used, name, 'gradients');
-          const m = add(mul(named(state, `m.${name}`, 'state'), beta1), mul(g, 1 - beta1));
-          const v = add(mul(named(state, `v.${name}`, 'state'), beta2), mul(square(g), 1 - beta2));
-          const change = div(mul(m, scalar('rate')), add(sqrt(v), scalar('epsilon')));
-          next.parameters[name] = sub(weightDecay > 0 ? mul(p, scalar('keep')) : p, change);
+          const old = { p, g, m: named(state, `m.${name}`, 'state'), v: named(state, `v.${name}`, 'state') };
+          const [changed, m, v] = adamStep(old, numbers, { beta1, beta2 });
+          next.parameters[name] = changed;
           next.state[`m.${name}`] = m;
           next.state[`v.${name}`] = v;
         }
