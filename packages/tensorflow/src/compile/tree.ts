@@ -18,10 +18,10 @@ export const fillSlots = (tree: Tree, tensors: readonly Tensor[]): Tree =>
   mapLeaves(tree, (leaf) => (leaf instanceof Slot ? tensors[leaf.number] : leaf));
 
 /** The tensors of a tree, in order. */
-export function tensorsOf(tree: Tree): Tensor[] {
-  const tensors: Tensor[] = [];
-  mapTree(tree, (tensor) => tensors.push(tensor));
-  return tensors;
+export function tensorsOf(tree: Tree, found: Tensor[] = []): Tensor[] {
+  if (tree instanceof Tensor) found.push(tree);
+  else if (isBranch(tree)) for (const item of Object.values(tree)) tensorsOf(item, found);
+  return found;
 }
 
 const identities = new WeakMap<object, number>();
@@ -29,17 +29,16 @@ let identity = 0;
 
 /**
  * What a graph is specific to: structure, shapes and types of the tensors, and the other leaves. Numbers, strings and
- * booleans count by value, functions and class instances by identity.
+ * booleans count by value, functions and class instances by identity. It is made at every call, so it is made directly.
  */
 export function signature(tree: Tree): string {
-  return JSON.stringify(
-    mapTree(tree, (tensor) => `${tensor.dtype}[${tensor.shape}]`),
-    (_, value) => {
-      if (typeof value === 'number' && !Number.isFinite(value)) return `#${value}`;
-      const opaque = typeof value === 'function' || (typeof value === 'object' && value !== null && !isBranch(value));
-      if (!opaque) return value;
-      if (!identities.has(value)) identities.set(value, identity++);
-      return `#${identities.get(value)}`;
-    },
-  );
+  if (tree instanceof Tensor) return `${tree.dtype}[${tree.shape}]`;
+  if (Array.isArray(tree)) return `[${tree.map(signature)}]`;
+  if (isBranch(tree))
+    return `{${Object.entries(tree).map(([name, item]) => `${JSON.stringify(name)}:${signature(item)}`)}}`;
+  if (typeof tree === 'string') return JSON.stringify(tree);
+  if (typeof tree !== 'function' && (typeof tree !== 'object' || tree === null))
+    return Object.is(tree, -0) ? '-0' : `${String(tree)}${typeof tree === 'bigint' ? 'n' : ''}`;
+  if (!identities.has(tree)) identities.set(tree, identity++);
+  return `#${identities.get(tree)}`;
 }
