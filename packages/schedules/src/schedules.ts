@@ -1,36 +1,5 @@
 import { checkFinite, checkWithin, type Schedule } from '@logsnr/core';
-
-/** The log-SNR range that a schedule covers, in nats: u = 1 gives `lambdaMin`, u = 0 gives `lambdaMax`. */
-export interface LambdaRange {
-  lambdaMin?: number;
-  lambdaMax?: number;
-}
-
-function checkRange(lambdaMin: number, lambdaMax: number): void {
-  checkFinite('lambdaMin', lambdaMin);
-  checkFinite('lambdaMax', lambdaMax);
-  if (!(lambdaMin < lambdaMax))
-    throw new RangeError(`lambdaMin = ${lambdaMin} must be below lambdaMax = ${lambdaMax}.`);
-}
-
-/**
- * A schedule in time, cut to a range: t runs over the interval in which λ(t), which falls, stays within the range.
- * The ends are exact; u is checked.
- */
-function inTime(
-  lambdaAt: (t: number) => number,
-  timeOf: (lambda: number) => number,
-  range: Required<LambdaRange>,
-): Schedule {
-  checkRange(range.lambdaMin, range.lambdaMax);
-  const [first, last] = [timeOf(range.lambdaMax), timeOf(range.lambdaMin)];
-  return (u) => {
-    checkWithin('u', u, 0, 1);
-    if (u === 0) return range.lambdaMax;
-    if (u === 1) return range.lambdaMin;
-    return lambdaAt(first + u * (last - first));
-  };
-}
+import { checkPositive, checkRange, inTime, type LambdaRange } from './range.js';
 
 /**
  * The paper's p(λ), a hyperbolic secant cut at both ends: λ = −2 ln tan(a u + b), b = arctan(e^{−λ_max/2}),
@@ -93,5 +62,30 @@ export function linearBeta({
       return (2 * b) / (betaMin + Math.sqrt(betaMin ** 2 + 2 * slope * b));
     },
     { lambdaMin: lambdaMin ?? lambdaAt(1), lambdaMax },
+  );
+}
+
+/**
+ * The sigmoid schedule: α²(t) = (S(e) − S(b + (e − b) t))/(S(e) − S(b)), S the logistic function, b = start/τ and
+ * e = end/τ (Jabri et al. 2022, arXiv 2212.11972, algorithm 4; Chen 2023, arXiv 2301.10972). t is uniform over the times
+ * at which λ lies in the range.
+ */
+export function sigmoidSchedule({
+  start = -3,
+  end = 3,
+  tau = 1,
+  lambdaMin = -20,
+  lambdaMax = 20,
+}: LambdaRange & { start?: number; end?: number; tau?: number } = {}): Schedule {
+  checkPositive('tau', tau);
+  checkPositive('end - start', end - start);
+  const [b, e] = [start / tau, end / tau];
+  const width = e - b;
+  const weight = Math.cosh(b / 2) / Math.cosh(e / 2);
+  // With differences of S as sinh over cosh, e^λ = weight · sinh((e − x)/2)/sinh((x − b)/2) keeps its digits at both ends.
+  return inTime(
+    (t) => Math.log((weight * Math.sinh((width * (1 - t)) / 2)) / Math.sinh((width * t) / 2)),
+    (lambda) => (2 * Math.atanh(Math.sinh(width / 2) / (Math.exp(lambda) / weight + Math.cosh(width / 2)))) / width,
+    { lambdaMin, lambdaMax },
   );
 }

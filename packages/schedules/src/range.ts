@@ -1,0 +1,39 @@
+import { checkFinite, checkWithin, type Schedule } from '@logsnr/core';
+
+/** The log-SNR range that a schedule covers, in nats: u = 1 gives `lambdaMin`, u = 0 gives `lambdaMax`. */
+export interface LambdaRange {
+  lambdaMin?: number;
+  lambdaMax?: number;
+}
+
+export function checkRange(lambdaMin: number, lambdaMax: number): void {
+  checkFinite('lambdaMin', lambdaMin);
+  checkFinite('lambdaMax', lambdaMax);
+  if (!(lambdaMin < lambdaMax))
+    throw new RangeError(`lambdaMin = ${lambdaMin} must be below lambdaMax = ${lambdaMax}.`);
+}
+
+/** Throws a `RangeError` unless `value` is finite and above 0. */
+export function checkPositive(what: string, value: number): void {
+  checkFinite(what, value);
+  if (!(value > 0)) throw new RangeError(`${what} is ${value}; it must be above 0.`);
+}
+
+/**
+ * A schedule in time, cut to a range: t runs over the interval in which λ(t), which falls, stays within the range.
+ * For a density of λ, t is the share of it above λ. The ends are exact; u is checked.
+ */
+export function inTime(
+  lambdaAt: (t: number) => number,
+  timeOf: (lambda: number) => number,
+  range: Required<LambdaRange>,
+): Schedule {
+  checkRange(range.lambdaMin, range.lambdaMax);
+  const [first, last] = [timeOf(range.lambdaMax), timeOf(range.lambdaMin)];
+  return (u) => {
+    checkWithin('u', u, 0, 1);
+    if (u === 0) return range.lambdaMax;
+    if (u === 1) return range.lambdaMin;
+    return lambdaAt(first + u * (last - first));
+  };
+}
