@@ -9,5 +9,6 @@ export { bind, type Network, type Parameters } from './network.js';
 export { normal, normalNumbers, PHILOX_NORMAL, type PhiloxNormalAttrs } from './noise.js';
 export { convert, type Prediction } from './parametrization.js';
 export type { Schedule } from './schedule.js';
+export { dynamicThreshold, staticThreshold, type Threshold, thresholdX } from './threshold.js';
 export { isBranch, mapLeaves } from './tree.js';
 export { type Combinable, combine, type Value } from './value.js';
