@@ -4,7 +4,7 @@ export { ADAM, type AdamAttrs, GROUP_NORM, GROUP_NORM_GRADIENT, type GroupNormAt
 export { bits, fold, type Key, key, permutation, philox, uniforms } from './key.js';
 export { alpha, alphaRatio, alphaSigma, posterior, sigma, sigmoid, transition } from './log-snr.js';
 export { type Component, type GaussianMixture, gaussianMixture } from './mixture.js';
-export { clipX, type EpsModel, perSample, toEps } from './model.js';
+export { clipX, type EpsModel, perSample, type SplitEps, toEps } from './model.js';
 export { bind, type Network, type Parameters } from './network.js';
 export { normal, normalNumbers, PHILOX_NORMAL, type PhiloxNormalAttrs } from './noise.js';
 export { convert, type Prediction } from './parametrization.js';

@@ -4,10 +4,26 @@ import { alphaSigma } from './log-snr.js';
 import type { Prediction } from './parametrization.js';
 
 /**
- * The noise prediction ε_θ(z_λ, c): `z` of shape [n, …], `lambda` of shape [n] (log-SNR in nats, one a sample), and n
- * conditions. Returns ε̂ of z's shape, which the caller owns. Guidance maps ε-models to an ε-model.
+ * ε̂ in two parts, for methods that take the data from one estimate and the direction of the noise from another:
+ * x̂ = (z − σ `denoise`)/α, and a step renoises with `renoise`, z' = α' x̂ + σ' `renoise`.
+ *
+ * CFG++ (Chung et al. 2024, arXiv 2406.08070) denoises with the guided ε̂ and renoises with the unconditional one; DDIM
+ * with x̂ clipped and ε̂ left as it was denoises with the ε̂ of the clipped x̂ and renoises with the model's.
  */
-export type EpsModel<C> = (z: Tensor, lambda: Tensor1D, condition: C) => Tensor;
+export interface SplitEps<V = Tensor> {
+  denoise: V;
+  renoise: V;
+}
+
+/**
+ * The noise prediction ε_θ(z_λ, c): `z` of shape [n, …], `lambda` of shape [n] (log-SNR in nats, one a sample), and n
+ * conditions. Returns ε̂ of z's shape, which the caller owns. Guidance maps ε-models to an ε-model. A plain function is
+ * an ε-model; one with `split` gives ε̂ in two parts to the samplers that use them, and the others refuse it.
+ */
+export interface EpsModel<C> {
+  (z: Tensor, lambda: Tensor1D, condition: C): Tensor;
+  split?: ((z: Tensor, lambda: Tensor1D, condition: C) => SplitEps) | undefined;
+}
 
 /** A batch of per-sample numbers shaped to multiply values of `like`'s rank: [n] → [n, 1, …, 1]. */
 export const perSample = (values: Tensor1D, like: Tensor): Tensor =>

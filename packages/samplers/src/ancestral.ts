@@ -1,12 +1,13 @@
 import { alphaRatio, checkWithin, combine, posterior, sigma, type Value } from '@logsnr/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import type { Sampler } from './sampler.js';
+import { type Sampler, splitTerms } from './sampler.js';
 
 /**
  * Ancestral sampling, the step of Algorithm 2 (Ho & Salimans 2022): x̂ = (z − σ ε̂)/α, then
  * z' ~ N(μ̃_{λ'|λ}(z, x̂), (σ̃²_{λ'|λ})^{1−v} (σ²_{λ|λ'})^v); at λ' = +∞ it is x̂ itself.
  *
- * The mean is written in ε: μ̃ = (α'/α) (z − (1 − e^{λ−λ'}) σ ε̂), the same number without the division by a small α.
+ * The mean is written in ε: μ̃ = α' x̂ + e^{λ−λ'} (α'/α) σ ε̂ = (α'/α) (z − (1 − e^{λ−λ'}) σ ε̂), the same number without
+ * the division by a small α.
  * @param v exponent in [0, 1]: 0 is the smallest variance (the exact posterior's), 1 the largest. The paper uses 0.3
  *   at 64×64 and 0.2 at 128×128.
  */
@@ -15,13 +16,15 @@ export function ancestral<V extends Value = Tensor>({ v = 0 }: { v?: number } = 
   return {
     name: `ancestral(v=${v})`,
     order: 1,
+    splits: true,
+    calls: () => 1,
     init: () => null,
     step(eps, z, from, to, state, noise) {
       const ratio = alphaRatio(from, to);
-      const gain = -Math.expm1(from - to);
+      const removed = ratio * sigma(from);
       const terms: [number, V][] = [
         [ratio, z],
-        [-ratio * gain * sigma(from), eps(z, from)],
+        ...splitTerms(eps, z, from, { denoise: -removed, renoise: removed * Math.exp(from - to) }),
       ];
       if (to < Number.POSITIVE_INFINITY) terms.push([Math.sqrt(posterior(from, to, v).variance), noise()]);
       return { z: combine(...terms), state };
@@ -39,13 +42,15 @@ export function ddim<V extends Value = Tensor>({ eta = 0 }: { eta?: number } = {
   return {
     name: `ddim(eta=${eta})`,
     order: 1,
+    splits: true,
+    calls: () => 1,
     init: () => null,
     step(eps, z, from, to, state, noise) {
       const ratio = alphaRatio(from, to);
-      const std = to < Number.POSITIVE_INFINITY ? eta * Math.sqrt(posterior(from, to).variance) : 0;
+      const std = eta > 0 && to < Number.POSITIVE_INFINITY ? eta * Math.sqrt(posterior(from, to).variance) : 0;
       const terms: [number, V][] = [
         [ratio, z],
-        [direction(from, to, eta) - ratio * sigma(from), eps(z, from)],
+        ...splitTerms(eps, z, from, { denoise: -ratio * sigma(from), renoise: direction(from, to, eta) }),
       ];
       if (std > 0) terms.push([std, noise()]);
       return { z: combine(...terms), state };

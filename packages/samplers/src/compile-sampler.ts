@@ -28,6 +28,7 @@ export function compileSampler<C, S>(
   compile: Compile,
   { model, sampler }: { model: EpsModel<C>; sampler: Sampler<S> },
 ): CompiledSampler<C> {
+  const splits = model.split !== undefined;
   // As text the program is one constant to compare, not a structure to walk at every step.
   const run = compile((program: string, inputs: ProgramInputs<C>) =>
     runProgram(model, JSON.parse(program) as Program, inputs),
@@ -35,7 +36,7 @@ export function compileSampler<C, S>(
   const stepped = (condition: C): Sampler<unknown> => ({
     ...(sampler as Sampler<unknown>),
     step(_eps, z, from, to, state, noise) {
-      const { program, numbers, draws, stateOf } = recordStep(sampler as Sampler<unknown>, from, to, state);
+      const { program, numbers, draws, stateOf } = recordStep(sampler as Sampler<unknown>, from, to, state, splits);
       return tidy(() => {
         const noises = Array.from({ length: draws }, noise);
         const registers = [z, ...stateTensors(state)];

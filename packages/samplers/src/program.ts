@@ -1,9 +1,9 @@
 import { type Combinable, type EpsModel, mapLeaves } from '@logsnr/core';
 import { add, broadcastTo, mul, reshape, slice, Tensor, type Tensor1D, tidy } from '@tensorflow/tfjs-core';
-import type { Sampler } from './sampler.js';
+import type { Eps, Sampler } from './sampler.js';
 
-/** What one step does, register by register: each instruction writes the next one. Plain data. */
-export type Instruction = { combine: readonly number[] } | { eps: number } | { noise: number };
+/** What one step does, register by register: each instruction writes the next one, `split` two. Plain data. */
+export type Instruction = { combine: readonly number[] } | { eps: number } | { split: number } | { noise: number };
 
 /** A step as data. Register 0 is z, then come the tensors of the state, then what the instructions write. */
 export interface Program {
@@ -30,10 +30,16 @@ class Register implements Combinable {
 
 /**
  * Runs a step on registers instead of tensors. What it does depends on λ only through numbers, so steps that do the same
- * with other numbers have the same program.
+ * with other numbers have the same program. `splits` says that the model gives ε̂ in two parts.
  * @throws TypeError when the step does anything but `combine`, `eps` and `noise`.
  */
-export function recordStep(sampler: Sampler<unknown>, from: number, to: number, state: unknown): RecordedStep {
+export function recordStep(
+  sampler: Sampler<unknown>,
+  from: number,
+  to: number,
+  state: unknown,
+  splits = false,
+): RecordedStep {
   const instructions: Instruction[] = [];
   const numbers: number[] = [];
   let [registers, draws] = [0, 0];
@@ -47,10 +53,15 @@ export function recordStep(sampler: Sampler<unknown>, from: number, to: number, 
   const z = next();
   const before = mapLeaves(state, (leaf) => (leaf instanceof Tensor ? next() : leaf));
   const symbolic = sampler as unknown as Sampler<unknown, Register>;
-  const eps = (z: Register, lambda: number) => {
+  const eps: Eps<Register> = (z, lambda) => {
     numbers.push(lambda);
     return next({ eps: z.number });
   };
+  if (splits)
+    eps.split = (z, lambda) => {
+      numbers.push(lambda);
+      return { denoise: next({ split: z.number }), renoise: next() };
+    };
   let after: { z: Register; state: unknown };
   try {
     after = symbolic.step(eps, z, from, to, before, () => next({ noise: draws++ }));
@@ -99,11 +110,16 @@ export function runProgram<C>(model: EpsModel<C>, program: Program, inputs: Prog
     let used = 0;
     const number = () => reshape(slice(inputs.numbers, [used++], [1]), []);
     const read = (i: number) => registers[i] as Tensor;
+    const lambda = (z: Tensor) => broadcastTo(number(), [z.shape[0] as number]) as Tensor1D;
     for (const instruction of program.instructions) {
       if ('noise' in instruction) registers.push(inputs.noises[instruction.noise] as Tensor);
       else if ('eps' in instruction) {
         const z = read(instruction.eps);
-        registers.push(model(z, broadcastTo(number(), [z.shape[0] as number]) as Tensor1D, inputs.condition));
+        registers.push(model(z, lambda(z), inputs.condition));
+      } else if ('split' in instruction) {
+        const z = read(instruction.split);
+        const parts = (model.split as NonNullable<typeof model.split>)(z, lambda(z), inputs.condition);
+        registers.push(parts.denoise, parts.renoise);
       } else
         registers.push(instruction.combine.map((i) => mul(read(i), number())).reduce((sum, term) => add(sum, term)));
     }

@@ -1,7 +1,7 @@
-import { checkIncreasing, checkInteger, checkShape, type EpsModel, fold, type Key, normal } from '@logsnr/core';
+import { checkInteger, checkShape, type EpsModel, fold, type Key, normal } from '@logsnr/core';
 import { clone, fill, type Tensor, type Tensor1D, tidy } from '@tensorflow/tfjs-core';
-import type { Sampler } from './sampler.js';
-import { type Step, walk } from './walk.js';
+import { checkSplit, type Eps, type Sampler } from './sampler.js';
+import { checkGrid, type Step, walk } from './walk.js';
 
 export interface SampleOptions<C, S> {
   /** The ε-model, guided or not. */
@@ -11,6 +11,8 @@ export interface SampleOptions<C, S> {
   sampler: Sampler<S>;
   /** λ_1 < … < λ_T, for example `grid(arctan(), 50)` of `@logsnr/schedules`. */
   lambdas: readonly number[];
+  /** Where the last step goes: +∞, clean data, unless given; a finite λ of at least λ_T ends with z there. */
+  end?: number | undefined;
   /** Shape of the samples, [n, …]. */
   shape: readonly number[];
   /** All noise is a function of this key, the sample's number and the step. */
@@ -24,10 +26,12 @@ export interface SampleOptions<C, S> {
 /**
  * Samples along the grid, yielding after every step (Ho & Salimans 2022, Algorithm 2). z_1 ~ N(0, I) unless given.
  * The yielded `z` is borrowed: clone it to keep it. Breaking off early leaks nothing.
- * @throws RangeError on a grid that does not increase strictly, a bad shape or `firstSample`, before any work.
+ * @throws RangeError on a grid that does not increase strictly, an `end` below it, a bad shape or `firstSample`, and
+ *   TypeError when the model gives ε̂ in two parts that the sampler does not use, before any work.
  */
 export function trajectory<C, S>(options: SampleOptions<C, S>): Generator<Step, void> {
-  checkIncreasing(options.lambdas);
+  checkGrid(options.lambdas, options.end);
+  checkSplit(options.model, options.sampler);
   checkInteger('firstSample', options.firstSample ?? 0);
   options.shape.forEach((size, i) => {
     checkInteger(`shape[${i}]`, size, 1);
@@ -41,19 +45,22 @@ function* run<C, S>(options: SampleOptions<C, S>): Generator<Step, void> {
   const draw = (...purpose: number[]) => normal(fold(key, ...purpose), shape, firstSample);
   const z = options.z?.clone() ?? draw(0, 0);
   try {
-    yield* walk({
-      eps: (z, lambda) => tidy(() => model(z, fill([z.shape[0] as number], lambda) as Tensor1D, condition)),
-      sampler,
-      lambdas,
-      z,
-      noise: draw,
-    });
+    yield* walk({ eps: atOneLambda(model, condition), sampler, lambdas, end: options.end, z, noise: draw });
   } finally {
     z.dispose();
   }
 }
 
-/** The samples at the end of {@link trajectory}: x of `shape`, owned by the caller. */
+/** A model as a step sees it: the whole batch at one λ, its conditions given. */
+export function atOneLambda<C>(model: EpsModel<C>, condition: C): Eps {
+  const spread = (z: Tensor, lambda: number) => fill([z.shape[0] as number], lambda) as Tensor1D;
+  const eps: Eps = (z, lambda) => tidy(() => model(z, spread(z, lambda), condition));
+  const { split } = model;
+  if (split) eps.split = (z, lambda) => tidy(() => ({ ...split(z, spread(z, lambda), condition) }));
+  return eps;
+}
+
+/** The samples at the end of {@link trajectory}: x of `shape` (or z at a finite `end`), owned by the caller. */
 export function sample<C, S>(options: SampleOptions<C, S>): Tensor {
   let x: Tensor | undefined;
   for (const { z, step, steps } of trajectory(options)) if (step === steps) x = clone(z);

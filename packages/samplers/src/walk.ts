@@ -1,6 +1,6 @@
 import { checkIncreasing, type Value } from '@logsnr/core';
 import { dispose, Tensor, tensor_util, tidy } from '@tensorflow/tfjs-core';
-import type { Sampler } from './sampler.js';
+import { checkSplit, type Eps, type Sampler } from './sampler.js';
 
 /** Where a walk stands after a step: the step's number (1 … T), the log-SNR reached (+∞ at the last), and z there. */
 export interface Step<V extends Value = Tensor> {
@@ -11,33 +11,57 @@ export interface Step<V extends Value = Tensor> {
   readonly z: V;
 }
 
-export interface Walk<S, V extends Value> {
-  eps: (z: V, lambda: number) => V;
+interface Path<S, V extends Value> {
+  eps: Eps<V>;
   sampler: Sampler<S, V>;
-  /** λ_1 < … < λ_T. */
-  lambdas: readonly number[];
   /** z at λ_1; borrowed. */
   z: V;
   /** Standard normal noise for a step (1 … T) and a draw within that step (0, 1, …). */
   noise: (step: number, draw: number) => V;
 }
 
+export interface Walk<S, V extends Value> extends Path<S, V> {
+  /** λ_1 < … < λ_T. */
+  lambdas: readonly number[];
+  /** Where the last step goes: +∞, clean data, unless given; a finite λ of at least λ_T ends with z there. */
+  end?: number | undefined;
+}
+
 /**
- * The one loop under every sampler: λ_1 → λ_2 → … → λ_T → +∞, one step each, the last to clean data (Ho & Salimans
+ * The one loop under every sampler: λ_1 → λ_2 → … → λ_T → `end`, one step each, the last to clean data (Ho & Salimans
  * 2022, Algorithm 2). Runs on tensors and on `Float64Array`s alike.
- * @throws RangeError when the grid does not increase strictly.
+ * @throws RangeError when the grid does not increase strictly or `end` is below its last point; TypeError when `eps`
+ *   comes in two parts that the sampler does not use.
  */
-export function* walk<S, V extends Value>({ eps, sampler, lambdas, z, noise }: Walk<S, V>): Generator<Step<V>, void> {
+export function* walk<S, V extends Value>({ lambdas, end, ...path }: Walk<S, V>): Generator<Step<V>, void> {
+  checkGrid(lambdas, end);
+  checkSplit(path.eps, path.sampler);
+  yield* follow(path, [...lambdas, end ?? Number.POSITIVE_INFINITY]);
+}
+
+/** Throws a `RangeError` unless λ_1 < … < λ_T ≤ `end`. */
+export function checkGrid(lambdas: readonly number[], end: number = Number.POSITIVE_INFINITY): void {
   checkIncreasing(lambdas);
-  let now = keeping(() => ({ z: copy(z), state: sampler.init(z) }));
+  const last = lambdas.at(-1) as number;
+  if (!(end >= last))
+    throw new RangeError(`end is ${end}; it must be at least the last λ of the grid, ${last}, or +∞ for clean data.`);
+}
+
+/** The loop along any points, also from data to noise. */
+export function* follow<S, V extends Value>(
+  { eps, sampler, z, noise }: Path<S, V>,
+  points: readonly number[],
+): Generator<Step<V>, void> {
+  const steps = points.length - 1;
+  let now = keeping(() => ({ z: copy(z), state: sampler.init(z, points) }));
   try {
-    for (const [i, from] of lambdas.entries()) {
-      const to = lambdas[i + 1] ?? Number.POSITIVE_INFINITY;
+    for (let step = 1; step <= steps; step++) {
+      const [from, to] = [points[step - 1] as number, points[step] as number];
       let draws = 0;
       const before = now;
-      now = keeping(() => sampler.step(eps, before.z, from, to, before.state, () => noise(i + 1, draws++)));
+      now = keeping(() => sampler.step(eps, before.z, from, to, before.state, () => noise(step, draws++)));
       release(before, now);
-      yield { step: i + 1, steps: lambdas.length, lambda: to, z: now.z };
+      yield { step, steps, lambda: to, z: now.z };
     }
   } finally {
     release(now, null);
