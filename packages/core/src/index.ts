@@ -4,11 +4,11 @@ export { ADAM, type AdamAttrs, GROUP_NORM, GROUP_NORM_GRADIENT, type GroupNormAt
 export { bits, fold, type Key, key, permutation, philox, uniforms } from './key.js';
 export { alpha, alphaRatio, alphaSigma, posterior, sigma, sigmoid, transition } from './log-snr.js';
 export { type Component, type GaussianMixture, gaussianMixture } from './mixture.js';
-export { clipX, type EpsModel, perSample, type SplitEps, toEps } from './model.js';
+export { type EpsModel, perSample, type SplitEps, toEps } from './model.js';
 export { bind, type Network, type Parameters } from './network.js';
 export { normal, normalNumbers, PHILOX_NORMAL, type PhiloxNormalAttrs } from './noise.js';
 export { convert, type Prediction } from './parametrization.js';
 export type { Schedule } from './schedule.js';
-export { dynamicThreshold, staticThreshold, type Threshold, thresholdX } from './threshold.js';
+export { clipX, dynamicThreshold, staticThreshold, type Threshold, thresholdX } from './threshold.js';
 export { isBranch, mapLeaves } from './tree.js';
 export { type Combinable, combine, type Value } from './value.js';

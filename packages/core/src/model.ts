@@ -1,4 +1,4 @@
-import { add, clipByValue, div, mul, reshape, sub, type Tensor, type Tensor1D, tidy } from '@tensorflow/tfjs-core';
+import { add, div, mul, reshape, sub, type Tensor, type Tensor1D, tidy } from '@tensorflow/tfjs-core';
 import { checkShape } from './check.js';
 import { alphaSigma } from './log-snr.js';
 import type { Prediction } from './parametrization.js';
@@ -48,21 +48,5 @@ export function toEps<C>(model: EpsModel<C>, prediction: Prediction): EpsModel<C
       if (prediction === 'v') return add(mul(sigma, z), mul(alpha, output));
       if (prediction === 'x') return div(sub(z, mul(alpha, output)), sigma);
       return mul(mul(sigma, -1), output);
-    });
-}
-
-/**
- * The ε-model whose x̂ = (z − σ ε)/α is clipped to [low, high]: ε' = ε + (x̂ − clip(x̂)) α/σ ("static thresholding",
- * Saharia et al. 2022, arXiv 2205.11487, section 2.3). Where x̂ is within the bounds, ε is unchanged bit for bit.
- */
-export function clipX<C>(model: EpsModel<C>, low = -1, high = 1): EpsModel<C> {
-  if (!(low < high)) throw new RangeError(`the bounds are [${low}, ${high}]; the first must be below the second.`);
-  return (z, lambda, condition) =>
-    tidy(() => {
-      const eps = model(z, lambda, condition);
-      const scales = alphaSigma(lambda);
-      const [alpha, sigma] = [perSample(scales.alpha, z), perSample(scales.sigma, z)];
-      const x = div(sub(z, mul(sigma, eps)), alpha);
-      return add(eps, mul(sub(x, clipByValue(x, low, high)), div(alpha, sigma)));
     });
 }

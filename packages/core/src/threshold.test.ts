@@ -63,6 +63,26 @@ describe('thresholdX', () => {
     expect(xs[1]).toBeCloseTo(0.5, 5);
   });
 
+  test('keepEps: the data from the new ε, the noise from the model’s own; a model with two parts keeps its second', () => {
+    const values = (tensor: Tensor | undefined) => [...(tensor as Tensor).dataSync()];
+    const clipped = thresholdX(eps, staticThreshold());
+    const kept = thresholdX(eps, staticThreshold(), { keepEps: true });
+    expect(clipped.split).toBeUndefined();
+    expect(values(kept(z, lambda, null))).toEqual(values(clipped(z, lambda, null)));
+    const parts = kept.split?.(z, lambda, null);
+    expect(values(parts?.denoise)).toEqual(values(clipped(z, lambda, null)));
+    expect(values(parts?.renoise)).toEqual(values(eps(z, lambda, null)));
+    const two: EpsModel<null> = Object.assign((z: Tensor) => mul(z, 0.25), {
+      split: (z: Tensor) => ({ denoise: mul(z, 0.25), renoise: mul(z, 3) }),
+    });
+    for (const keepEps of [false, true]) {
+      const found = thresholdX(two, staticThreshold(), { keepEps }).split?.(z, lambda, null);
+      expect(values(found?.denoise)).toEqual(values(clipped(z, lambda, null)));
+      expect(values(found?.renoise)).toEqual(values(mul(z, 3)));
+    }
+    expectNoLeak(() => ({ ...kept.split?.(z, lambda, null) }));
+  });
+
   test('leaks nothing', () => {
     expectNoLeak(() => thresholdX(eps, staticThreshold())(z, lambda, null));
     expectNoLeak(() => thresholdX(eps, dynamicThreshold({ ratio: 0.8 }))(z, lambda, null));

@@ -17,7 +17,7 @@ import {
 } from '@tensorflow/tfjs-core';
 import { checkInteger, checkWithin } from './check.js';
 import { alphaSigma } from './log-snr.js';
-import { type EpsModel, perSample } from './model.js';
+import { type EpsModel, perSample, type SplitEps } from './model.js';
 
 /**
  * Brings x̂ within bounds: a tensor of shape [samples, …], or float64 numbers, one sample after the other. Returns a new
@@ -65,17 +65,35 @@ export function dynamicThreshold({
 /**
  * The ε-model whose x̂ = (z − σ ε)/α is brought within bounds: ε' = ε + (x̂ − threshold(x̂)) α/σ. Where x̂ stays as it is,
  * so does ε, bit for bit.
+ * @param keepEps whether a step renoises with the model's own ε instead of ε' (as HF diffusers does): the model is then
+ *   one with `split`, for the samplers that use it. A model that has `split` keeps its own `renoise`.
  */
-export function thresholdX<C>(model: EpsModel<C>, threshold: Threshold): EpsModel<C> {
-  return (z, lambda, condition) =>
-    tidy(() => {
-      const eps = model(z, lambda, condition);
-      const scales = alphaSigma(lambda);
-      const [alpha, sigma] = [perSample(scales.alpha, z), perSample(scales.sigma, z)];
-      const x = div(sub(z, mul(sigma, eps)), alpha);
-      return add(eps, mul(sub(x, threshold(x, x.shape[0] as number)), div(alpha, sigma)));
-    });
+export function thresholdX<C>(
+  model: EpsModel<C>,
+  threshold: Threshold,
+  { keepEps = false }: { keepEps?: boolean } = {},
+): EpsModel<C> {
+  const bounded = (z: Tensor, lambda: Tensor1D, eps: Tensor): Tensor => {
+    const scales = alphaSigma(lambda);
+    const [alpha, sigma] = [perSample(scales.alpha, z), perSample(scales.sigma, z)];
+    const x = div(sub(z, mul(sigma, eps)), alpha);
+    return add(eps, mul(sub(x, threshold(x, x.shape[0] as number)), div(alpha, sigma)));
+  };
+  const result: EpsModel<C> = (z, lambda, condition) => tidy(() => bounded(z, lambda, model(z, lambda, condition)));
+  if (keepEps || model.split)
+    result.split = (z, lambda, condition) =>
+      tidy(() => {
+        const parts = model.split?.(z, lambda, condition) ?? same(model(z, lambda, condition));
+        return { denoise: bounded(z, lambda, parts.denoise), renoise: parts.renoise };
+      });
+  return result;
 }
+
+/** The ε-model whose x̂ is clipped to [low, high]: {@link thresholdX} with {@link staticThreshold}. */
+export const clipX = <C>(model: EpsModel<C>, low = -1, high = 1): EpsModel<C> =>
+  thresholdX(model, staticThreshold(low, high));
+
+const same = (eps: Tensor): SplitEps => ({ denoise: eps, renoise: eps });
 
 /** A threshold from what it does to a tensor of n samples and to the numbers of one. */
 function onEither(
