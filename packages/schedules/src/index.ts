@@ -11,5 +11,6 @@ export {
 export { type DiscreteModel, discreteModel } from './discrete-model.js';
 export { fromSigmas, grid } from './grid.js';
 export type { LambdaRange } from './range.js';
+export { refineGrid } from './refine-grid.js';
 export { arctan, cosine, linearBeta, sigmoidSchedule } from './schedules.js';
 export { betaTimes, shifted } from './warps.js';
