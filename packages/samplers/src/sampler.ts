@@ -3,7 +3,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 
 /**
  * The guided ε̂(z, λ) as a step sees it, for the whole batch at one λ. `split` is there when the model gives ε̂ in two
- * parts (`SplitEps`); use {@link splitTerms} to serve both kinds.
+ * parts (`SplitEps`); use {@link splitOf} or {@link splitTerms} to serve both kinds.
  */
 export interface Eps<V extends Value = Tensor> {
   (z: V, lambda: number): V;
@@ -28,10 +28,10 @@ export interface Sampler<S = unknown, V extends Value = Tensor> {
   /** How far a sample may depend on the others of its batch; 0 unless given. */
   readonly tolerance?: number | undefined;
   /**
-   * Model calls of step number `step` (1, 2, …) from λ `from` to `to`; left out where they depend on the values.
-   * {@link modelCalls} adds them up.
+   * Model calls of step number `step` (1, 2, …) of a walk along `points`, from points[step − 1] to points[step]; left
+   * out where they depend on the values. {@link modelCalls} adds them up.
    */
-  calls?(from: number, to: number, step: number): number;
+  calls?(step: number, points: readonly number[]): number;
   /** The state before the first step from `z`; `lambdas` are all points of the walk, its end (often +∞) included. */
   init(z: V, lambdas: readonly number[]): S;
   /**
@@ -40,6 +40,13 @@ export interface Sampler<S = unknown, V extends Value = Tensor> {
    * values of z's shape at every call.
    */
   step(eps: Eps<V>, z: V, from: number, to: number, state: S, noise: () => V): { z: V; state: S };
+}
+
+/** Both parts of ε̂; the same value twice where the model does not split it. */
+export function splitOf<V extends Value>(eps: Eps<V>, z: V, lambda: number): SplitEps<V> {
+  if (eps.split) return eps.split(z, lambda);
+  const value = eps(z, lambda);
+  return { denoise: value, renoise: value };
 }
 
 /**
@@ -51,8 +58,8 @@ export function splitTerms<V extends Value>(
   lambda: number,
   { denoise, renoise }: SplitEps<number>,
 ): [coefficient: number, value: V][] {
-  if (!eps.split) return [[denoise + renoise, eps(z, lambda)]];
-  const parts = eps.split(z, lambda);
+  const parts = splitOf(eps, z, lambda);
+  if (parts.denoise === parts.renoise) return [[denoise + renoise, parts.denoise]];
   return [
     [denoise, parts.denoise],
     [renoise, parts.renoise],
@@ -70,16 +77,12 @@ export function checkSplit(
     );
 }
 
-/**
- * How often a walk along `lambdas` calls the model, as the sampler declares it; undefined where it depends on the values.
- */
+/** How often a walk calls the model, as the sampler declares it; undefined where it depends on the values. */
 export function modelCalls<S, V extends Value>(
   sampler: Sampler<S, V>,
   lambdas: readonly number[],
   end: number = Number.POSITIVE_INFINITY,
 ): number | undefined {
-  return sampler.calls && lambdas.reduce((sum, from, i) => sum + count(sampler, from, lambdas[i + 1] ?? end, i + 1), 0);
+  const points = [...lambdas, end];
+  return sampler.calls && lambdas.reduce((sum, _, i) => sum + (sampler.calls?.(i + 1, points) ?? 0), 0);
 }
-
-const count = <S, V extends Value>(sampler: Sampler<S, V>, from: number, to: number, step: number): number =>
-  sampler.calls?.(from, to, step) ?? 0;

@@ -83,7 +83,10 @@ describe('the end of a walk', () => {
 
 test('the model calls of a walk, as declared', () => {
   expect(modelCalls(ddim(), [-1, 0, 1])).toBe(3);
-  const heunLike: Sampler<null> = { ...ddim(), calls: (_from, to) => (to === Number.POSITIVE_INFINITY ? 1 : 2) };
+  const heunLike: Sampler<null> = {
+    ...ddim(),
+    calls: (step, points) => (points[step] === Number.POSITIVE_INFINITY ? 1 : 2),
+  };
   expect([modelCalls(heunLike, [-1, 0, 1]), modelCalls(heunLike, [-1, 0, 1], 2)]).toEqual([5, 6]);
   const { calls: _, ...undeclared } = ddim();
   expect(modelCalls(undeclared, [0])).toBeUndefined();
