@@ -1,7 +1,16 @@
-import type { FileHandle } from 'node:fs/promises';
-import type { Parameters } from '@logsnr/core';
+import { type FileHandle, open } from 'node:fs/promises';
+import type { Key, Parameters } from '@logsnr/core';
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
-import { dataOf, dataStartOf, type Entry, frame, type Metadata, parseHeader } from './safetensors-header.js';
+import { type Fingerprint, replaceFile, writeSynced } from './run/durable.js';
+import {
+  dataOf,
+  dataStartOf,
+  type Entry,
+  frame,
+  type Heading,
+  type Metadata,
+  parseHeader,
+} from './safetensors-header.js';
 import { assertShapes } from './shapes.js';
 import type { TrainingState } from './training-state.js';
 
@@ -10,55 +19,69 @@ export interface Checkpoint extends TrainingState {
   readonly metadata: Metadata;
 }
 
-const PARTS = ['parameters', 'ema', 'optimizer'] as const;
-const FORMAT = 'logsnr-checkpoint-1';
-let written = 0;
+type Saved = TrainingState & { readonly metadata?: Metadata };
+
+const FORMAT = 'logsnr-checkpoint-2';
+/** Format 1 had no losses, skipped steps, seconds, key and further averages. */
+const READ = [FORMAT, 'logsnr-checkpoint-1'];
+const PARTS = ['parameters', 'ema', 'averages', 'optimizer', 'history'] as const;
+const OWN = ['format', 'step', 'skipped', 'seconds', 'key'];
+const LOSSES = 'history.losses';
 
 /**
- * Writes a checkpoint as a safetensors file, which other tools can open: tensors `parameters.*`, `ema.*` and
- * `optimizer.*`, the step in the metadata. The file is written beside `path` and renamed, so `path` is never half a file.
- * @throws RangeError on metadata that is not text or has one of the keys "format" and "step".
+ * Writes a checkpoint as a safetensors file, which other tools can open: tensors `parameters.*`, `ema.*`,
+ * `averages.NAME.*`, `optimizer.*` and `history.losses`; the step and other numbers in the metadata. The file is written
+ * beside `path`, synced and renamed, so `path` is never half a file.
+ * @throws RangeError on metadata that is not text or has a key of the checkpoint's own.
+ * @throws Error that names the file and says what to do where it cannot be written.
  */
-export async function saveCheckpoint(
-  path: string,
-  state: TrainingState & { readonly metadata?: Metadata },
-): Promise<void> {
-  const { metadata = {}, step } = state;
-  for (const key of ['format', 'step'])
-    if (Object.hasOwn(metadata, key)) throw new RangeError(`the metadata key "${key}" is the checkpoint's own.`);
-  const tensors = PARTS.flatMap((part) =>
-    Object.entries(state[part] ?? {}).map(([name, value]) => ({ name: `${part}.${name}`, value })),
-  );
-  const headings = tensors.map(({ name, value: { dtype, shape } }) => {
+export async function saveCheckpoint(path: string, state: Saved): Promise<void> {
+  await replaceFile(path, checkpointPieces(state));
+}
+
+/** Writes a checkpoint to a new file, synced. */
+export const writeCheckpoint = (path: string, state: Saved): Promise<Fingerprint> =>
+  writeSynced(path, checkpointPieces(state));
+
+async function* checkpointPieces(state: Saved): AsyncGenerator<Uint8Array> {
+  const { metadata = {}, step, skipped = [], seconds = 0, key, losses = [] } = state;
+  for (const name of OWN)
+    if (Object.hasOwn(metadata, name)) throw new RangeError(`the metadata key "${name}" is the checkpoint's own.`);
+  const tensors = namedTensors(state);
+  const headings = tensors.map(([name, { dtype, shape }]): Heading => {
     if (dtype !== 'float32' && dtype !== 'int32')
       throw new RangeError(`"${name}" is ${dtype}; a checkpoint holds float32 and int32.`);
-    return { name, dtype, shape } as const;
+    return { name, dtype, shape };
   });
-  const { header } = frame(headings, { ...metadata, format: FORMAT, step: String(step) });
-
-  const { open, rename, rm } = await import('node:fs/promises');
-  const beside = `${path}.${process.pid}-${written++}.tmp`;
-  const file = await open(beside, 'wx');
-  try {
-    try {
-      await writeAll(file, header);
-      for (const { value } of tensors) {
-        const data = await value.data<'float32' | 'int32'>();
-        await writeAll(file, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-      }
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(beside, path);
-  } catch (error) {
-    await rm(beside, { force: true });
-    throw error;
+  const history: Heading = { name: LOSSES, dtype: 'float32', shape: [losses.length] };
+  const own = {
+    format: FORMAT,
+    step: String(step),
+    skipped: JSON.stringify(skipped),
+    seconds: String(seconds),
+    ...(key ? { key: key.words.join() } : {}),
+  };
+  yield frame([...headings, history], { ...metadata, ...own }).header;
+  for (const [, value] of tensors) {
+    const { buffer, byteOffset, byteLength } = await value.data<'float32' | 'int32'>();
+    yield new Uint8Array(buffer, byteOffset, byteLength);
   }
+  yield new Uint8Array(Float32Array.from(losses).buffer);
+}
+
+function namedTensors({ parameters, ema = {}, averages = {}, optimizer = {} }: TrainingState): [string, Tensor][] {
+  const under = (part: string, group: Parameters) =>
+    Object.entries(group).map(([name, value]): [string, Tensor] => [`${part}.${name}`, value]);
+  return [
+    ...under('parameters', parameters),
+    ...under('ema', ema),
+    ...Object.entries(averages).flatMap(([name, group]) => under(`averages.${name}`, group)),
+    ...under('optimizer', optimizer),
+  ];
 }
 
 /**
- * Reads a checkpoint, whose tensors the caller owns. With `shapes` (a network's) its parameters and average must fit
+ * Reads a checkpoint, whose tensors the caller owns. With `shapes` (a network's) its parameters and averages must fit
  * them; that and the whole header are checked before any tensor is made.
  * @throws RangeError that names the file and what is wrong with it.
  */
@@ -66,37 +89,45 @@ export async function loadCheckpoint(
   path: string,
   { shapes }: { readonly shapes?: Readonly<Record<string, readonly number[]>> } = {},
 ): Promise<Checkpoint> {
-  const { open } = await import('node:fs/promises');
   const file = await open(path, 'r');
   const made: Tensor[] = [];
   try {
     const { size } = await file.stat();
     const dataStart = dataStartOf(await readAt(file, 0, Math.min(8, size), path), size, path);
     const { entries, metadata } = parseHeader(await readAt(file, 0, dataStart, path), size, path);
-    const { format, step: text, ...notes } = metadata;
-    const step = Number(text);
-    if (format !== FORMAT || !Number.isSafeInteger(step) || step < 0)
-      throw new RangeError(`${path} is no checkpoint of this kind: its metadata lacks format "${FORMAT}" and a step.`);
-    const groups = grouped(entries, path);
-    if (shapes) assertShapes(groups.parameters ?? {}, shapes, `the parameters in ${path}`);
-    if (shapes && groups.ema) assertShapes(groups.ema, shapes, `the averaged parameters in ${path}`);
-
+    const numbers = numbersOf(metadata, path);
+    const { parameters = {}, ema, averages, optimizer, history } = grouped(entries, path);
+    const named = averages && byName(averages);
+    if (shapes) {
+      assertShapes(parameters, shapes, `the parameters in ${path}`);
+      if (ema) assertShapes(ema, shapes, `the averaged parameters in ${path}`);
+      for (const [name, group] of Object.entries(named ?? {}))
+        assertShapes(group, shapes, `the average "${name}" in ${path}`);
+    }
+    const values = async (entry: Entry) =>
+      dataOf(entry, await readAt(file, dataStart + entry.start, entry.end - entry.start, path));
     const read = async (group: Readonly<Record<string, Entry>>): Promise<Parameters> => {
-      const tensors: [string, Tensor][] = [];
+      const tensors: Record<string, Tensor> = {};
       for (const [name, entry] of Object.entries(group)) {
-        const bytes = await readAt(file, dataStart + entry.start, entry.end - entry.start, path);
-        const value = tensor(dataOf(entry, bytes), [...entry.shape], entry.dtype);
+        const value = tensor(await values(entry), [...entry.shape], entry.dtype);
         made.push(value);
-        tensors.push([name, value]);
+        tensors[name] = value;
       }
-      return Object.fromEntries(tensors);
+      return tensors;
     };
+    const readAll = async (groups: Readonly<Record<string, Record<string, Entry>>>) => {
+      const all: Record<string, Parameters> = {};
+      for (const [name, group] of Object.entries(groups)) all[name] = await read(group);
+      return all;
+    };
+    const losses = history?.losses;
     return {
-      step,
-      parameters: await read(groups.parameters ?? {}),
-      ...(groups.ema ? { ema: await read(groups.ema) } : {}),
-      ...(groups.optimizer ? { optimizer: await read(groups.optimizer) } : {}),
-      metadata: notes,
+      ...numbers,
+      parameters: await read(parameters),
+      ...(ema ? { ema: await read(ema) } : {}),
+      ...(named ? { averages: await readAll(named) } : {}),
+      ...(optimizer ? { optimizer: await read(optimizer) } : {}),
+      ...(losses ? { losses: Array.from(await values(losses)) } : {}),
     };
   } catch (error) {
     for (const value of made) value.dispose();
@@ -106,7 +137,36 @@ export async function loadCheckpoint(
   }
 }
 
-function grouped(entries: readonly Entry[], path: string): { [P in (typeof PARTS)[number]]?: Record<string, Entry> } {
+/** What the metadata of a checkpoint says, checked. */
+function numbersOf(metadata: Metadata, path: string): Omit<Checkpoint, 'parameters'> {
+  const { format = '', step: text, skipped = '[]', seconds: time = '0', key, ...notes } = metadata;
+  const step = Number(text);
+  if (!READ.includes(format) || !Number.isSafeInteger(step) || step < 0)
+    throw new RangeError(`${path} is no checkpoint of this kind: its metadata lacks format "${FORMAT}" and a step.`);
+  const words = key?.split(',').map(Number);
+  const seconds = Number(time);
+  if (!(seconds >= 0) || (words && !(words.length === 2 && words.every((word) => word >>> 0 === word))))
+    throw new RangeError(`${path} has metadata that cannot be right: seconds ${time}, key ${key}.`);
+  return {
+    step,
+    skipped: steps(skipped, path),
+    seconds,
+    ...(words ? { key: { words: words as unknown as Key['words'] } } : {}),
+    metadata: notes,
+  };
+}
+
+function steps(text: string, path: string): number[] {
+  try {
+    const list: unknown = JSON.parse(text);
+    if (Array.isArray(list) && list.every((step) => Number.isSafeInteger(step))) return list;
+  } catch {}
+  throw new RangeError(`${path} has metadata that cannot be right: skipped ${text}.`);
+}
+
+type Groups = { [P in (typeof PARTS)[number]]?: Record<string, Entry> };
+
+function grouped(entries: readonly Entry[], path: string): Groups {
   const partOf = ({ name }: Entry) => PARTS.find((part) => name.startsWith(`${part}.`));
   for (const entry of entries)
     if (!partOf(entry))
@@ -120,10 +180,15 @@ function grouped(entries: readonly Entry[], path: string): { [P in (typeof PARTS
   return Object.fromEntries(members.filter(([, own]) => Object.keys(own).length > 0));
 }
 
-async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  // A system call takes less than 2 GiB.
-  for (let at = 0; at < bytes.length; )
-    at += (await file.write(bytes, at, Math.min(bytes.length - at, 2 ** 30))).bytesWritten;
+/** `NAME.parameter` by name; a name of an average has no dot. */
+function byName(entries: Readonly<Record<string, Entry>>): Record<string, Record<string, Entry>> {
+  const groups: Record<string, Record<string, Entry>> = {};
+  for (const [path, entry] of Object.entries(entries)) {
+    const dot = path.indexOf('.');
+    const name = path.slice(0, dot);
+    groups[name] = { ...groups[name], [path.slice(dot + 1)]: entry };
+  }
+  return groups;
 }
 
 async function readAt(

@@ -6,11 +6,26 @@ export { drawDropped, drawLambda } from './draws.js';
 export { type Ema, ema } from './ema.js';
 export { type Layout, layout } from './layout.js';
 export { cosineDecay, type LearningRate } from './learning-rate.js';
-export { type OptimizeOptions, type OptimizeResult, optimize, type RunLimits, type StepReport } from './optimize.js';
+export { NonFiniteError } from './non-finite.js';
+export { type OptimizeOptions, type OptimizeResult, optimize, type StepReport } from './optimize.js';
 export type { Optimizer, Scalars } from './optimizer.js';
 export { type ProgressLine, type ProgressLineOptions, progressLine, type TextStream } from './progress-line.js';
+export type { Picture } from './run/events.js';
+export type { Json, Settings } from './run/manifest.js';
+export type { Samples } from './run/recorder.js';
+export type { Keep } from './run/store.js';
+export { type RunHooks, type RunOptions, withRun } from './run/with-run.js';
+export type { RunLimits } from './run-limits.js';
 export { type Array32, decodeSafetensors, encodeSafetensors, type SafetensorsFile } from './safetensors.js';
 export { assertShapes, type Shaped } from './shapes.js';
-export { type Compile, type Step, type StepInputs, trainStep } from './step.js';
+export {
+  type Compile,
+  partScalars,
+  type Step,
+  type StepInputs,
+  type StepParts,
+  type StepResult,
+  trainStep,
+} from './step.js';
 export { type Batch, type TrainOptions, type TrainResult, train } from './train.js';
-export type { TrainingState } from './training-state.js';
+export { disposeState, type TrainingState } from './training-state.js';

@@ -1,7 +1,12 @@
+import { compile } from '@logsnr/tensorflow';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { adam } from './adam.js';
+import { ema } from './ema.js';
+import { NonFiniteError } from './non-finite.js';
 import { type OptimizeOptions, type OptimizeResult, optimize } from './optimize.js';
+import type { Compile } from './step.js';
+import { disposeState } from './training-state.js';
 
 const free = (...results: Partial<OptimizeResult>[]) => {
   for (const { parameters, ema, optimizer } of results)
@@ -136,12 +141,133 @@ test('stops at whichever limit comes first, and when told to', async () => {
   free(timed, stopped, counted);
 });
 
-test('a loss that is not finite stops the run and names the step', async () => {
+test('a step that is not finite changes nothing but its number, and is counted', async () => {
+  const inputs = (step: number) => tf.tensor2d([[step === 2 || step === 5 ? Number.NaN : step, 0]]);
+  const seen: [number, number, boolean][] = [];
+  const states: Record<number, number[]> = {};
+  const result = await problem({
+    steps: 9,
+    inputs,
+    emaDecay: 0.5,
+    onStep({ step, skipped, norm, snapshot }) {
+      seen.push([step, skipped, Number.isFinite(norm)]);
+      const { parameters, ema, optimizer, ...rest } = snapshot();
+      states[step] = [parameters, ema, optimizer].flatMap((group) =>
+        Object.values(group ?? {}).flatMap((value) => [...value.dataSync()]),
+      );
+      tf.dispose([parameters, ema ?? {}, optimizer ?? {}] as unknown as tf.TensorContainer);
+      expect(rest.losses).toHaveLength(step);
+    },
+  });
+  expect(seen.map(([, skipped]) => skipped)).toEqual([0, 0, 1, 1, 1, 2, 2, 2, 2]);
+  expect(seen.filter(([, , finite]) => !finite).map(([step]) => step)).toEqual([3, 6]);
+  expect(states[3]).toEqual(states[2]);
+  expect(states[6]).toEqual(states[5]);
+  expect(states[4]).not.toEqual(states[3]);
+  expect(result.skipped).toEqual([3, 6]);
+  expect(result.losses[2]).toBeNaN();
+  free(result);
+});
+
+test('so many of them in a row stop the run, which hands over the last good state', async () => {
   const before = tf.memory().numTensors;
-  const inputs = (step: number) => tf.tensor2d([[step === 2 ? Number.NaN : 1, 0]]);
-  await expect(problem({ steps: 9, inputs })).rejects.toThrow(/the loss of step 3 is NaN, so training stopped/);
-  await expect(problem({ steps: 9, inputs: () => tf.tensor2d([[1e30, 0]]) })).rejects.toThrow(/step 1 is Infinity/);
+  const stopped = async (more: Partial<OptimizeOptions<tf.Tensor>>) => {
+    const error = await problem({ steps: 99, ...more }).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    if (!(error instanceof NonFiniteError)) throw error;
+    return error;
+  };
+  const nan = await stopped({ skipLimit: 3, inputs: (step) => tf.tensor2d([[step < 4 ? 1 : Number.NaN, 0]]) });
+  expect(nan.message).toMatch(/the loss of step 7 is NaN.* 3 steps in a row .*that of step 4\./);
+  expect([nan.state.step, nan.state.losses?.length, nan.state.skipped]).toEqual([4, 4, []]);
+  const good = await problem({ steps: 4, inputs: () => tf.tensor2d([[1, 0]]) });
+  for (const part of ['parameters', 'optimizer'] as const)
+    for (const [name, value] of Object.entries(good[part]))
+      expect(nan.state[part]?.[name]?.dataSync()).toEqual(value.dataSync());
+  // A norm beyond float32 is no direction either, though the loss and each element of the gradient are finite.
+  const huge = await stopped({
+    skipLimit: 1,
+    inputs: () => tf.tensor2d([[0, 0]]),
+    loss: ({ w, b }, x) => tf.sum(tf.mul(tf.add(tf.add(tf.sum(w as tf.Tensor), b as tf.Tensor), x), 3e20)),
+  });
+  expect(huge.message).toMatch(/is 2\.9+\d+e\+21 and its gradient's norm Infinity/);
+  expect(huge.state.step).toBe(0);
+  free(good);
+  disposeState(nan.state);
+  disposeState(huge.state);
   expect(tf.memory().numTensors).toBe(before);
+});
+
+test('a batch in four parts takes the step of the whole batch', async () => {
+  // Sixteen points; the loss is not linear in them, but its mean over points is the mean of the parts' means.
+  const points = Array.from({ length: 16 }, (_, i) => [Math.sin(i), Math.cos(3 * i)]);
+  const run = (accumulate: number, compile?: Compile) =>
+    problem({
+      steps: 30,
+      accumulate,
+      emaDecay: 0.9,
+      optimizer: adam({ learningRate: 0.05, clipNorm: 1 }),
+      inputs: (step, part) =>
+        tf.tensor2d(
+          points
+            .slice((16 / accumulate) * part, (16 / accumulate) * (part + 1))
+            .map((p) => p.map((x) => x + step / 50)),
+        ),
+      loss: ({ w, b }, x) =>
+        tf.mean(tf.square(tf.sub(tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D, false, true), b as tf.Tensor))),
+      ...(compile ? { compile } : {}),
+    });
+  const [whole, parts, graph] = [await run(1), await run(4), await run(4, compile)];
+  for (const other of [parts, graph])
+    for (const part of ['parameters', 'ema', 'optimizer'] as const)
+      for (const [name, value] of Object.entries(whole[part] ?? {}))
+        value.dataSync().forEach((number, i) => {
+          expect(Math.abs(number - (other[part]?.[name]?.dataSync()[i] as number))).toBeLessThan(1e-6);
+        });
+  whole.losses.forEach((loss, i) => {
+    expect(Math.abs(loss - (parts.losses[i] as number))).toBeLessThan(1e-6 * Math.max(1, loss));
+  });
+  free(whole, parts, graph);
+});
+
+test('a bad part spoils its whole step, and only that', async () => {
+  const run = (bad: number) =>
+    problem({
+      steps: 5,
+      accumulate: 2,
+      compile,
+      inputs: (step, part) => tf.tensor2d([[step === 2 && part === bad ? Number.POSITIVE_INFINITY : 1, part]]),
+    });
+  const [first, last] = [await run(0), await run(1)];
+  expect([first.skipped, last.skipped]).toEqual([[3], [3]]);
+  expect(first.parameters.w?.dataSync()).toEqual(last.parameters.w?.dataSync());
+  expect(first.losses.filter(Number.isFinite)).toHaveLength(4);
+  free(first, last);
+});
+
+test('averages by name are kept beside the first one, and gone on with', async () => {
+  const options = {
+    emaDecay: 0.9,
+    averages: { slow: ema(0.99, { warmup: false }), fast: ema(0.5, { warmup: false }) },
+  };
+  const whole = await problem({ ...options, steps: 8 });
+  const half = await problem({ ...options, steps: 3 });
+  const rest = await problem({ ...options, from: half, steps: 8 });
+  const single = await problem({ emaDecay: 0.5, steps: 8 });
+  expect(Object.keys(whole.averages ?? {})).toEqual(['slow', 'fast']);
+  for (const name of ['slow', 'fast'])
+    expect(rest.averages?.[name]?.w?.dataSync()).toEqual(whole.averages?.[name]?.w?.dataSync());
+  // The faster average is nearer to the weights.
+  const distance = (name: string) =>
+    tf.tidy(() =>
+      tf.norm(tf.sub(whole.averages?.[name]?.w as tf.Tensor, whole.parameters.w as tf.Tensor)).dataSync(),
+    )[0] as number;
+  expect(distance('fast')).toBeLessThan(distance('slow'));
+  await expect(problem({ ...options, from: single, steps: 9 })).rejects.toThrow(/step 8 has no average "slow"/);
+  await expect(problem({ steps: 1, averages: { 'a.b': ema(0.9) } })).rejects.toThrow(/average's name is "a\.b"/);
+  for (const state of [whole, half, rest, single]) disposeState(state);
 });
 
 test('an error of the caller leaves nothing behind', async () => {

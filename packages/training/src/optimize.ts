@@ -1,8 +1,11 @@
-import { checkInteger, type Parameters } from '@logsnr/core';
+import { checkInteger, type Key, type Parameters } from '@logsnr/core';
 import { dispose, getGradient, type Scalar, scalar, type Tensor, type TensorContainer } from '@tensorflow/tfjs-core';
-import { ema as averageOf } from './ema.js';
+import { type Ema, ema as exponential } from './ema.js';
+import { historyOf } from './history.js';
+import { NonFiniteError } from './non-finite.js';
 import type { Optimizer } from './optimizer.js';
-import { type Compile, type Step, type StepInputs, trainStep } from './step.js';
+import { breathe, progressOf, type RunLimits } from './run-limits.js';
+import { averageScalars, averagesIn, type Compile, partScalars, type StepInputs, trainStep } from './step.js';
 import { layoutOf, packState, type TrainingState, unpackState } from './training-state.js';
 
 /** What is known after each step. */
@@ -10,127 +13,161 @@ export interface StepReport {
   /** Steps taken so far, from 1. */
   readonly step: number;
   readonly loss: number;
+  /** ‖∇ loss‖ of the step's batch, before clipping. */
+  readonly norm: number;
   /** How much of the run is over, in [0, 1]. */
   readonly progress: number;
-  /** Seconds since the run began. */
+  /** Seconds that the run has taken, earlier parts of it included. */
   readonly seconds: number;
-  /** Of this step alone. */
+  /** Images in this step's batch. */
+  readonly images: number;
+  /** Images of this step over its seconds, the wait for them included. */
   readonly imagesPerSecond: number;
+  /** Seconds of this step in which `inputs` was waited for. */
+  readonly wait: number;
+  /** Steps so far that were skipped, their loss or gradient not being finite. */
+  readonly skipped: number;
   /** A copy of the state now, which the caller owns: for a checkpoint, or to sample from. Only within `onStep`. */
   snapshot(): TrainingState;
-}
-
-/** When a run ends: whichever of these comes first. At least one of `steps` and `minutes` must be given. */
-export interface RunLimits {
-  /** Total steps, those of an earlier part of the run included. */
-  readonly steps?: number;
-  /** Minutes from now. Progress then follows the clock, so a rate that depends on it differs from run to run. */
-  readonly minutes?: number;
-  /** Stops after the step under way; the state is returned. */
-  readonly signal?: AbortSignal;
 }
 
 export interface OptimizeOptions<I> extends RunLimits {
   /** The weights to begin with, borrowed. */
   readonly parameters?: Parameters;
   /** Instead of `parameters`: the state of a run to go on with, borrowed. */
-  readonly from?: TrainingState;
+  readonly from?: TrainingState | undefined;
   /** A scalar, differentiable in the parameters. It may not draw or read: what changes enters through `inputs`. */
   readonly loss: (parameters: Parameters, inputs: I) => Tensor;
-  /** The tensors of step `step` (from 0), a function of it alone. They are disposed of after the step. */
-  readonly inputs: (step: number) => I | Promise<I>;
+  /**
+   * The tensors of step `step` (from 0), a function of it alone; with `accumulate`, of its part `part` (from 0). They are
+   * disposed of after the step.
+   */
+  readonly inputs: (step: number, part: number) => I | Promise<I>;
+  /** Parts of equal size that a step's batch comes in: their mean gradient takes the step. 1 unless given. */
+  readonly accumulate?: number;
   readonly optimizer: Optimizer;
   /** Keep an average of the weights with this decay; see `ema`. None unless given. */
   readonly emaDecay?: number;
-  /** Images in a step's inputs, for the speed. 1 unless given. */
+  /** Instead of `emaDecay`: the rule of the average, such as `powerEma`. */
+  readonly ema?: Ema;
+  /** Further averages to keep, by name, such as two of `powerEma` to reconstruct others from. */
+  readonly averages?: Readonly<Record<string, Ema>>;
+  /** Skipped steps in a row after which the run stops. 10 unless given. */
+  readonly skipLimit?: number;
+  /** Images in the inputs, for the speed. 1 unless given. */
   readonly images?: (inputs: I) => number;
-  readonly onStep?: (report: StepReport) => void | Promise<void>;
+  readonly onStep?: ((report: StepReport) => void | Promise<void>) | undefined;
   /** Makes the step fast, e.g. `compile` of @logsnr/tensorflow. Operation by operation unless given. */
   readonly compile?: Compile;
+  /** Noted in the states, which then can only be gone on from with the same key. */
+  readonly key?: Key;
 }
 
-export type OptimizeResult = Required<Omit<TrainingState, 'ema'>> &
-  TrainingState & {
-    /** The loss of every step of this run. */
-    readonly losses: readonly number[];
-  };
+export type OptimizeResult = Required<Pick<TrainingState, 'optimizer' | 'losses' | 'skipped' | 'seconds'>> &
+  TrainingState;
 
 /**
  * The training loop: minimizes any loss of named parameters and inputs. Diffusion's `train` is one use of it, an image
  * classifier another.
  *
- * It reads one number a step, the loss, and lets other work of the process run now and then.
- * @returns the final state, whose tensors the caller owns, and the losses.
+ * A step whose loss or gradient is not finite changes nothing but its own number; it is counted in `skipped`. The loop reads
+ * two numbers a step, the loss and the gradient's norm, and lets other work of the process run now and then.
+ * @returns the final state, whose tensors the caller owns; its losses are of all steps, those of `from` included.
  * @throws RangeError on options that do not fit, before any step.
- * @throws Error when a loss is NaN or infinite; it names the step.
+ * @throws NonFiniteError, which holds the last good state, after `skipLimit` skipped steps in a row.
  */
 export async function optimize<I>(options: OptimizeOptions<I>): Promise<OptimizeResult> {
-  const { loss, inputs, optimizer, emaDecay, images = () => 1, onStep, signal, compile } = options;
+  const { loss, inputs, optimizer, accumulate = 1, skipLimit = 10, onStep, signal, compile } = options;
   checkGradients();
+  checkInteger('accumulate', accumulate, 1);
+  checkInteger('skipLimit', skipLimit, 1);
   const from = startOf(options);
   const progressAt = progressOf(options);
-  const ema = emaDecay === undefined ? undefined : averageOf(emaDecay);
+  const rules = rulesOf(options);
+  const averages = averagesIn(rules);
   const layout = layoutOf(from.parameters);
-  const plain = trainStep<I>({ loss, layout, optimizer, ema });
-  const takeStep: Step<I> & { readonly dispose?: () => void } = compile ? compile(plain) : plain;
-  let state = packState(from, layout, optimizer, ema !== undefined);
-  const advance = (inputs: StepInputs<I>): Scalar => {
+  const plain = trainStep<I>({ loss, layout, optimizer, ...rules, accumulate });
+  const takeStep: typeof plain & { readonly dispose?: () => void } = compile ? compile(plain) : plain;
+  let state = packState(from, { layout, optimizer, averages: Object.keys(averages), accumulate });
+  const advance = (inputs: StepInputs<I>): [Scalar, Scalar] => {
     const next = takeStep(state, inputs);
     dispose(state as TensorContainer);
     state = next.state;
-    return next.loss;
+    return [next.loss, next.norm];
   };
-  const losses: number[] = [];
-  const began = performance.now();
+  const history = historyOf(from);
+  const began = performance.now() - 1000 * (from.seconds ?? 0);
   const seconds = () => (performance.now() - began) / 1000;
+  const key = options.key ?? from.key;
+  const stateOf = (step: number): OptimizeResult => ({
+    step,
+    ...unpackState(state, layout),
+    ...history.upTo(step),
+    seconds: seconds(),
+    ...(key ? { key } : {}),
+  });
   const rest = breathe();
   try {
     let step = from.step;
     while (progressAt(step, seconds()) < 1 && !signal?.aborted) {
       const before = seconds();
-      const numbers = { ...optimizer.scalars(step, progressAt(step, before)), ...ema?.scalars(step) };
-      const data = await inputs(step);
-      const count = images(data);
-      const value = await lossOf(advance, data, numbers);
+      const numbers = { ...optimizer.scalars(step, progressAt(step, before)), ...averageScalars(averages, step) };
+      let [count, wait, loss, norm] = [0, 0, 0, 0];
+      for (let part = 0; part < accumulate; part++) {
+        const asked = performance.now();
+        const data = await inputs(step, part);
+        wait += (performance.now() - asked) / 1000;
+        count += options.images?.(data) ?? 1;
+        const scalars = { ...numbers, ...partScalars(part, accumulate) };
+        [loss, norm] = await valuesOf(advance, data, scalars, part === accumulate - 1);
+      }
       step++;
-      if (!Number.isFinite(value)) throw new Error(nonFinite(value, step));
-      losses.push(value);
+      const row = history.add(step, loss, norm);
+      if (row >= skipLimit) throw new NonFiniteError(step, row, loss, norm, stateOf(step - row));
       const elapsed = seconds();
       await onStep?.({
         step,
-        loss: value,
+        loss,
+        norm,
         progress: progressAt(step, elapsed),
         seconds: elapsed,
+        images: count,
         imagesPerSecond: count / Math.max(elapsed - before, 1e-6),
-        snapshot: () => unpackState(step, state, layout),
+        wait,
+        skipped: history.skipped.length,
+        snapshot: () => stateOf(step),
       });
       await rest();
     }
-    return { ...unpackState(step, state, layout), losses };
+    return stateOf(step);
   } finally {
     dispose(state as TensorContainer);
     takeStep.dispose?.();
   }
 }
 
-/** Runs a step, disposes of what entered it, and reads the loss. */
-async function lossOf<I>(
-  advance: (inputs: StepInputs<I>) => Scalar,
+/** Runs a step on one part of its batch, disposes of what entered it, and reads the loss and the norm if asked to. */
+async function valuesOf<I>(
+  advance: (inputs: StepInputs<I>) => [Scalar, Scalar],
   data: I,
   numbers: Readonly<Record<string, number>>,
-): Promise<number> {
+  read: boolean,
+): Promise<[number, number]> {
   const scalars = Object.fromEntries(
     Object.entries(numbers).map(([name, value]): [string, Scalar] => [name, scalar(value, 'float32')]),
   );
-  let loss: Scalar;
+  let results: [Scalar, Scalar];
   try {
-    loss = advance({ data, scalars });
+    results = advance({ data, scalars });
   } finally {
     dispose([data, scalars] as unknown as TensorContainer);
   }
-  const [value] = await loss.data<'float32'>();
-  loss.dispose();
-  return value as number;
+  const values: number[] = [];
+  for (const result of results) {
+    if (read) values.push((await result.data<'float32'>())[0] as number);
+    result.dispose();
+  }
+  return values as [number, number];
 }
 
 /** tfjs-core alone has operations but not their gradients, which another package registers. */
@@ -141,34 +178,28 @@ function checkGradients(): void {
     );
 }
 
-function startOf<I>({ parameters, from }: OptimizeOptions<I>): TrainingState {
+function startOf<I>({ parameters, from, key }: OptimizeOptions<I>): TrainingState {
   if (parameters && from) throw new RangeError('give `parameters` to start anew or `from` to go on, not both.');
-  if (from) checkInteger('the step of `from`', from.step);
-  if (from) return from;
+  if (from) {
+    checkInteger('the step of `from`', from.step);
+    if (key && from.key && key.words.join() !== from.key.words.join())
+      throw new RangeError(
+        `the state of step ${from.step} is of a run with another key (${from.key.words}, given ${key.words}); go on with its own seed, or start anew from its \`parameters\`.`,
+      );
+    return from;
+  }
   if (!parameters)
     throw new RangeError('there is nothing to optimize; give `parameters`, or `from` to go on with a run.');
   return { step: 0, parameters };
 }
 
-/** The fraction of the run that is over after `step` steps and `seconds`. */
-function progressOf({ steps, minutes }: RunLimits): (step: number, seconds: number) => number {
-  if (steps === undefined && minutes === undefined)
-    throw new RangeError('a run needs an end; give `steps`, `minutes`, or both.');
-  if (steps !== undefined) checkInteger('steps', steps, 1);
-  if (minutes !== undefined && !(minutes > 0)) throw new RangeError(`minutes is ${minutes}; it must be above 0.`);
-  return (step, seconds) =>
-    Math.min(1, Math.max(steps === undefined ? 0 : step / steps, minutes === undefined ? 0 : seconds / (60 * minutes)));
-}
-
-const nonFinite = (loss: number, step: number): string =>
-  `the loss of step ${step} is ${loss}, so training stopped. Lower the learning rate or lengthen its warm-up, clip the gradients (clipNorm), and check that the inputs of step index ${step - 1} are finite.`;
-
-/** Signals, timers and drawing wait for the event loop, which a loop of synchronous steps would starve. */
-function breathe(): () => Promise<void> {
-  let last = performance.now();
-  return async () => {
-    if (performance.now() - last < 50) return;
-    await new Promise<void>((resolve) => setTimeout(resolve));
-    last = performance.now();
-  };
+function rulesOf<I>({ ema, emaDecay, averages = {} }: OptimizeOptions<I>): {
+  ema: Ema | undefined;
+  averages: Readonly<Record<string, Ema>>;
+} {
+  if (ema && emaDecay !== undefined) throw new RangeError('give `ema` or `emaDecay`, not both.');
+  for (const name of Object.keys(averages))
+    if (!/^[\w-]+$/.test(name))
+      throw new RangeError(`the average's name is "${name}"; it may hold letters, digits, "_" and "-".`);
+  return { ema: emaDecay === undefined ? ema : exponential(emaDecay), averages };
 }

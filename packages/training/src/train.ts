@@ -4,13 +4,14 @@ import {
   checkWithin,
   fold,
   type Key,
+  mapLeaves,
   type Network,
   normal,
   type Parameters,
   type Prediction,
   type Schedule,
 } from '@logsnr/core';
-import { dispose, type Tensor, type Tensor1D, type TensorContainer, tensor1d } from '@tensorflow/tfjs-core';
+import { clone, dispose, slice, Tensor, type Tensor1D, type TensorContainer, tensor1d } from '@tensorflow/tfjs-core';
 import { diffusionLoss } from './diffusion-loss.js';
 import { drawDropped, drawLambda } from './draws.js';
 import { type OptimizeOptions, type OptimizeResult, optimize } from './optimize.js';
@@ -64,38 +65,65 @@ interface Inputs<C> {
  */
 export async function train<C>(options: TrainOptions<C>): Promise<TrainResult> {
   const { network, prediction, conditioning, schedule, stratified = true, batch, pUncond = 0.1, key, ...run } = options;
+  const { accumulate = 1 } = run;
   checkWithin('pUncond', pUncond, 0, 1);
   const given = run.from?.parameters ?? run.parameters;
   if (given) assertShapes(given, network.shapes);
   const fresh = given ? undefined : network.init(fold(key, PURPOSE.init));
+  let whole: Whole<C> | undefined;
+  const release = () => {
+    if (whole) dispose([whole.x, whole.condition] as TensorContainer);
+    whole = undefined;
+  };
   try {
     const result = await optimize<Inputs<C>>({
       ...run,
       ...(fresh ? { parameters: fresh } : {}),
-      emaDecay: run.emaDecay ?? 0.9999,
+      key,
+      ...(run.ema ? {} : { emaDecay: run.emaDecay ?? 0.9999 }),
       images: ({ x }) => x.shape[0] as number,
-      async inputs(step) {
-        const { images: x, condition } = await batch(step, fold(key, PURPOSE.data, step)); // lines 2 and 3
-        try {
+      async inputs(step, part) {
+        if (part === 0) {
+          release();
+          const { images: x, condition } = await batch(step, fold(key, PURPOSE.data, step)); // lines 2 and 3
+          whole = { x, condition, lambda: new Float64Array(), dropped: new Float32Array() };
           const n = x.shape[0] ?? 0;
-          const lambda = drawLambda(schedule, fold(key, PURPOSE.lambda, step), n, { stratified });
-          const dropped = drawDropped(fold(key, PURPOSE.dropped, step), n, pUncond);
-          return {
-            x,
-            condition,
-            lambda: tensor1d(Float32Array.from(lambda)),
-            eps: normal(fold(key, PURPOSE.noise, step), x.shape),
-            dropped: tensor1d(dropped),
-          };
-        } catch (error) {
-          dispose([x, condition] as TensorContainer);
-          throw error;
+          if (n % accumulate !== 0)
+            throw new RangeError(`a batch of ${n} images does not come in ${accumulate} equal parts (accumulate).`);
+          whole.lambda = drawLambda(schedule, fold(key, PURPOSE.lambda, step), n, { stratified });
+          whole.dropped = drawDropped(fold(key, PURPOSE.dropped, step), n, pUncond);
         }
+        const own = partOf(whole as Whole<C>, part, accumulate, fold(key, PURPOSE.noise, step));
+        if (part === accumulate - 1) release();
+        return own;
       },
       loss: (weights, inputs) => diffusionLoss({ model: bind(network, weights, prediction), conditioning, ...inputs }),
     });
     return result as TrainResult;
   } finally {
+    release();
     if (fresh) dispose(fresh as TensorContainer);
   }
+}
+
+/** The batch of a step with what was drawn for it. */
+interface Whole<C> {
+  readonly x: Tensor;
+  readonly condition: C;
+  lambda: Float64Array;
+  dropped: Float32Array;
+}
+
+/** Part `part` of `parts` of a batch, with its own noise: sample i has the noise it has in the whole. The caller owns it. */
+function partOf<C>({ x, condition, lambda, dropped }: Whole<C>, part: number, parts: number, k: Key): Inputs<C> {
+  const size = lambda.length / parts;
+  const first = part * size;
+  const cut = (values: Tensor): Tensor => (parts === 1 ? clone(values) : slice(values, first, size));
+  return {
+    x: cut(x),
+    condition: mapLeaves(condition, (leaf) => (leaf instanceof Tensor ? cut(leaf) : leaf)) as C,
+    lambda: tensor1d(Float32Array.from(lambda.subarray(first, first + size))),
+    eps: normal(k, [size, ...x.shape.slice(1)], first),
+    dropped: tensor1d(dropped.subarray(first, first + size)),
+  };
 }

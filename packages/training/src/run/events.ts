@@ -1,0 +1,102 @@
+import { appendFile } from 'node:fs/promises';
+import protobuf from 'protobufjs/light.js';
+import { crc32c } from './crc32c.js';
+import { explained } from './durable.js';
+
+// The part of TensorFlow's tensorflow/core/util/event.proto and framework/summary.proto that scalars and images need.
+const Event = protobuf.Root.fromJSON({
+  nested: {
+    Image: {
+      fields: {
+        height: { type: 'int32', id: 1 },
+        width: { type: 'int32', id: 2 },
+        colorspace: { type: 'int32', id: 3 },
+        encoded: { type: 'bytes', id: 4 },
+      },
+    },
+    Value: {
+      oneofs: { value: { oneof: ['simpleValue', 'image'] } },
+      fields: {
+        tag: { type: 'string', id: 1 },
+        simpleValue: { type: 'float', id: 2 },
+        image: { type: 'Image', id: 4 },
+      },
+    },
+    Summary: { fields: { value: { rule: 'repeated', type: 'Value', id: 1 } } },
+    SessionLog: { fields: { status: { type: 'int32', id: 1 } } },
+    Event: {
+      fields: {
+        wallTime: { type: 'double', id: 1 },
+        step: { type: 'int64', id: 2 },
+        fileVersion: { type: 'string', id: 3 },
+        summary: { type: 'Summary', id: 5 },
+        sessionLog: { type: 'SessionLog', id: 7 },
+      },
+    },
+  },
+}).lookupType('Event');
+
+/** A picture as a PNG file's bytes. */
+export interface Picture {
+  readonly png: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** A file of events for TensorBoard, written a few records at a time. */
+export interface EventFile {
+  scalars(step: number, values: Readonly<Record<string, number>>): void;
+  image(step: number, tag: string, picture: Picture): void;
+  /** Writes what was added. Where that fails, the records wait for the next time. */
+  flush(): Promise<void>;
+}
+
+const SESSION_START = 1;
+
+/**
+ * A file `events.out.tfevents.…` that TensorBoard reads (`tensorboard --logdir FOLDER`). Each start of a run has one of its
+ * own, whose first records make TensorBoard forget what earlier files say of step `firstStep` and later, as those steps are
+ * taken again.
+ */
+export function openEvents(path: string, firstStep: number): EventFile {
+  const now = () => Date.now() / 1000;
+  let waiting: Uint8Array[] = [];
+  const add = (event: object) => void waiting.push(record(Event.encode(Event.create(event)).finish()));
+  add({ wallTime: now(), fileVersion: 'brain.Event:2' });
+  add({ wallTime: now(), step: firstStep, sessionLog: { status: SESSION_START } });
+  return {
+    scalars(step, values) {
+      const value = Object.entries(values).map(([tag, simpleValue]) => ({ tag, simpleValue }));
+      add({ wallTime: now(), step, summary: { value } });
+    },
+    image(step, tag, { png, width, height }) {
+      const image = { height, width, colorspace: 3, encoded: png };
+      add({ wallTime: now(), step, summary: { value: [{ tag, image }] } });
+    },
+    async flush() {
+      if (waiting.length === 0) return;
+      const written = waiting;
+      await appendFile(path, Buffer.concat(written)).catch((error) => {
+        throw explained(error, path);
+      });
+      waiting = waiting.slice(written.length);
+    },
+  };
+}
+
+/** The framing of a TFRecord file: length (uint64), masked CRC of the length, data, masked CRC of the data. */
+function record(data: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(12 + data.length + 4);
+  const view = new DataView(bytes.buffer);
+  view.setBigUint64(0, BigInt(data.length), true);
+  view.setUint32(8, masked(bytes.subarray(0, 8)), true);
+  bytes.set(data, 12);
+  view.setUint32(12 + data.length, masked(data), true);
+  return bytes;
+}
+
+/** A CRC of data that may itself hold CRCs: rotated right by 15 bits, plus a constant (TensorFlow's lib/hash/crc32c.h). */
+function masked(bytes: Uint8Array): number {
+  const crc = crc32c(bytes);
+  return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
+}

@@ -1,0 +1,130 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { link, rename, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { besideOf, explained, piecesOf, readText, writeSynced } from './durable.js';
+
+/** A folder that this process alone may write. */
+export interface Lock {
+  /** Throws unless the lock is still this process's. */
+  check(): Promise<void>;
+  release(): Promise<void>;
+}
+
+interface Owner {
+  readonly pid: number;
+  /** When the process began, so that a number used again is not taken for it. */
+  readonly began: string;
+  readonly host: string;
+  readonly since: string;
+  /** A name for this one taking of the lock. */
+  readonly id: string;
+}
+
+/**
+ * Takes the file `lock` in a folder, which only one process at a time can have. One left by a process of this machine that
+ * is gone (killed, or before a restart of the machine) is taken over; one of another machine is not, as nobody here can know
+ * whether it is still at work.
+ * @throws Error that names the file and its owner where another process has it, or where the folder cannot be written.
+ */
+export async function takeLock(folder: string): Promise<Lock> {
+  const path = join(folder, 'lock');
+  const me: Owner = {
+    pid: process.pid,
+    began: beginningOf(process.pid) ?? '',
+    host: hostname(),
+    since: new Date().toISOString(),
+    id: randomUUID(),
+  };
+  const own = besideOf(path);
+  await writeSynced(own, piecesOf(`${JSON.stringify(me)}\n`));
+  try {
+    await take(path, own);
+  } catch (error) {
+    throw explained(error, path);
+  } finally {
+    await rm(own, { force: true });
+  }
+  const isMine = async () => {
+    const text = await readText(path);
+    return text !== undefined && ownerOf(text, path).id === me.id;
+  };
+  return {
+    async check() {
+      if (await isMine()) return;
+      throw new Error(
+        `${path} is no longer this process's: it was removed or taken by another one. Nothing more is written.`,
+      );
+    },
+    async release() {
+      if (await isMine().catch(() => false)) await rm(path, { force: true });
+    },
+  };
+}
+
+/**
+ * Gives the file `own` a second name, `path`, which only one process can do. Where a dead owner has the name, the right to
+ * replace it is itself such a file, named after the owner: whoever gets that name finds either the dead owner still in
+ * place, and replaces it, or that another has been faster.
+ */
+async function take(path: string, own: string): Promise<void> {
+  try {
+    await link(own, path);
+    return;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  const text = await readText(path);
+  if (text === undefined) return take(path, own);
+  const owner = ownerOf(text, path);
+  if (isAlive(owner)) throw new Error(held(path, owner));
+  const claim = `${path}.${owner.id}`;
+  await take(claim, own);
+  if ((await readText(path)) === text) return rename(claim, path);
+  await rm(claim);
+  return take(path, own);
+}
+
+function ownerOf(text: string, path: string): Owner {
+  try {
+    const { pid, began, host, since, id } = JSON.parse(text) as Owner;
+    if (
+      Number.isSafeInteger(pid) &&
+      [began, host, since, id].every((field) => typeof field === 'string') &&
+      /^[\w-]+$/.test(id)
+    )
+      return { pid, began, host, since, id };
+  } catch {}
+  throw new Error(
+    `${path} cannot be read, so its owner is unknown. If no other process trains in this folder, delete it.`,
+  );
+}
+
+const held = (path: string, { pid, host, since }: Owner): string =>
+  host === hostname()
+    ? `${path} is held by process ${pid} since ${since}: another run writes this folder. Wait for it, stop it, or choose another folder.`
+    : `${path} is held by process ${pid} of the machine ${host} since ${since}. If it is gone, delete the file; else choose another folder.`;
+
+function isAlive({ pid, began, host }: Owner): boolean {
+  if (host !== hostname()) return true;
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+  }
+  const now = beginningOf(pid);
+  return now === undefined || began === '' || now === began;
+}
+
+/** A process's start in ticks after the machine's, and the machine's own start: on Linux; elsewhere unknown. */
+function beginningOf(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The second field, the command, may hold anything, but ends with the last parenthesis. Start is field 22.
+    const start = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    return `${start}@${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}`;
+  } catch {
+    return undefined;
+  }
+}

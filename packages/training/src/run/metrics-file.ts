@@ -1,0 +1,94 @@
+import { appendFile, truncate } from 'node:fs/promises';
+import type { TrainingState } from '../training-state.js';
+import { explained, piecesOf, readText, replaceFile } from './durable.js';
+
+/** A line of `metrics.jsonl`. The loss is the mean over the steps since the line before, skipped ones left out. */
+export interface MetricsLine {
+  readonly step: number;
+  readonly loss: number | null;
+  readonly [name: string]: number | null;
+}
+
+/** `metrics.jsonl`: a line of JSON every so many steps, each step's line once, however often the run was interrupted. */
+export interface MetricsFile {
+  /** Whether a line is due after this step. */
+  due(step: number): boolean;
+  add(line: MetricsLine): void;
+  /** Writes what was added. Where that fails, the lines wait for the next time. */
+  flush(): Promise<void>;
+}
+
+/**
+ * Opens the file for a run that goes on after `from`. Lines of later steps go, as those steps are taken again; lines that are
+ * missing, cut short or say another loss than the run had are written anew from its losses.
+ */
+export async function openMetrics(
+  path: string,
+  every: number,
+  from: Pick<TrainingState, 'step' | 'losses' | 'skipped'> | undefined,
+  warn: (text: string) => void,
+): Promise<MetricsFile> {
+  const text = await readText(path);
+  const lines = (text ?? '').split('\n').filter((line) => line !== '');
+  const found = new Map(lines.map(parsed).map((line, i) => [line?.step, lines[i] as string] as const));
+  const kept: string[] = [];
+  let repaired = 0;
+  for (let step = every; step <= (from?.step ?? 0); step += every) {
+    const loss = from ? lossOf(from, step - every, step) : null;
+    const line = found.get(step);
+    if (line === undefined || parsed(line)?.loss !== loss) repaired++;
+    kept.push(line !== undefined && parsed(line)?.loss === loss ? line : JSON.stringify({ step, loss }));
+  }
+  if (repaired > 0)
+    warn(
+      `${path}: ${repaired} of ${kept.length} lines were missing or changed; they are written anew from the losses.`,
+    );
+  const whole = kept.map((line) => `${line}\n`).join('');
+  if (whole !== text) await replaceFile(path, piecesOf(whole));
+
+  let length = Buffer.byteLength(whole);
+  let waiting = '';
+  return {
+    due: (step) => step % every === 0,
+    add(line) {
+      waiting += `${JSON.stringify(line)}\n`;
+    },
+    async flush() {
+      const text = waiting;
+      if (text === '') return;
+      await appendFile(path, text).catch(async (error) => {
+        // What a full disk took of it would be half a line.
+        await truncate(path, length).catch(() => {});
+        throw explained(error, path);
+      });
+      length += Buffer.byteLength(text);
+      waiting = waiting.slice(text.length);
+    },
+  };
+}
+
+/** The mean loss of the steps (after, to], skipped ones left out; null where all were skipped. */
+export function lossOf(
+  { step: last, losses = [], skipped = [] }: Pick<TrainingState, 'step' | 'losses' | 'skipped'>,
+  after: number,
+  to: number,
+): number | null {
+  const first = last - losses.length;
+  const left = new Set(skipped.filter((step) => step > after && step <= to));
+  let [sum, count] = [0, 0];
+  for (let step = Math.max(after, first) + 1; step <= to; step++) {
+    if (left.has(step)) continue;
+    sum += losses[step - first - 1] as number;
+    count++;
+  }
+  return count === 0 ? null : sum / count;
+}
+
+function parsed(line: string): MetricsLine | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    if (typeof value === 'object' && value !== null && Number.isSafeInteger((value as MetricsLine).step))
+      return value as MetricsLine;
+  } catch {}
+  return undefined;
+}

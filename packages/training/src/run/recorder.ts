@@ -1,0 +1,143 @@
+import { mkdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { StepReport } from '../optimize.js';
+import type { TrainingState } from '../training-state.js';
+import { disposeState } from '../training-state.js';
+import { explained, piecesOf, replaceFile } from './durable.js';
+import { openEvents, type Picture } from './events.js';
+import { openMetrics } from './metrics-file.js';
+
+/** Pictures of samples, drawn from the state of every so many steps. */
+export interface Samples {
+  readonly every: number;
+  /** Borrows the state. The noise should be the same each time, so that the pictures show the training alone. */
+  readonly draw: (state: TrainingState) => Picture | Promise<Picture>;
+}
+
+/** What a run writes for people: `metrics.jsonl`, TensorBoard's events, `samples/`. */
+export interface Recorder {
+  add(report: StepReport): Promise<void>;
+  flush(): Promise<void>;
+}
+
+const FLUSH_SECONDS = 2;
+
+/**
+ * A recorder for a run that goes on after `from`. Nothing here is needed to resume, so what cannot be written is a warning,
+ * once, and is tried again.
+ */
+export async function openRecorder(options: {
+  readonly folder: string;
+  readonly every: number;
+  readonly samples?: Samples | undefined;
+  readonly from: TrainingState | undefined;
+  readonly warn: (text: string) => void;
+}): Promise<Recorder> {
+  const { folder, every, samples, from, warn } = options;
+  const first = (from?.step ?? 0) + 1;
+  const metrics = await openMetrics(join(folder, 'metrics.jsonl'), every, from, warn);
+  const name = `events.out.tfevents.${Math.floor(Date.now() / 1000)}.${hostname()}.${process.pid}`;
+  const events = openEvents(join(folder, name), first);
+  const since = windowOf(from, every);
+  const told = new Set<string>();
+  let flushed = performance.now();
+  const trying = async (work: () => Promise<unknown>) => {
+    try {
+      await work();
+    } catch (error) {
+      const { message } = error as Error;
+      if (!told.has(message)) warn(`${message} Training goes on, and it is tried again.`);
+      told.add(message);
+    }
+  };
+  const flush = async () => {
+    flushed = performance.now();
+    await trying(() => metrics.flush());
+    await trying(() => events.flush());
+  };
+  return {
+    async add(report) {
+      since.add(report);
+      if (report.step % every === 0) {
+        const { loss, seconds, images, wait, norm } = since.take();
+        const numbers = {
+          norm,
+          imagesPerSecond: images / seconds,
+          waitShare: wait / seconds,
+          memory: process.memoryUsage().rss,
+          skipped: report.skipped,
+          seconds: report.seconds,
+        };
+        metrics.add({ step: report.step, loss, ...rounded(numbers) });
+        events.scalars(report.step, { ...(loss === null ? {} : { loss }), ...numbers });
+      }
+      if (samples && report.step % samples.every === 0)
+        await trying(async () => {
+          const picture = await drawn(report, samples);
+          events.image(report.step, 'samples', picture);
+          await save(join(folder, 'samples', `step-${String(report.step).padStart(8, '0')}.png`), picture.png);
+        });
+      if (performance.now() - flushed > 1000 * FLUSH_SECONDS) await flush();
+    },
+    flush,
+  };
+}
+
+async function drawn(report: StepReport, { draw }: Samples): Promise<Picture> {
+  const state = report.snapshot();
+  try {
+    return await draw(state);
+  } finally {
+    disposeState(state);
+  }
+}
+
+async function save(path: string, bytes: Uint8Array): Promise<void> {
+  await mkdir(dirname(path), { recursive: true }).catch((error) => {
+    throw explained(error, path);
+  });
+  await replaceFile(path, piecesOf(bytes));
+}
+
+/** Sums over the steps since the last line, those before `from` included: the same mean as from the losses alone. */
+function windowOf(from: TrainingState | undefined, every: number) {
+  const { step = 0, losses = [], skipped = [] } = from ?? {};
+  const fresh = () => ({ sum: 0, count: 0, seconds: 0, images: 0, wait: 0, norm: 0 });
+  let now = fresh();
+  let skips = skipped.length;
+  const open = step % every;
+  for (let at = step - open + 1; at <= step; at++) {
+    const loss = losses[losses.length - 1 - (step - at)];
+    if (loss === undefined || skipped.includes(at)) continue;
+    now.sum += loss;
+    now.count++;
+  }
+  return {
+    add({ loss, imagesPerSecond, images, wait, norm, skipped }: StepReport) {
+      if (skipped === skips) {
+        now.sum += loss;
+        now.count++;
+      }
+      skips = skipped;
+      now.images += images;
+      now.seconds += images / imagesPerSecond;
+      now.wait += wait;
+      now.norm = norm;
+    },
+    take() {
+      const { sum, count, ...rest } = now;
+      now = fresh();
+      return { loss: count === 0 ? null : sum / count, ...rest };
+    },
+  };
+}
+
+/** Six digits are enough to look at; what is not finite is null in JSON. */
+const rounded = (numbers: Readonly<Record<string, number>>): Record<string, number | null> =>
+  Object.fromEntries(
+    Object.entries(numbers).map(([name, value]) => [
+      name,
+      Number.isFinite(value) ? Number(value.toPrecision(6)) : null,
+    ]),
+  );

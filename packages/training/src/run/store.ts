@@ -1,0 +1,152 @@
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { checkInteger } from '@logsnr/core';
+import { type Checkpoint, loadCheckpoint, writeCheckpoint } from '../checkpoint.js';
+import { disposeState, type TrainingState } from '../training-state.js';
+import { besideOf, explained, syncFolder } from './durable.js';
+import { Damage, type Json, readManifest, type Settings, writeManifest } from './manifest.js';
+
+/** Which checkpoints stay: the newest ones, and the first one in each stretch of steps. */
+export interface Keep {
+  /** How many of the newest. 3 unless given. */
+  readonly last?: number;
+  /** Keep for good the first checkpoint of every so many steps. None unless given. */
+  readonly every?: number;
+}
+
+/** The checkpoints of a run, each a folder `step-00001000` of files that are whole, or not there. */
+export interface Store {
+  /**
+   * The newest checkpoint that is whole, whose tensors the caller owns. Broken ones after it are set aside, as `….broken`,
+   * with a warning that names the file.
+   * @throws Error where there are checkpoints, and none is whole; RangeError where it is of a run with other settings.
+   */
+  newest(shapes?: Readonly<Record<string, readonly number[]>>): Promise<Found | undefined>;
+  /** Writes one and thins the others. After an error all is as before. */
+  save(state: TrainingState): Promise<void>;
+}
+
+export interface Found {
+  readonly checkpoint: Checkpoint;
+  readonly folder: string;
+}
+
+const STATE = 'state.safetensors';
+const nameOf = (step: number): string => `step-${String(step).padStart(8, '0')}`;
+
+/** The store in `folder`, which is made where it is not there. What an interrupted write left is removed. */
+export async function openStore(
+  folder: string,
+  { settings, keep = {}, warn }: { settings: Settings; keep?: Keep; warn: (text: string) => void },
+): Promise<Store> {
+  const { last = 3, every } = keep;
+  checkInteger('keep.last', last, 1);
+  if (every !== undefined) checkInteger('keep.every', every, 1);
+  await mkdir(folder, { recursive: true }).catch((error) => {
+    throw explained(error, folder);
+  });
+  for (const name of await readdir(folder))
+    if (name.endsWith('.tmp')) await rm(join(folder, name), { recursive: true, force: true });
+
+  const steps = async () =>
+    (await readdir(folder))
+      .map((name) => Number(/^step-(\d+)$/.exec(name)?.[1] ?? Number.NaN))
+      .filter(Number.isSafeInteger)
+      .sort((a, b) => a - b);
+  return {
+    async newest(shapes) {
+      const broken = new Map<string, string>();
+      for (const step of (await steps()).reverse()) {
+        const path = join(folder, nameOf(step));
+        try {
+          const found = await open(path, step, settings, shapes);
+          for (const [old, fault] of broken) {
+            const aside = `${old}.broken`;
+            await rm(aside, { recursive: true, force: true });
+            await rename(old, aside);
+            warn(`${fault}: that checkpoint is set aside as ${aside}, and the run goes on from step ${step}.`);
+          }
+          return found;
+        } catch (error) {
+          if (!(error instanceof Damage)) throw error;
+          broken.set(path, error.message);
+        }
+      }
+      if (broken.size > 0)
+        throw new Error(
+          `no checkpoint in ${folder} is whole: ${[...broken.values()].join('; ')}. Put the files back, or delete the folder to start anew.`,
+        );
+      return undefined;
+    },
+    async save(state) {
+      const path = join(folder, nameOf(state.step));
+      const beside = besideOf(path);
+      try {
+        await mkdir(beside);
+        const written = await writeCheckpoint(join(beside, STATE), state);
+        await writeManifest(beside, { step: state.step, settings, files: { [STATE]: written } });
+        await syncFolder(beside);
+        await moveInto(beside, path);
+        await syncFolder(folder);
+      } catch (error) {
+        await rm(beside, { recursive: true, force: true }).catch(() => {});
+        throw explained(error, path);
+      }
+      for (const step of stale(await steps(), last, every))
+        await rm(join(folder, nameOf(step)), { recursive: true, force: true });
+    },
+  };
+}
+
+/** Puts a folder where one of the same name may be, such as one set aside as broken before. */
+async function moveInto(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    if (!['ENOTEMPTY', 'EEXIST', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    await rename(to, besideOf(to));
+    await rename(from, to);
+  }
+}
+
+async function open(
+  path: string,
+  step: number,
+  settings: Settings,
+  shapes?: Readonly<Record<string, readonly number[]>>,
+): Promise<Found> {
+  const manifest = await readManifest(path);
+  if (manifest.step !== step) throw new Damage(`${path} holds step ${manifest.step}, not the step of its name`);
+  if (!manifest.files[STATE]) throw new Damage(`${join(path, 'manifest.json')} does not list ${STATE}`);
+  checkSettings(manifest.settings, settings, path);
+  const checkpoint = await loadCheckpoint(join(path, STATE), shapes ? { shapes } : {});
+  if (checkpoint.step === step) return { checkpoint, folder: path };
+  disposeState(checkpoint);
+  throw new Damage(`${join(path, STATE)} is of step ${checkpoint.step}, not ${step}`);
+}
+
+/** Which of `steps` (rising) to remove. */
+export function stale(steps: readonly number[], last: number, every?: number): number[] {
+  const kept = new Set(steps.slice(-last));
+  const stretches = new Set<number>();
+  for (const step of every === undefined ? [] : steps) {
+    const stretch = Math.floor(step / (every as number));
+    if (!stretches.has(stretch)) kept.add(step);
+    stretches.add(stretch);
+  }
+  return steps.filter((step) => !kept.has(step));
+}
+
+/** Throws where a run with these settings would not be the one in the folder. */
+function checkSettings(saved: Settings, given: Settings, path: string): void {
+  const names = [...new Set([...Object.keys(saved), ...Object.keys(given)])];
+  const text = (value: Json | undefined) => (value === undefined ? 'nothing' : JSON.stringify(value));
+  const faults = names
+    .filter((name) => !isDeepStrictEqual(saved[name], given[name]))
+    .map((name) => `${name} is ${text(given[name])}, was ${text(saved[name])}`);
+  if (faults.length > 0)
+    throw new RangeError(
+      `${path} is of a run with other settings: ${faults.join('; ')}. Choose another folder, or use the settings it had.`,
+    );
+}

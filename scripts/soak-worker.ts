@@ -1,0 +1,82 @@
+// The run that soak-resume.ts kills: `soak-worker.ts FOLDER STEPS [eager] [unet]`. Prints a line after its first step.
+import { fold, key, labels, type Network, normal, normalNumbers } from '@logsnr/core';
+import { batch, type ImageSet, shuffledIndices } from '@logsnr/data';
+import { unet } from '@logsnr/networks';
+import { arctan } from '@logsnr/schedules';
+import { compile, useBackend } from '@logsnr/tensorflow';
+import { adam, cosineDecay, ema, train, withRun } from '@logsnr/training';
+import * as tf from '@tensorflow/tfjs-core';
+
+const [folder = '', steps = '', ...modes] = process.argv.slice(2);
+await useBackend({ quiet: true });
+const network = modes.includes('unet')
+  ? unet({ height: 8, width: 8, channels: 1, classes: 4, base: 8, multipliers: [1, 2], blocks: 1, groups: 4 })
+  : dense();
+const conditioning = labels(4);
+const seed = key(1);
+const count = 500;
+const noise = normalNumbers({ words: seed.words, counter: 0, samples: count, blocks: 16 });
+const data: ImageSet = {
+  images: Uint8Array.from(noise, (x) => Math.max(0, Math.min(255, Math.round(127.5 + 60 * x)))),
+  labels: Uint8Array.from({ length: count }, (_, i) => i % 4),
+  ...{ count, height: 8, width: 8, channels: 1, classes: 4 },
+};
+let first = true;
+await withRun(
+  {
+    folder,
+    settings: { seed: 1, batch: 16 },
+    shapes: network.shapes,
+    save: { steps: 5 },
+    logEvery: 4,
+    onStep() {
+      if (first) console.log('first step');
+      first = false;
+    },
+  },
+  (run) =>
+    train({
+      network,
+      prediction: 'v',
+      conditioning,
+      schedule: arctan({ lambdaMin: -10, lambdaMax: 10 }),
+      batch(step) {
+        const { images, labels } = batch(data, shuffledIndices(fold(seed, 0), count, step, 16));
+        return { images, condition: labels };
+      },
+      optimizer: adam({ learningRate: cosineDecay(3e-3), clipNorm: 1, weightDecay: 0.01, warmup: 10 }),
+      accumulate: 2,
+      emaDecay: 0.99,
+      averages: { slow: ema(0.999) },
+      key: fold(seed, 1),
+      steps: Number(steps),
+      ...(modes.includes('eager') ? {} : { compile }),
+      ...run,
+    }),
+);
+
+/** One hidden layer over the pixels, λ and the class: starts in no time, and writes 0.8 MB at each checkpoint. */
+function dense(): Network<tf.Tensor1D> {
+  const [inputs, hidden, outputs] = [64 + 1 + 5, 256, 64];
+  return {
+    shapes: { in: [inputs, hidden], bias: [hidden], out: [hidden, outputs] },
+    init: (k) => ({
+      in: tf.tidy(() => tf.mul(normal(fold(k, 0), [inputs, hidden]), inputs ** -0.5)),
+      bias: tf.zeros([hidden]),
+      out: tf.tidy(() => tf.mul(normal(fold(k, 1), [hidden, outputs]), hidden ** -0.5)),
+    }),
+    apply: (parameters, z, lambda, condition) =>
+      tf.tidy(() => {
+        const features = tf.concat2d(
+          [
+            tf.reshape(z, [-1, 64]) as tf.Tensor2D,
+            tf.reshape(tf.div(lambda, 10), [-1, 1]) as tf.Tensor2D,
+            tf.cast(tf.oneHot(condition, 5), 'float32') as tf.Tensor2D,
+          ],
+          1,
+        );
+        const h = tf.tanh(tf.add(tf.matMul(features, parameters.in as tf.Tensor2D), parameters.bias as tf.Tensor));
+        return tf.reshape(tf.matMul(h as tf.Tensor2D, parameters.out as tf.Tensor2D), z.shape);
+      }),
+  };
+}
