@@ -1,0 +1,458 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import * as tf from '@tensorflow/tfjs-core';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { adam } from '../adam.js';
+import { NonFiniteError } from '../non-finite.js';
+import { type OptimizeOptions, type OptimizeResult, optimize } from '../optimize.js';
+import { disposeState } from '../training-state.js';
+import { stale } from './store.js';
+import { type RunOptions, withRun } from './with-run.js';
+
+let root = '';
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'logsnr-run-'));
+});
+afterAll(() => rm(root, { recursive: true }));
+
+let folders = 0;
+const newFolder = () => join(root, `run-${folders++}`);
+const exists = (path: string) =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+/** A run of a few hundred weights whose inputs change from step to step. */
+async function run(
+  folder: string,
+  steps: number,
+  more: Partial<RunOptions> = {},
+  other: Partial<OptimizeOptions<tf.Tensor>> = {},
+) {
+  const said: string[] = [];
+  const parameters = { w: tf.linspace(-1, 1, 300), b: tf.scalar(5) };
+  const { signal = new AbortController().signal, ...rest } = more;
+  try {
+    const result = await withRun(
+      {
+        folder,
+        settings: { seed: 1 },
+        save: { steps: 4 },
+        logEvery: 2,
+        say: (text) => said.push(text),
+        signal,
+        ...rest,
+      },
+      (hooks) =>
+        optimize({
+          ...(hooks.from ? {} : { parameters }),
+          loss: ({ w, b }, x) => tf.add(tf.mean(tf.square(tf.sub(w as tf.Tensor, x))), tf.square(b as tf.Tensor)),
+          inputs: (step) => tf.scalar(Math.sin(step)),
+          optimizer: adam({ learningRate: 0.1 }),
+          emaDecay: 0.9,
+          steps,
+          ...other,
+          ...hooks,
+        }),
+    );
+    return { result, said };
+  } finally {
+    tf.dispose(parameters);
+  }
+}
+
+/** Everything that must be the same bit for bit. */
+function bitsOf({ step, parameters, ema, optimizer, losses, skipped }: OptimizeResult) {
+  const values = [parameters, ema ?? {}, optimizer].map((group) =>
+    Object.entries(group).map(([name, value]) => [name, [...value.dataSync()]]),
+  );
+  return { step, losses, skipped, values };
+}
+
+/** The result of a run, its bits and what it said, with the tensors freed. */
+async function bitsAfter(...args: Parameters<typeof run>) {
+  const { result, said } = await run(...args);
+  const bits = bitsOf(result);
+  disposeState(result);
+  return { bits, said };
+}
+
+const steps = async (folder: string) => (await readdir(join(folder, 'checkpoints'))).sort();
+
+test('the same command goes on, and ends bit for bit where an undisturbed run does', async () => {
+  const before = tf.memory().numTensors;
+  const [whole, parts] = [newFolder(), newFolder()];
+  const undisturbed = await bitsAfter(whole, 20);
+  const stop = new AbortController();
+  const half = await bitsAfter(parts, 20, {
+    signal: stop.signal,
+    onStep: ({ step }) => {
+      if (step === 7) stop.abort();
+    },
+  });
+  expect(half.bits.step).toBe(7);
+  expect(await steps(parts)).toEqual(['step-00000001', 'step-00000004', 'step-00000007']);
+  const rest = await bitsAfter(parts, 20);
+  expect(rest.said).toEqual([`${join(parts, 'checkpoints', 'step-00000007')}: going on after step 7.`]);
+  expect(rest.bits).toEqual(undisturbed.bits);
+  expect(await steps(parts)).toEqual(['step-00000012', 'step-00000016', 'step-00000020']);
+  // Once more takes no step and changes nothing.
+  expect((await bitsAfter(parts, 20)).bits).toEqual(undisturbed.bits);
+  expect(await exists(join(parts, 'lock'))).toBe(false);
+  expect(tf.memory().numTensors).toBe(before);
+
+  const metrics = async (folder: string) =>
+    (await readFile(join(folder, 'metrics.jsonl'), 'utf8'))
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+      .map(({ step, loss }) => [step, loss]);
+  expect(await metrics(parts)).toEqual(await metrics(whole));
+  expect((await metrics(parts)).map(([step]) => step)).toEqual([2, 4, 6, 8, 10, 12, 14, 16, 18, 20]);
+});
+
+test('an error in the middle loses nothing that was saved', async () => {
+  const folder = newFolder();
+  const undisturbed = await bitsAfter(newFolder(), 12);
+  const failing = run(folder, 12, {
+    onStep: ({ step }) => {
+      if (step === 11) throw new Error('power cut');
+    },
+  });
+  await expect(failing).rejects.toThrow('power cut');
+  expect((await steps(folder)).at(-1)).toBe('step-00000008');
+  expect(await exists(join(folder, 'lock'))).toBe(false);
+  expect((await bitsAfter(folder, 12)).bits).toEqual(undisturbed.bits);
+});
+
+test('checkpoints are thinned: the newest, and the first of each stretch', () => {
+  expect(stale([1, 4, 8, 12, 16], 3)).toEqual([1, 4]);
+  expect(stale([1, 4, 8, 12, 16, 21, 25, 31], 2, 10)).toEqual([4, 8, 16]);
+  expect(stale([5], 3)).toEqual([]);
+});
+
+test('a run with other settings is refused, and told which', async () => {
+  const folder = newFolder();
+  await bitsAfter(folder, 2, { settings: { seed: 1, batch: 64 } });
+  const other = run(folder, 4, { settings: { seed: 2, batch: 64, precision: 'bfloat16' } });
+  await expect(other).rejects.toThrow(
+    /step-00000002 is of a run with other settings: seed is 2, was 1; precision is "bfloat16", was nothing\. Choose/,
+  );
+});
+
+describe('faults in the files of a run folder', () => {
+  const kinds = ['truncated', 'emptied', 'flipped', 'deleted'] as const;
+  /** The folder as a killed run leaves it: three checkpoints, metrics, events, and the lock of a process that is gone. */
+  const makeRun = async () => {
+    const folder = newFolder();
+    await bitsAfter(folder, 11);
+    const lock = { pid: 2 ** 22 + 1, began: '', host: hostname(), since: '2026-01-01T00:00:00.000Z', id: 'gone' };
+    await writeFile(join(folder, 'lock'), `${JSON.stringify(lock)}\n`);
+    return folder;
+  };
+  const filesOf = async (folder: string) => ((await readdir(folder, { recursive: true })) as string[]).sort();
+
+  async function spoil(path: string, kind: (typeof kinds)[number]) {
+    const { size } = await stat(path);
+    if (kind === 'deleted') return rm(path);
+    if (kind === 'emptied') return truncate(path, 0);
+    if (kind === 'truncated') return truncate(path, Math.floor(size / 2));
+    const file = await open(path, 'r+');
+    const byte = Buffer.alloc(1);
+    await file.read(byte, 0, 1, Math.floor(size / 2));
+    byte[0] = (byte[0] as number) ^ 4;
+    await file.write(byte, 0, 1, Math.floor(size / 2));
+    await file.close();
+  }
+
+  /** The run after the fault ends like the undisturbed one, or with an error that names the file. */
+  async function expectResumes(folder: string, path: string) {
+    const outcome = await bitsAfter(folder, 14).catch((error: Error) => error);
+    if (!(outcome instanceof Error)) expect(outcome.bits).toEqual(undisturbed);
+    else expect(outcome.message).toContain(path);
+    return outcome instanceof Error ? 'stopped' : outcome.said.join('\n');
+  }
+  let undisturbed: unknown;
+  beforeAll(async () => {
+    undisturbed = (await bitsAfter(newFolder(), 14)).bits;
+  });
+
+  test('each file, each fault', async () => {
+    const before = tf.memory().numTensors;
+    const sample = await makeRun();
+    const all = await filesOf(sample);
+    const events = all.find((name) => name.startsWith('events.')) as string;
+    const files: string[] = [];
+    for (const name of all) if ((await stat(join(sample, name))).isFile()) files.push(name);
+    expect(files.filter((name) => name !== events)).toEqual([
+      'checkpoints/step-00000004/manifest.json',
+      'checkpoints/step-00000004/state.safetensors',
+      'checkpoints/step-00000008/manifest.json',
+      'checkpoints/step-00000008/state.safetensors',
+      'checkpoints/step-00000011/manifest.json',
+      'checkpoints/step-00000011/state.safetensors',
+      'lock',
+      'metrics.jsonl',
+    ]);
+    const outcomes: Record<string, string> = {};
+    for (const name of files)
+      for (const kind of kinds) {
+        const folder = await makeRun();
+        const own =
+          name === events ? ((await filesOf(folder)).find((file) => file.startsWith('events.')) as string) : name;
+        const path = join(folder, own);
+        await spoil(path, kind);
+        const said = await expectResumes(folder, path);
+        // A broken newest checkpoint is a warning that names the file, not silence.
+        if (name.includes('step-00000011')) expect(said).toContain(path);
+        if (name.includes('step-00000011')) expect(said).toContain('goes on from step 8.');
+        if (name === 'metrics.jsonl' && kind !== 'flipped') expect(said).toContain(path);
+        outcomes[`${name} ${kind}`] = said === 'stopped' ? 'stopped' : 'resumed';
+        await rm(folder, { recursive: true });
+      }
+    const stopped = Object.keys(outcomes).filter((name) => outcomes[name] === 'stopped');
+    // A lock that cannot be read may be that of a process at work.
+    expect(stopped.every((name) => name.startsWith('lock '))).toBe(true);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  test('files and folders that changed places', async () => {
+    const swap = async (a: string, b: string) => {
+      await rename(a, `${a}.other`);
+      await rename(b, a);
+      await rename(`${a}.other`, b);
+    };
+    const swaps: [string, string, RegExp][] = [
+      [
+        'step-00000011/state.safetensors',
+        'step-00000008/state.safetensors',
+        /step-00000011\/state\.safetensors .*goes on from step 4\./,
+      ],
+      ['step-00000011/manifest.json', 'step-00000008/manifest.json', /step-00000011\/.*goes on from step 4\./],
+      ['step-00000011', 'step-00000008', /step-00000011 holds step 8, not .*goes on from step 4\./s],
+      [
+        'step-00000011/state.safetensors',
+        'step-00000011/manifest.json',
+        /step-00000011\/manifest\.json .*goes on from step 8\./,
+      ],
+      ['step-00000004/manifest.json', '../metrics.jsonl', /metrics\.jsonl/],
+    ];
+    for (const [a, b, expected] of swaps) {
+      const folder = await makeRun();
+      const at = (name: string) => join(folder, 'checkpoints', name);
+      await swap(at(a), at(b));
+      expect(await expectResumes(folder, at(a))).toMatch(expected);
+    }
+  });
+
+  test('no whole checkpoint is left: an error that names each file, and nothing is written over', async () => {
+    const folder = await makeRun();
+    for (const step of ['04', '08', '11'])
+      await spoil(join(folder, 'checkpoints', `step-000000${step}`, 'state.safetensors'), 'flipped');
+    const before = await steps(folder);
+    await expect(run(folder, 14)).rejects.toThrow(
+      /no checkpoint in .* is whole: .*step-00000011\/state\.safetensors was changed .*step-00000004\/state\.safetensors was changed .* delete the folder/,
+    );
+    expect(await steps(folder)).toEqual(before);
+  });
+
+  test('what a write left unfinished is removed; a broken checkpoint is set aside', async () => {
+    const folder = await makeRun();
+    await mkdir(join(folder, 'checkpoints', 'step-00000012.77-0.tmp'));
+    await spoil(join(folder, 'checkpoints', 'step-00000011', 'manifest.json'), 'deleted');
+    await bitsAfter(folder, 14);
+    expect(await steps(folder)).toEqual(['step-00000008', 'step-00000011.broken', 'step-00000012', 'step-00000014']);
+  });
+
+  test('a later format is refused, not taken for damage', async () => {
+    const folder = await makeRun();
+    const path = join(folder, 'checkpoints', 'step-00000011', 'manifest.json');
+    const { createHash } = await import('node:crypto');
+    const { contents } = JSON.parse(await readFile(path, 'utf8'));
+    contents.format = 'logsnr-run-2';
+    const sha256 = createHash('sha256').update(JSON.stringify(contents)).digest('hex');
+    await writeFile(path, JSON.stringify({ sha256, contents }));
+    await expect(run(folder, 14)).rejects.toThrow(
+      /manifest\.json has the format "logsnr-run-2"; .*Use a newer version/,
+    );
+  });
+});
+
+describe('a folder that cannot be written', () => {
+  const noSpace = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+  /** Makes the writes of files fail that `when` picks by the number of the write. */
+  async function failing<T>(when: (n: number) => boolean, body: () => Promise<T>): Promise<T> {
+    const file = await open(join(root, 'probe'), 'w');
+    const prototype = Object.getPrototypeOf(file);
+    await file.close();
+    const { write } = prototype;
+    let n = 0;
+    const spy = vi.spyOn(prototype, 'write').mockImplementation(function (this: unknown, ...args: unknown[]) {
+      if (when(n++)) return Promise.reject(noSpace);
+      return write.apply(this, args);
+    });
+    try {
+      return await body();
+    } finally {
+      spy.mockRestore();
+    }
+  }
+
+  test('is refused before any step', async () => {
+    const file = join(root, 'file');
+    await writeFile(file, '');
+    let taken = 0;
+    const onStep = () => void taken++;
+    await expect(run(join(file, 'run'), 4, { onStep })).rejects.toThrow(
+      /file\/run cannot be written: part of the path is a file\. Choose another folder \(ENOTDIR\)/,
+    );
+    await expect(
+      failing(
+        () => true,
+        () => run(newFolder(), 4, { onStep }),
+      ),
+    ).rejects.toThrow(/lock.* cannot be written: the disk is full\. Free some space \(ENOSPC\)/);
+    expect(taken).toBe(0);
+  });
+
+  test('full at the first checkpoint: the run stops there', async () => {
+    const folder = newFolder();
+    let writes = 0;
+    const stops = failing(
+      (n) => {
+        writes = n;
+        return n > 1;
+      },
+      () => run(folder, 20),
+    );
+    await expect(stops).rejects.toThrow(/step-00000001.* cannot be written: the disk is full/);
+    expect(writes).toBeLessThan(5);
+    expect(await steps(folder)).toEqual([]);
+    expect(await exists(join(folder, 'lock'))).toBe(false);
+  });
+
+  test('full for a while: a warning, training goes on, the next checkpoint is saved', async () => {
+    const folder = newFolder();
+    let full = false;
+    const before = tf.memory().numTensors;
+    const { bits, said } = await failing(
+      () => full,
+      () =>
+        bitsAfter(folder, 12, {
+          onStep({ step }) {
+            full = step >= 4 && step < 8;
+          },
+        }),
+    );
+    expect(said).toHaveLength(1);
+    expect(said[0]).toMatch(
+      /step-00000004.* cannot be written: the disk is full\..* newest checkpoint is that of step 1\./,
+    );
+    expect(await steps(folder)).toEqual(['step-00000001', 'step-00000008', 'step-00000012']);
+    expect(bits).toEqual((await bitsAfter(newFolder(), 12)).bits);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  test('full at the end: an error that says what is saved; later the run goes on from there', async () => {
+    const folder = newFolder();
+    let full = false;
+    const onStep = ({ step }: { step: number }) => {
+      full = step >= 9;
+    };
+    await expect(
+      failing(
+        () => full,
+        () => run(folder, 11, { onStep }),
+      ),
+    ).rejects.toThrow(
+      /the disk is full\..* The state of step 11 is not saved; the newest checkpoint is that of step 8\./,
+    );
+    expect((await bitsAfter(folder, 11)).bits).toEqual((await bitsAfter(newFolder(), 11)).bits);
+  });
+});
+
+test('steps that are not finite: the last good state is saved, and the same command stops at the same step', async () => {
+  const folder = newFolder();
+  const bad = { skipLimit: 3, inputs: (step: number) => tf.scalar(step >= 6 ? Number.NaN : 1) };
+  for (let time = 0; time < 2; time++) await expect(run(folder, 20, {}, bad)).rejects.toThrow(NonFiniteError);
+  expect((await steps(folder)).at(-1)).toBe('step-00000008');
+  const { bits } = await bitsAfter(
+    folder,
+    20,
+    {},
+    { skipLimit: 5, inputs: (step) => tf.scalar(step === 9 ? Number.NaN : 1) },
+  );
+  expect(bits.skipped).toEqual([7, 8, 10]);
+});
+
+describe('one process at a time', () => {
+  test('a second one is refused while the first is at work', async () => {
+    const folder = newFolder();
+    await bitsAfter(folder, 4, {
+      async onStep({ step }) {
+        if (step !== 2) return;
+        await expect(run(folder, 4)).rejects.toThrow(
+          new RegExp(`lock is held by process ${process.pid} since .*: another run writes this folder`),
+        );
+      },
+    });
+  });
+
+  test('the lock of a process that is gone is taken over, whoever has its number now', async () => {
+    const folder = newFolder();
+    await mkdir(folder);
+    const { pid } = (await promisify(execFile)(process.execPath, ['-e', 'console.log(process.pid)']).then(
+      ({ stdout }) => ({
+        pid: Number(stdout),
+      }),
+    )) as { pid: number };
+    const owners = [
+      { pid, began: '', host: hostname() },
+      ...(process.platform === 'linux' ? [{ pid: process.pid, began: '1@other', host: hostname() }] : []),
+    ];
+    for (const owner of owners) {
+      await writeFile(join(folder, 'lock'), JSON.stringify({ ...owner, since: '2026-01-01T00:00:00.000Z', id: 'a-1' }));
+      await bitsAfter(folder, 4);
+      expect((await readdir(folder)).filter((name) => name.startsWith('lock'))).toEqual([]);
+    }
+    await writeFile(
+      join(folder, 'lock'),
+      JSON.stringify({ pid, began: '', host: 'elsewhere', since: '2026-01-01T00:00:00.000Z', id: 'a-2' }),
+    );
+    await expect(run(folder, 4)).rejects.toThrow(
+      /held by process \d+ of the machine elsewhere since 2026.* delete the file/,
+    );
+  });
+
+  test('of many that find a dead lock at once, one gets it', async () => {
+    const folder = newFolder();
+    await mkdir(folder);
+    const dead = { pid: 2 ** 22 + 1, began: '', host: hostname(), since: '2026-01-01T00:00:00.000Z', id: 'dead' };
+    const { takeLock } = await import('./lock.js');
+    for (let round = 0; round < 5; round++) {
+      await writeFile(join(folder, 'lock'), JSON.stringify({ ...dead, id: `dead-${round}` }));
+      const taken = await Promise.allSettled(Array.from({ length: 8 }, () => takeLock(folder)));
+      const won = taken.filter((outcome) => outcome.status === 'fulfilled');
+      expect(won).toHaveLength(1);
+      await won[0]?.value.check();
+      await won[0]?.value.release();
+      expect(await readdir(folder)).toEqual([]);
+    }
+  });
+
+  test('a lock that was taken away stops the run before it writes', async () => {
+    const folder = newFolder();
+    await expect(
+      run(folder, 8, {
+        async onStep({ step }) {
+          if (step === 3) await rm(join(folder, 'lock'));
+        },
+      }),
+    ).rejects.toThrow(/lock is no longer this process's/);
+    expect(await steps(folder)).toEqual(['step-00000001']);
+  });
+});
