@@ -14,11 +14,11 @@ test('stratified λ has one sample in each slice of u, in an order that changes 
 });
 
 test('each sample, whatever its place in the batch, follows p(λ)', () => {
-  for (const stratified of [true, false])
+  for (const spread of ['stratified', 'antithetic', 'independent'] as const)
     for (const place of [0, 7]) {
       const u = Array.from(
         { length: 4000 },
-        (_, t) => drawLambda(identity, fold(key(3), t), 8, { stratified })[place] as number,
+        (_, t) => drawLambda(identity, fold(key(3), t), 8, { spread })[place] as number,
       );
       const mean = u.reduce((sum, value) => sum + value, 0) / u.length;
       const second = u.reduce((sum, value) => sum + value ** 2, 0) / u.length;
@@ -29,8 +29,24 @@ test('each sample, whatever its place in the batch, follows p(λ)', () => {
 });
 
 test('without strata some slice is met twice', () => {
-  const slices = Array.from(drawLambda(identity, key(1), 64, { stratified: false }), (u) => Math.floor(u * 64));
+  const slices = Array.from(drawLambda(identity, key(1), 64, { spread: 'independent' }), (u) => Math.floor(u * 64));
   expect(new Set(slices).size).toBeLessThan(64);
+});
+
+test('antithetic λ come in pairs u and 1 − u, at places that change with the key', () => {
+  for (const n of [16, 7]) {
+    const u = Array.from(drawLambda(identity, key(2), n, { spread: 'antithetic' }));
+    const partner = u.map((a) => u.findIndex((b) => Math.abs(a + b - 1) < 1e-9));
+    expect(partner.filter((i) => i >= 0)).toHaveLength(n - (n % 2));
+    expect(new Set(u).size).toBe(n);
+    expect(u.every((value) => value >= 0 && value < 1)).toBe(true);
+  }
+  const partners = (seed: number) => {
+    const u = Array.from(drawLambda(identity, key(seed), 16, { spread: 'antithetic' }));
+    return u.findIndex((b) => Math.abs((u[0] as number) + b - 1) < 1e-9);
+  };
+  expect(new Set([1, 2, 3, 4, 5].map(partners)).size).toBeGreaterThan(1);
+  expect(() => drawLambda(identity, key(1), 4, { spread: 'sobol' as never })).toThrow(/spread is "sobol"/);
 });
 
 test('λ comes through the schedule, which must be finite', () => {

@@ -1,14 +1,30 @@
 export { type AdamOptions, adam } from './adam.js';
 export { type Checkpoint, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
 export { clipByGlobalNorm, globalNorm } from './clip.js';
+export { densityOf, secant } from './density.js';
 export { type DiffusionLossInputs, diffusionLoss } from './diffusion-loss.js';
-export { drawDropped, drawLambda } from './draws.js';
+export { drawDropped, drawLambda, type Spread } from './draws.js';
 export { type Ema, ema } from './ema.js';
 export { type Layout, layout } from './layout.js';
 export { cosineDecay, type LearningRate } from './learning-rate.js';
+export { type LogVariance, withLogVariance } from './log-variance.js';
+export {
+  edm,
+  type LossWeight,
+  minSnr,
+  onV,
+  onX,
+  p2,
+  perLambda,
+  sigmoidWeight,
+  snr,
+  truncatedSnr,
+  uniform,
+} from './loss-weight.js';
 export { NonFiniteError } from './non-finite.js';
 export { type OptimizeOptions, type OptimizeResult, optimize, type StepReport } from './optimize.js';
 export type { Optimizer, Scalars } from './optimizer.js';
+export { type EmaSnapshot, powerEma, powerGamma, reconstructEma } from './power-ema.js';
 export { type ProgressLine, type ProgressLineOptions, progressLine, type TextStream } from './progress-line.js';
 export type { Picture } from './run/events.js';
 export type { Json, Settings } from './run/manifest.js';
@@ -29,3 +45,4 @@ export {
 } from './step.js';
 export { type Batch, type TrainOptions, type TrainResult, train } from './train.js';
 export { disposeState, type TrainingState } from './training-state.js';
+export { type Vlb, type VlbOptions, vlb } from './vlb.js';

@@ -13,7 +13,9 @@ import {
 } from '@logsnr/core';
 import { clone, dispose, slice, Tensor, type Tensor1D, type TensorContainer, tensor1d } from '@tensorflow/tfjs-core';
 import { diffusionLoss } from './diffusion-loss.js';
-import { drawDropped, drawLambda } from './draws.js';
+import { drawDropped, drawLambda, type Spread } from './draws.js';
+import type { LogVariance } from './log-variance.js';
+import type { LossWeight } from './loss-weight.js';
 import { type OptimizeOptions, type OptimizeResult, optimize } from './optimize.js';
 import { assertShapes } from './shapes.js';
 
@@ -25,13 +27,17 @@ export interface Batch<C> {
 
 export interface TrainOptions<C> extends Omit<OptimizeOptions<unknown>, 'loss' | 'inputs' | 'images'> {
   readonly network: Network<C>;
-  /** What the network's raw output stands for: "eps" unless given. The loss is on ε in any case. */
+  /** What the network's raw output stands for: "eps" unless given. */
   readonly prediction?: Prediction;
   readonly conditioning: Conditioning<C>;
   /** p(λ), as the map from u ~ U[0, 1] to λ. */
   readonly schedule: Schedule;
-  /** Line up λ over the batch; see `drawLambda`. True unless given. */
-  readonly stratified?: boolean;
+  /** How the λ of a batch lie to each other; see `drawLambda`. "stratified" unless given. */
+  readonly spread?: Spread;
+  /** The weight of ‖ε̂ − ε‖² at each λ, whatever the network predicts. `uniform` unless given. */
+  readonly weight?: LossWeight;
+  /** Learn the loss's size at each λ along with the network: `logVariance` of `withLogVariance`. */
+  readonly logVariance?: LogVariance;
   /** The data of step `step` (from 0), random by `key` alone. The loop disposes of it. */
   readonly batch: (step: number, key: Key) => Batch<C> | Promise<Batch<C>>;
   /** Probability of losing a condition to ∅. 0.1 unless given; the paper finds 0.1 and 0.2 best. */
@@ -51,6 +57,7 @@ interface Inputs<C> {
   lambda: Tensor1D;
   eps: Tensor;
   dropped: Tensor1D;
+  weight?: Tensor1D;
 }
 
 /**
@@ -64,7 +71,8 @@ interface Inputs<C> {
  * @throws as `optimize` and `diffusionLoss` do.
  */
 export async function train<C>(options: TrainOptions<C>): Promise<TrainResult> {
-  const { network, prediction, conditioning, schedule, stratified = true, batch, pUncond = 0.1, key, ...run } = options;
+  const { network, prediction, conditioning, schedule, spread, batch, pUncond = 0.1, key, ...rest } = options;
+  const { weight, logVariance, ...run } = rest;
   const { accumulate = 1 } = run;
   checkWithin('pUncond', pUncond, 0, 1);
   const given = run.from?.parameters ?? run.parameters;
@@ -90,14 +98,21 @@ export async function train<C>(options: TrainOptions<C>): Promise<TrainResult> {
           const n = x.shape[0] ?? 0;
           if (n % accumulate !== 0)
             throw new RangeError(`a batch of ${n} images does not come in ${accumulate} equal parts (accumulate).`);
-          whole.lambda = drawLambda(schedule, fold(key, PURPOSE.lambda, step), n, { stratified });
+          whole.lambda = drawLambda(schedule, fold(key, PURPOSE.lambda, step), n, spread ? { spread } : {});
           whole.dropped = drawDropped(fold(key, PURPOSE.dropped, step), n, pUncond);
         }
-        const own = partOf(whole as Whole<C>, part, accumulate, fold(key, PURPOSE.noise, step));
+        const own = partOf(whole as Whole<C>, { part, parts: accumulate }, fold(key, PURPOSE.noise, step), weight);
         if (part === accumulate - 1) release();
         return own;
       },
-      loss: (weights, inputs) => diffusionLoss({ model: bind(network, weights, prediction), conditioning, ...inputs }),
+      loss: (weights, inputs) =>
+        diffusionLoss({
+          model: bind(network, weights),
+          prediction,
+          conditioning,
+          ...inputs,
+          logVariance: logVariance?.(weights, inputs.lambda),
+        }),
     });
     return result as TrainResult;
   } finally {
@@ -115,14 +130,21 @@ interface Whole<C> {
 }
 
 /** Part `part` of `parts` of a batch, with its own noise: sample i has the noise it has in the whole. The caller owns it. */
-function partOf<C>({ x, condition, lambda, dropped }: Whole<C>, part: number, parts: number, k: Key): Inputs<C> {
+function partOf<C>(
+  { x, condition, lambda, dropped }: Whole<C>,
+  { part, parts }: { part: number; parts: number },
+  k: Key,
+  weight?: LossWeight,
+): Inputs<C> {
   const size = lambda.length / parts;
   const first = part * size;
   const cut = (values: Tensor): Tensor => (parts === 1 ? clone(values) : slice(values, first, size));
+  const own = lambda.subarray(first, first + size);
   return {
     x: cut(x),
     condition: mapLeaves(condition, (leaf) => (leaf instanceof Tensor ? cut(leaf) : leaf)) as C,
-    lambda: tensor1d(Float32Array.from(lambda.subarray(first, first + size))),
+    lambda: tensor1d(Float32Array.from(own)),
+    ...(weight ? { weight: tensor1d(Float32Array.from(own, weight)) } : {}),
     eps: normal(k, [size, ...x.shape.slice(1)], first),
     dropped: tensor1d(dropped.subarray(first, first + size)),
   };
