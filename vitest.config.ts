@@ -11,7 +11,13 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ['packages/*/{src,test}/**/*.test.ts', 'examples/*/**/*.test.ts', 'test/**/*.test.ts', 'bench/*.test.ts'],
+    include: [
+      'packages/*/{src,test}/**/*.test.ts',
+      'examples/*/**/*.test.ts',
+      'test/**/*.test.ts',
+      'bench/*.test.ts',
+      'parity/*.test.ts',
+    ],
     // TensorFlow is a native library: a process of its own, loaded once and shared by all files a worker runs.
     pool: 'forks',
     isolate: false,

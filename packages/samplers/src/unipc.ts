@@ -84,7 +84,8 @@ function coefficients(r: readonly number[], h: number, b: number): number[] {
   const rows = r.map((_, i) => r.map((value) => value ** i));
   return solve(
     rows,
-    r.map((_, i) => (-h * integrate((theta) => Math.exp(-h * (1 - theta)) * theta ** (i + 1), 0, 1)) / b),
+    // Along s = h θ, whose panels stay short where h is long.
+    r.map((_, i) => -integrate((s) => Math.exp(s - h) * (s / h) ** (i + 1), 0, h) / b),
   );
 }
 
