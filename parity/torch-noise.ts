@@ -8,7 +8,8 @@ import { mersenne } from 'pure-rand/generator/mersenne';
  */
 export function torchNoise(seed: number, count: number): () => Float64Array {
   if (count % 16 !== 0 || count < 16) throw new RangeError(`count is ${count}; it must be a multiple of 16.`);
-  const generator = mersenne(seed);
+  // As torch does, by the seed's lowest 32 bits.
+  const generator = mersenne(seed >>> 0);
   return () => {
     const values = Float64Array.from({ length: count }, () => (generator.next() & 0xffffff) / 2 ** 24);
     for (let block = 0; block < count; block += 16)
