@@ -35,6 +35,13 @@ describe.each(Object.entries(all))('%s', (_name, schedule) => {
     expect(schedule(1 - 1e-12)).toBeCloseTo(-9, 4);
   });
 
+  test('stays in its range next to the ends', () => {
+    for (const u of [5e-324, 1e-16, 1 - 2 ** -53]) {
+      expect(schedule(u)).toBeGreaterThanOrEqual(-9 - 1e-12);
+      expect(schedule(u)).toBeLessThanOrEqual(11 + 1e-12);
+    }
+  });
+
   test.each([-0.1, 1.1, Number.NaN])('refuses u = %s', (u) => {
     expect(() => schedule(u)).toThrow(/u is .* must lie in \[0, 1\]/);
   });
@@ -56,6 +63,11 @@ test.each([
   ],
 ] as const)('%s draws λ from its density', (_name, schedule, expected) => {
   for (const u of [0.05, 0.2, 0.41, 0.6, 0.97]) expect(density(schedule, u)).toBeCloseTo(expected(schedule(u)), 6);
+});
+
+test('the far tails stay in range', () => {
+  for (const schedule of [logNormal(), laplace()])
+    for (const u of [1e-17, 1 - 2 ** -53]) expect(Math.abs(schedule(u))).toBeLessThanOrEqual(20);
 });
 
 test('the cut of a density leaves its shape: λ at a given share of what is left', () => {

@@ -34,6 +34,7 @@ export function inTime(
     checkWithin('u', u, 0, 1);
     if (u === 0) return range.lambdaMax;
     if (u === 1) return range.lambdaMin;
-    return lambdaAt(first + u * (last - first));
+    // Next to the ends rounding could leave the range.
+    return Math.min(Math.max(lambdaAt(first + u * (last - first)), range.lambdaMin), range.lambdaMax);
   };
 }
