@@ -8,13 +8,13 @@ const GOLDEN = (Math.sqrt(5) - 1) / 2;
  *
  * @param lambdas where to start from, such as `grid(arctan(), 8)`.
  * @param error what a grid costs: say, how far a walk along it ends from the exact end on a closed-form model.
- * @param rounds how often each point moves (3).
+ * @param rounds how often each point moves (10).
  * @throws RangeError on a grid that does not increase strictly, or an error that is NaN.
  */
 export function refineGrid(
   lambdas: readonly number[],
   error: (lambdas: readonly number[]) => number,
-  { rounds = 3 }: { rounds?: number } = {},
+  { rounds = 10 }: { rounds?: number } = {},
 ): number[] {
   checkIncreasing(lambdas);
   checkInteger('rounds', rounds, 1);
