@@ -1,4 +1,4 @@
-import { tensor1d, tensor2d } from '@tensorflow/tfjs-core';
+import { grad, sum, type Tensor, tensor1d, tensor2d } from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { expectNoLeak } from '../../../test/no-leak.js';
 import { alpha, gaussianMixture, labels, sigma } from './index.js';
@@ -82,6 +82,23 @@ describe('the model on tensors', () => {
     }
     const c = classes.of([0, 1, 0]);
     expectNoLeak(() => mixture.model(z, lambda, c));
+  });
+
+  test('the classifier is log p(z|c) + log p(c) − log p(z), and its slope the difference of the scores', () => {
+    const [z, lambda, c] = [tensor2d(points), tensor1d([-3, 0, 4]), classes.of([1, 0, 1])];
+    const logs = mixture.logPosterior(z, lambda, c).dataSync();
+    const slopes = grad((at: Tensor) => sum(mixture.logPosterior(at, lambda, c)))(z).dataSync();
+    points.forEach((point, i) => {
+      const [at, label] = [[-3, 0, 4][i] as number, [1, 0, 1][i] as number];
+      const exact = mixture.logDensity(point, at, label) + Math.log([0.25, 0.75][label] as number);
+      expect(logs[i]).toBeCloseTo(exact - mixture.logDensity(point, at), 4);
+      const [conditional, whole] = [mixture.eps(point, at, label), mixture.eps(point, at)];
+      point.forEach((_, j) => {
+        const slope = ((whole[j] as number) - (conditional[j] as number)) / sigma(at);
+        expect(Math.abs((slopes[2 * i + j] as number) - slope)).toBeLessThan(1e-5 * (1 + Math.abs(slope)));
+      });
+    });
+    expectNoLeak(() => mixture.logPosterior(z, lambda, c));
   });
 
   test('refuses wrong shapes', () => {

@@ -18,6 +18,8 @@ export interface GaussianMixture {
   readonly classes: number;
   /** ε(z, λ, c) on tensors: z [n, d], labels int32 [n]; the label `classes` is ∅, the whole mixture. */
   readonly model: EpsModel<tf.Tensor1D>;
+  /** log p(label | z_λ) on tensors, [n], the exact noise-aware classifier: differentiable in z. */
+  readonly logPosterior: (z: tf.Tensor, lambda: tf.Tensor1D, label: tf.Tensor1D) => tf.Tensor1D;
   /** ε(z_λ) = −σ ∇ log p(z_λ | label) in float64; without a label that of the whole mixture. */
   eps(z: ArrayLike<number>, lambda: number, label?: number): Float64Array;
   /** log p(z_λ | label) in float64, in nats. */
@@ -80,7 +82,7 @@ export function gaussianMixture(components: readonly Component[]): GaussianMixtu
   return {
     dimensions,
     classes,
-    model: mixtureModel(parts, classes),
+    ...onTensors(parts, classes),
     logDensity: (z, lambda, label) => logSum(terms(z, lambda, label).map((term) => term.log)),
     eps(z, lambda, label) {
       const all = terms(z, lambda, label);
@@ -114,32 +116,54 @@ export function gaussianMixture(components: readonly Component[]): GaussianMixtu
   };
 }
 
-function mixtureModel(parts: readonly Required<Component>[], classes: number): EpsModel<tf.Tensor1D> {
+function onTensors(
+  parts: readonly Required<Component>[],
+  classes: number,
+): Pick<GaussianMixture, 'model' | 'logPosterior'> {
   const dimensions = (parts[0] as Required<Component>).mean.length;
   // Row c of the table holds ln π_k for the components of class c, and a number that exp() takes to 0 for the others.
   const rows = Array.from({ length: classes + 1 }, (_, c) =>
     parts.map((part) => (c === classes || part.label === c ? Math.log(part.weight) : -1e9)),
   );
-  return (z, lambda, label) => {
+  const check = (z: tf.Tensor, lambda: tf.Tensor1D, label: tf.Tensor1D) => {
     checkShape('z', z, [null, dimensions]);
     checkShape('lambda', lambda, [z.shape[0] ?? null]);
     checkShape('label', label, [z.shape[0] ?? null]);
-    return tf.tidy(() => {
-      const n = z.shape[0] as number;
-      const { alpha, sigma } = alphaSigma(lambda);
-      const [a, s] = [tf.reshape(alpha, [n, 1]), tf.reshape(sigma, [n, 1])];
-      const means = tf.tensor2d(parts.map((part) => [...part.mean]));
-      const stds = tf.tensor1d(parts.map((part) => part.std));
-      const variance = tf.add(tf.square(tf.mul(a, stds)), tf.square(s)); // [n, K]
-      const offset = tf.sub(tf.expandDims(z, 1), tf.mul(tf.expandDims(a, 2), means)); // [n, K, d]
-      // By a product, not by gather, whose kernel reads the labels and so could not be compiled.
-      const chosen = tf.cast(tf.oneHot(label, classes + 1), 'float32') as tf.Tensor2D;
-      const logs = tf.sub(
-        tf.sub(tf.matMul(chosen, tf.tensor2d(rows)), tf.mul(tf.log(variance), dimensions / 2)),
-        tf.div(tf.sum(tf.square(offset), 2), tf.mul(variance, 2)),
-      );
-      const factor = tf.mul(tf.div(tf.softmax(logs), variance), s);
-      return tf.sum(tf.mul(offset, tf.expandDims(factor, 2)), 1);
-    });
+  };
+  /** Of each sample and component: z − α μ, its variance, and ln N without the parts that all components share. */
+  const terms = (z: tf.Tensor, lambda: tf.Tensor1D) => {
+    const n = z.shape[0] as number;
+    const { alpha, sigma } = alphaSigma(lambda);
+    const [a, s] = [tf.reshape(alpha, [n, 1]), tf.reshape(sigma, [n, 1])];
+    const means = tf.tensor2d(parts.map((part) => [...part.mean]));
+    const stds = tf.tensor1d(parts.map((part) => part.std));
+    const variance = tf.add(tf.square(tf.mul(a, stds)), tf.square(s)); // [n, K]
+    const offset = tf.sub(tf.expandDims(z, 1), tf.mul(tf.expandDims(a, 2), means)); // [n, K, d]
+    const square = tf.sum(tf.square(offset), 2);
+    const densities = tf.neg(tf.add(tf.mul(tf.log(variance), dimensions / 2), tf.div(square, tf.mul(variance, 2))));
+    return { s, variance, offset, densities };
+  };
+  /** ln π_k of the label's components, [n, K]. By a product, not by gather, whose kernel reads the labels and so could not be compiled. */
+  const weights = (label: tf.Tensor1D) =>
+    tf.matMul(tf.cast(tf.oneHot(label, classes + 1), 'float32') as tf.Tensor2D, tf.tensor2d(rows));
+
+  return {
+    model(z, lambda, label) {
+      check(z, lambda, label);
+      return tf.tidy(() => {
+        const { s, variance, offset, densities } = terms(z, lambda);
+        const factor = tf.mul(tf.div(tf.softmax(tf.add(weights(label), densities)), variance), s);
+        return tf.sum(tf.mul(offset, tf.expandDims(factor, 2)), 1);
+      });
+    },
+    logPosterior(z, lambda, label) {
+      check(z, lambda, label);
+      return tf.tidy(() => {
+        const { densities } = terms(z, lambda);
+        const all = tf.fill(label.shape, classes, 'int32') as tf.Tensor1D;
+        const of = (chosen: tf.Tensor1D) => tf.logSumExp(tf.add(weights(chosen), densities), 1);
+        return tf.sub(of(label), of(all)) as tf.Tensor1D;
+      });
+    },
   };
 }

@@ -1,0 +1,83 @@
+import {
+  alphaSigma,
+  type Costed,
+  checkInteger,
+  checkShape,
+  costAt,
+  type EpsModel,
+  perSample,
+  withCost,
+} from '@logsnr/core';
+import {
+  add,
+  avgPool,
+  div,
+  mul,
+  neg,
+  sqrt,
+  squaredDifference,
+  sub,
+  sum,
+  type Tensor,
+  type Tensor1D,
+  type Tensor4D,
+} from '@tensorflow/tfjs-core';
+import { alongGradient, type LogLikelihood } from './gradient.js';
+import type { Weight } from './weight.js';
+
+/** n conditions and what was measured of each of the n samples. */
+export interface Measured<C> {
+  condition: C;
+  measurement: Tensor;
+}
+
+/** What a measurement takes of x [n, …]; differentiable. */
+export type Operator = (x: Tensor) => Tensor;
+
+/**
+ * Diffusion posterior sampling, limited to noiseless or Gaussian measurements y ≈ A(x) (Chung et al. 2022, arXiv 2209.14687,
+ * eq. 16): the likelihood of z is taken to be that of its x̂(z) = (z − σ ε(z))/α, so
+ * ε̃ = ε + w σ ∇_z ‖y − A(x̂(z))‖². Measurement noise of deviation s means w = 1/(2 s²). With `normalized` (the paper's
+ * algorithm 1, whose step is ζ'/‖y − A(x̂)‖) the norm is differentiated instead of its square.
+ *
+ * It differentiates through the model: a call with a backward pass, and the model's own call beside it. `Measured`
+ * conditions carry y, so a run may be split into batches.
+ * @throws RangeError when w is not finite, or A(x̂) and the measurement differ in shape.
+ */
+export function posteriorSampling<C>(
+  model: EpsModel<C>,
+  operator: Operator,
+  w: Weight,
+  { normalized = false }: { normalized?: boolean | undefined } = {},
+): Costed<Measured<C>> {
+  const logLikelihood: LogLikelihood<Measured<C>> = (z, lambda, { condition, measurement }) => {
+    const scales = alphaSigma(lambda);
+    const [alpha, sigma] = [perSample(scales.alpha, z), perSample(scales.sigma, z)];
+    const measured = operator(div(sub(z, mul(sigma, model(z, lambda, condition))), alpha));
+    checkShape('A(x̂)', measured, measurement.shape);
+    const axes = measured.shape.map((_, i) => i).slice(1);
+    const square = sum(squaredDifference(measured, measurement), axes) as Tensor1D;
+    // The root has no slope at 0, where there is nothing left to correct.
+    return neg(normalized ? sqrt(add(square, 1e-24)) : square) as Tensor1D;
+  };
+  const plain = withCost<Measured<C>>(
+    (z, lambda, { condition }) => model(z, lambda, condition),
+    (lambda) => costAt(model, lambda),
+  );
+  return alongGradient(plain, logLikelihood, w, (lambda) => {
+    const cost = costAt(model, lambda);
+    return { ...cost, gradients: cost.gradients + cost.calls };
+  });
+}
+
+/** A for inpainting: the pixels where `mask` (broadcast to x) is 1. */
+export const inpainting =
+  (mask: Tensor): Operator =>
+  (x) =>
+    mul(x, mask);
+
+/** A for super-resolution: means of squares of `factor` × `factor` pixels of [n, h, w, c]. */
+export function superResolution(factor: number): Operator {
+  checkInteger('factor', factor, 1);
+  return (x) => avgPool(x as Tensor4D, factor, factor, 'valid');
+}
