@@ -8,12 +8,19 @@ export function toUnit(bytes: ArrayLike<number>): Float32Array {
   return unit;
 }
 
+/** A batch as plain arrays, which can be augmented, and sent from one thread to another. */
+export interface BatchArrays {
+  /** NHWC. */
+  readonly images: Float32Array;
+  readonly labels: Int32Array;
+  readonly shape: readonly [count: number, height: number, width: number, channels: number];
+}
+
 /**
- * The images at `indices`: float32 [n, height, width, channels] in [−1, 1], and their labels, int32 [n]. The caller owns
- * both tensors.
+ * The images at `indices` in [−1, 1], and their labels, as arrays.
  * @throws RangeError if `indices` is empty or holds anything but a position in the set.
  */
-export function batch(set: ImageSet, indices: ArrayLike<number>): { images: Tensor4D; labels: Tensor1D } {
+export function batchArrays(set: ImageSet, indices: ArrayLike<number>): BatchArrays {
   if (indices.length === 0) throw new RangeError('indices is empty; a batch has at least one image.');
   checkIndices(indices, set.count);
   const size = set.height * set.width * set.channels;
@@ -24,8 +31,19 @@ export function batch(set: ImageSet, indices: ArrayLike<number>): { images: Tens
     images.set(toUnit(set.images.subarray(index * size, (index + 1) * size)), i * size);
     labels[i] = set.labels[index] as number;
   }
-  return {
-    images: tensor4d(images, [indices.length, set.height, set.width, set.channels], 'float32'),
-    labels: tensor1d(labels, 'int32'),
-  };
+  return { images, labels, shape: [indices.length, set.height, set.width, set.channels] };
 }
+
+/** The tensors of a batch: float32 [n, height, width, channels] and int32 [n]. The caller owns both. */
+export const batchTensors = ({ images, labels, shape }: BatchArrays): { images: Tensor4D; labels: Tensor1D } => ({
+  images: tensor4d(images, [...shape], 'float32'),
+  labels: tensor1d(labels, 'int32'),
+});
+
+/**
+ * The images at `indices`: float32 [n, height, width, channels] in [−1, 1], and their labels, int32 [n]. The caller owns
+ * both tensors.
+ * @throws RangeError if `indices` is empty or holds anything but a position in the set.
+ */
+export const batch = (set: ImageSet, indices: ArrayLike<number>): { images: Tensor4D; labels: Tensor1D } =>
+  batchTensors(batchArrays(set, indices));

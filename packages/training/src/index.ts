@@ -1,4 +1,4 @@
-export { type AdamOptions, adam } from './adam.js';
+export { type AdamOptions, adam, adamW } from './adam.js';
 export { type Checkpoint, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
 export { clipByGlobalNorm, globalNorm } from './clip.js';
 export { densityOf, secant } from './density.js';
@@ -6,7 +6,7 @@ export { type DiffusionLossInputs, diffusionLoss } from './diffusion-loss.js';
 export { drawDropped, drawLambda, type Spread } from './draws.js';
 export { type Ema, ema } from './ema.js';
 export { type Layout, layout } from './layout.js';
-export { cosineDecay, type LearningRate } from './learning-rate.js';
+export { cosineDecay, inverseSqrt, type LearningRate, linearDecay, warmUp } from './learning-rate.js';
 export { type LogVariance, withLogVariance } from './log-variance.js';
 export {
   edm,
