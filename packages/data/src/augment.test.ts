@@ -91,14 +91,9 @@ test('what is told is what was done', () => {
         const [ux, uy] = [(c[5] as number) / size, (c[6] as number) / size];
         const [along, across] = [2 * ux + uy, -2 * uy + ux];
         // The condition is the same for −a₅ along −u, which shrinks what this stretches: either may have been done.
-        const signs = [1, -1].map(
-          (sign) => [along * 2 ** (-0.2 * sign * size), across * 2 ** (0.2 * sign * size)] as const,
-        );
-        const [a, b] = signs.reduce((best, one) =>
-          Math.abs(Math.hypot(...one) - Math.hypot(x, y)) < Math.abs(Math.hypot(...best) - Math.hypot(x, y))
-            ? one
-            : best,
-        );
+        const done = (a5: number): [number, number] => [along * 2 ** (-0.2 * a5), across * 2 ** (0.2 * a5)];
+        const off = (a5: number) => Math.abs(Math.hypot(...done(a5)) - Math.hypot(x, y));
+        const [a, b] = done(off(size) < off(-size) ? size : -size);
         expected = [a * ux - b * uy, a * uy + b * ux];
       }
       if (changes[0] === 'shift') expected = [2 - ((c[7] as number) * w) / 8, 1 - ((c[8] as number) * h) / 8];

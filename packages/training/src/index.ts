@@ -29,7 +29,7 @@ export { type ProgressLine, type ProgressLineOptions, progressLine, type TextStr
 export type { Picture } from './run/events.js';
 export type { Json, Settings } from './run/manifest.js';
 export type { Samples } from './run/recorder.js';
-export type { Keep } from './run/store.js';
+export { type Keep, loadAverages } from './run/store.js';
 export { type RunHooks, type RunOptions, withRun } from './run/with-run.js';
 export type { RunLimits } from './run-limits.js';
 export { type Array32, decodeSafetensors, encodeSafetensors, type SafetensorsFile } from './safetensors.js';

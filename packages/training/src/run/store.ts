@@ -1,7 +1,8 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { checkInteger } from '@logsnr/core';
+import { checkInteger, type Parameters } from '@logsnr/core';
+import { dispose, type TensorContainer } from '@tensorflow/tfjs-core';
 import { type Checkpoint, loadCheckpoint, writeCheckpoint } from '../checkpoint.js';
 import { disposeState, type TrainingState } from '../training-state.js';
 import { besideOf, explained, syncFolder } from './durable.js';
@@ -49,11 +50,7 @@ export async function openStore(
   for (const name of await readdir(folder))
     if (name.endsWith('.tmp')) await rm(join(folder, name), { recursive: true, force: true });
 
-  const steps = async () =>
-    (await readdir(folder))
-      .map((name) => Number(/^step-(\d+)$/.exec(name)?.[1] ?? Number.NaN))
-      .filter(Number.isSafeInteger)
-      .sort((a, b) => a - b);
+  const steps = () => stepsIn(folder);
   return {
     async newest(shapes) {
       const broken = new Map<string, string>();
@@ -99,6 +96,36 @@ export async function openStore(
   };
 }
 
+/** The steps that a folder has checkpoints of, rising. */
+const stepsIn = async (folder: string): Promise<number[]> =>
+  (await readdir(folder))
+    .map((name) => Number(/^step-(\d+)$/.exec(name)?.[1] ?? Number.NaN))
+    .filter(Number.isSafeInteger)
+    .sort((a, b) => a - b);
+
+/**
+ * The averages that a run kept (`keepAverages` of `withRun`), by step, for `reconstructEma`. The caller owns their tensors.
+ * @throws Error that names the file where one was changed, or where there are none.
+ */
+export async function loadAverages(
+  folder: string,
+): Promise<{ readonly step: number; readonly averages: Readonly<Record<string, Parameters>> }[]> {
+  const own = join(folder, 'averages');
+  const steps = await stepsIn(own).catch(() => []);
+  if (steps.length === 0) throw new Error(`${own} holds no averages; train with \`keepAverages\`.`);
+  const loaded: { step: number; averages: Readonly<Record<string, Parameters>> }[] = [];
+  try {
+    for (const step of steps) {
+      const { checkpoint } = await open(join(own, nameOf(step)), step);
+      loaded.push({ step, averages: checkpoint.averages ?? {} });
+    }
+  } catch (error) {
+    dispose(loaded.map(({ averages }) => averages) as unknown as TensorContainer);
+    throw error;
+  }
+  return loaded;
+}
+
 /** Puts a folder where one of the same name may be, such as one set aside as broken before. */
 async function moveInto(from: string, to: string): Promise<void> {
   try {
@@ -113,13 +140,13 @@ async function moveInto(from: string, to: string): Promise<void> {
 async function open(
   path: string,
   step: number,
-  settings: Settings,
+  settings?: Settings,
   shapes?: Readonly<Record<string, readonly number[]>>,
 ): Promise<Found> {
   const manifest = await readManifest(path);
   if (manifest.step !== step) throw new Damage(`${path} holds step ${manifest.step}, not the step of its name`);
   if (!manifest.files[STATE]) throw new Damage(`${join(path, 'manifest.json')} does not list ${STATE}`);
-  checkSettings(manifest.settings, settings, path);
+  if (settings) checkSettings(manifest.settings, settings, path);
   const checkpoint = await loadCheckpoint(join(path, STATE), shapes ? { shapes } : {});
   if (checkpoint.step === step) return { checkpoint, folder: path };
   disposeState(checkpoint);

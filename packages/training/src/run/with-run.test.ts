@@ -3,13 +3,15 @@ import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, truncate, wr
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { Parameters as Weights } from '@logsnr/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { adam } from '../adam.js';
 import { NonFiniteError } from '../non-finite.js';
 import { type OptimizeOptions, type OptimizeResult, optimize } from '../optimize.js';
+import { powerEma, reconstructEma } from '../power-ema.js';
 import { disposeState } from '../training-state.js';
-import { stale } from './store.js';
+import { loadAverages, stale } from './store.js';
 import { type RunOptions, withRun } from './with-run.js';
 
 let root = '';
@@ -133,6 +135,29 @@ test('checkpoints are thinned: the newest, and the first of each stretch', () =>
   expect(stale([1, 4, 8, 12, 16], 3)).toEqual([1, 4]);
   expect(stale([1, 4, 8, 12, 16, 21, 25, 31], 2, 10)).toEqual([4, 8, 16]);
   expect(stale([5], 3)).toEqual([]);
+});
+
+test('averages that are kept reconstruct another, and say which file was changed', async () => {
+  const folder = newFolder();
+  const lengths = { short: 0.05, long: 0.1 } as const;
+  const rules = { averages: { short: powerEma(lengths.short), long: powerEma(lengths.long), middle: powerEma(0.07) } };
+  const { result } = await run(folder, 120, { save: { steps: 50 }, keepAverages: 10 }, rules);
+  const kept = await loadAverages(folder);
+  expect(kept.map(({ step }) => step)).toEqual(Array.from({ length: 12 }, (_, i) => 10 * (i + 1)));
+  const snapshots = kept.flatMap(({ step, averages }) =>
+    Object.entries(lengths).map(([name, sigmaRel]) => ({ step, sigmaRel, average: averages[name] as Weights })),
+  );
+  const made = reconstructEma(snapshots, { step: 120, sigmaRel: 0.07 });
+  const distance = (name: string, other?: tf.Tensor) =>
+    tf.tidy(
+      () => tf.norm(tf.sub(result.averages?.middle?.[name] as tf.Tensor, other as tf.Tensor)).dataSync()[0] as number,
+    );
+  expect(distance('w', made.w)).toBeLessThan(0.03 * distance('w', result.averages?.short?.w));
+  tf.dispose([made, kept.map(({ averages }) => averages)] as unknown as tf.TensorContainer);
+  disposeState(result);
+  await expect(loadAverages(newFolder())).rejects.toThrow(/averages holds no averages/);
+  await truncate(join(folder, 'averages', 'step-00000050', 'state.safetensors'), 99);
+  await expect(loadAverages(folder)).rejects.toThrow(/step-00000050\/state\.safetensors has 99 bytes where/);
 });
 
 test('a run with other settings is refused, and told which', async () => {

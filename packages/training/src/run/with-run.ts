@@ -22,6 +22,8 @@ export interface RunOptions {
   readonly save?: { readonly seconds: number } | { readonly steps: number };
   /** Which checkpoints stay. The newest three unless given. */
   readonly keep?: Keep;
+  /** Keep the further averages (`averages` of `train`) of every so many steps for good, for `reconstructEma`. None unless given. */
+  readonly keepAverages?: number;
   /** Steps between lines of `metrics.jsonl` and points in TensorBoard. 10 unless given. */
   readonly logEvery?: number;
   readonly samples?: Samples;
@@ -46,8 +48,8 @@ export interface RunHooks {
  * `optimize` with the hooks. A step being a function of (state, key, step) alone, the final weights are bit for bit those of
  * a run that was never stopped, on the same backend and unless the rate follows the clock.
  *
- * In the folder: `checkpoints/step-…/` (see `openStore`), `metrics.jsonl`, TensorBoard's events, `samples/`, and `lock`, which
- * keeps other processes out. A checkpoint is saved at the first step, so that a folder that cannot be written is known at
+ * In the folder: `checkpoints/step-…/` (see `openStore`), `metrics.jsonl`, TensorBoard's events, `samples/`,
+ * `averages/`, and `lock`, which keeps other processes out. A checkpoint is saved at the first step, so that a folder that cannot be written is known at
  * once; then as `save` says, and at the end. One that cannot be saved later is a warning: the earlier ones stay, training
  * goes on, and the next one is tried.
  * @returns what `body` does.
@@ -58,9 +60,10 @@ export async function withRun<R extends OptimizeResult>(
   options: RunOptions,
   body: (run: RunHooks) => Promise<R>,
 ): Promise<R> {
-  const { folder, settings = {}, shapes, keep, logEvery = 10, samples } = options;
+  const { folder, settings = {}, shapes, keep, logEvery = 10, samples, keepAverages } = options;
   const { say = (text: string) => void process.stderr.write(`${text}\n`) } = options;
   checkInteger('logEvery', logEvery, 1);
+  if (keepAverages !== undefined) checkInteger('keepAverages', keepAverages, 1);
   if (samples) checkInteger('samples.every', samples.every, 1);
   const due = schedule(options.save ?? { seconds: 60 });
   await mkdir(folder, { recursive: true }).catch((error) => {
@@ -75,6 +78,9 @@ export async function withRun<R extends OptimizeResult>(
     from = found?.checkpoint;
     if (found) say(`${found.folder}: going on after step ${found.checkpoint.step}.`);
     const recorder = await openRecorder({ folder, every: logEvery, samples, from, warn: say });
+    const averages = keepAverages
+      ? await openStore(join(folder, 'averages'), { settings, warn: say, keep: { every: 1 } })
+      : undefined;
     const saver = saverOf(store, lock, from?.step, say);
     interrupt = options.signal ? undefined : interruptible(say);
     const finish = async (state: TrainingState) => {
@@ -89,6 +95,7 @@ export async function withRun<R extends OptimizeResult>(
         from = undefined;
         await options.onStep?.(report);
         await recorder.add(report);
+        if (averages && report.step % (keepAverages as number) === 0) await saveAverages(averages, report, say);
         if (saver.saved !== undefined && !due(report.step)) return;
         await recorder.flush();
         await saver.now(report);
@@ -112,6 +119,17 @@ export async function withRun<R extends OptimizeResult>(
     interrupt?.stop();
     if (from) disposeState(from);
     await lock.release();
+  }
+}
+
+async function saveAverages(store: Store, report: StepReport, say: (text: string) => void): Promise<void> {
+  const state = report.snapshot();
+  try {
+    await store.save({ step: state.step, parameters: {}, averages: state.averages ?? {} });
+  } catch (error) {
+    say(`${(error as Error).message} Training goes on without the averages of step ${state.step}.`);
+  } finally {
+    disposeState(state);
   }
 }
 
