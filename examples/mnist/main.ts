@@ -1,17 +1,27 @@
 // The main job: trains a class-conditional diffusion model on MNIST with classifier-free guidance (Ho & Salimans 2022),
 // samples the ten digits at several guidance weights from the same noise, and measures what guidance does.
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { bind, fold, key, labels } from '@logsnr/core';
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { bind, type EpsModel, fold, key, labels, type Parameters } from '@logsnr/core';
 import { batch, imageGrid, mnist, shuffledIndices, subset } from '@logsnr/data';
-import { captionedGrid, lineChart, writePng } from '@logsnr/figures';
+import { captionedGrid, encodePng, lineChart, writePng } from '@logsnr/figures';
 import { classifierFree } from '@logsnr/guidance';
 import { accuracy, frechetDistance, gaussianStatistics, inceptionScore } from '@logsnr/metrics';
 import { convClassifier, unet } from '@logsnr/networks';
-import { ancestral, type Compile, compileSampler } from '@logsnr/samplers';
+import { ancestral, type Compile, compileSampler, ddim, sample } from '@logsnr/samplers';
 import { arctan, grid } from '@logsnr/schedules';
 import { compile, useBackend } from '@logsnr/tensorflow';
-import { adam, cosineDecay, loadCheckpoint, optimize, progressLine, saveCheckpoint, train } from '@logsnr/training';
+import {
+  adam,
+  cosineDecay,
+  loadCheckpoint,
+  optimize,
+  progressLine,
+  saveCheckpoint,
+  type TrainingState,
+  train,
+  withRun,
+} from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
 import { readOptions } from './options.js';
 
@@ -27,23 +37,32 @@ const classes = labels(10);
 const data = await mnist();
 mkdirSync(options.out, { recursive: true });
 const file = (name: string) => join(options.out, name);
+const ofRun = /^(checkpoints|classifier|samples|metrics\.jsonl|events\.out\.tfevents\..*)$/;
+if (options.fresh)
+  for (const name of readdirSync(options.out).filter((name) => ofRun.test(name)))
+    rmSync(file(name), { recursive: true });
+const { progress: mode } = options;
 
 // A digit classifier judges the samples: its features serve the Fréchet distance, its probabilities the Inception Score.
 const classifier = convClassifier({ height: 28, width: 28, channels: 1, classes: 10 });
-let line = await progressLine({ label: 'classifier' });
-const judge = await optimize({
-  parameters: classifier.init(fold(seed, 0)),
-  inputs: (step) => batch(data.train, shuffledIndices(fold(seed, 1), data.train.count, step, 64)),
-  loss: (parameters, { images, labels }) => {
-    const { logits } = classifier.apply(parameters, images);
-    return tf.neg(tf.mean(tf.sum(tf.mul(tf.oneHot(labels, 10), tf.logSoftmax(logits)), 1)));
-  },
-  optimizer: adam({ learningRate: cosineDecay(4e-3), warmup: 20 }),
-  steps: 1500,
-  images: () => 64,
-  onStep: line.update,
-  ...(options.compile ? { compile } : {}),
-});
+let line = await progressLine({ label: 'classifier', mode });
+const judge = await withRun(
+  { folder: file('classifier'), settings: { seed: options.seed }, onStep: line.update },
+  (run) =>
+    optimize({
+      parameters: classifier.init(fold(seed, 0)),
+      inputs: (step) => batch(data.train, shuffledIndices(fold(seed, 1), data.train.count, step, 64)),
+      loss: (parameters, { images, labels }) => {
+        const { logits } = classifier.apply(parameters, images);
+        return tf.neg(tf.mean(tf.sum(tf.mul(tf.oneHot(labels, 10), tf.logSoftmax(logits)), 1)));
+      },
+      optimizer: adam({ learningRate: cosineDecay(4e-3), warmup: 20 }),
+      steps: 1500,
+      images: () => 64,
+      ...(options.compile ? { compile } : {}),
+      ...run,
+    }),
+);
 line.stop();
 
 /** Features and class probabilities of images, 250 at a time. */
@@ -67,7 +86,7 @@ const classifierAccuracy = accuracy(test.probabilities, data.test.labels);
 console.log(`digit classifier: reads ${(100 * classifierAccuracy).toFixed(2)} % of the test images right`);
 
 // Training, Algorithm 1. The network predicts v; the loss is on ε.
-const network = unet({
+const shape = {
   height: 28,
   width: 28,
   channels: 1,
@@ -77,38 +96,74 @@ const network = unet({
   blocks: 1,
   attention: [7],
   groups: 8,
-});
+};
+const network = unet(shape);
 const schedule = arctan({ lambdaMin: -12, lambdaMax: 12 });
-const interrupt = new AbortController();
-const stop = () => interrupt.abort();
-process.once('SIGINT', stop); // a second Ctrl-C ends the program
-line = await progressLine();
-const trained = await train({
-  network,
-  prediction: 'v',
-  conditioning: classes,
-  schedule,
-  batch: (step) => {
-    const { images, labels } = batch(data.train, shuffledIndices(fold(seed, 2), data.train.count, step, 64));
-    return { images, condition: labels };
+
+// On the way: ten digits at w = 1 from the same noise each time. The weights are arguments, so one graph serves every time.
+const eps = inGraphs((weights: Parameters, z: tf.Tensor, lambda: tf.Tensor1D, c: tf.Tensor1D) =>
+  bind(network, weights, 'v')(z, lambda, c),
+);
+const glimpse = ({ ema = {} }: TrainingState) => {
+  const images = tf.tidy(() => {
+    const model: EpsModel<tf.Tensor1D> = (z, lambda, c) => eps(ema, z, lambda, c);
+    return sample({
+      model: classifierFree(model, classes, 1),
+      condition: classes.of([...Array(10).keys()]),
+      sampler: ddim(),
+      lambdas: grid(schedule, 16),
+      shape: [10, 28, 28, 1],
+      key: fold(seed, 4),
+    });
+  });
+  const picture = imageGrid(images as tf.Tensor4D, { columns: 10, scale: 3 });
+  images.dispose();
+  return { png: encodePng(picture), width: picture.width, height: picture.height };
+};
+
+/** The state in another run's checkpoint.safetensors, as the beginning of this one. */
+const begun = async (path: string): Promise<TrainingState> => {
+  const { key: _, ...state } = await loadCheckpoint(path, { shapes: network.shapes });
+  return { ...state, seconds: 0 };
+};
+const from =
+  options.from && resolve(options.from) !== resolve(file('checkpoint.safetensors')) ? options.from : undefined;
+line = await progressLine({ mode });
+const trained = await withRun(
+  {
+    folder: options.out,
+    settings: { seed: options.seed, precision, compile: options.compile, network: shape, from: from ?? null },
+    shapes: network.shapes,
+    save: { seconds: 30 },
+    samples: { every: 250, draw: glimpse },
+    onStep: line.update,
   },
-  pUncond: 0.1,
-  optimizer: adam({ learningRate: cosineDecay(3e-3, 1e-4), clipNorm: 1, warmup: 20 }),
-  emaDecay: 0.995,
-  key: fold(seed, 3),
-  minutes: options.minutes,
-  signal: interrupt.signal,
-  onStep: line.update,
-  ...(options.from ? { from: await loadCheckpoint(options.from, { shapes: network.shapes }) } : {}),
-  compile: inGraphs,
-});
+  async (run) =>
+    train({
+      network,
+      prediction: 'v',
+      conditioning: classes,
+      schedule,
+      batch: (step) => {
+        const { images, labels } = batch(data.train, shuffledIndices(fold(seed, 2), data.train.count, step, 64));
+        return { images, condition: labels };
+      },
+      pUncond: 0.1,
+      optimizer: adam({ learningRate: cosineDecay(3e-3, 1e-4), clipNorm: 1, warmup: 20 }),
+      emaDecay: 0.995,
+      key: fold(seed, 3),
+      minutes: options.minutes,
+      compile: inGraphs,
+      ...run,
+      ...(from && !run.from ? { from: await begun(from) } : {}),
+    }),
+);
 line.stop();
-process.removeListener('SIGINT', stop);
 await saveCheckpoint(file('checkpoint.safetensors'), { ...trained, metadata: { example: 'mnist' } });
 const { losses } = trained;
 const average = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 const [lossFirst, lossLast] = [losses[0] ?? Number.NaN, average(losses.slice(-100))];
-console.log(`trained ${losses.length} steps of 64 images: loss ${lossFirst.toFixed(3)} → ${lossLast.toFixed(4)}`);
+console.log(`trained ${trained.step} steps of 64 images: loss ${lossFirst.toFixed(3)} → ${lossLast.toFixed(4)}`);
 
 // Sampling, Algorithm 2: the same noise at every w; sample i is of the digit i mod 10.
 const samples = options.samples ?? (native ? 500 : 100);
@@ -123,8 +178,8 @@ for (const [row, w] of options.w.entries()) {
   const parts: tf.Tensor[] = [];
   for (let firstSample = 0; firstSample < samples; firstSample += 100) {
     const condition = classes.of(digits.slice(firstSample, firstSample + 100));
-    const shape = [condition.size, 28, 28, 1];
-    parts.push(drawing.sample({ condition, lambdas, shape, key: fold(seed, 4), firstSample }));
+    const of = [condition.size, 28, 28, 1];
+    parts.push(drawing.sample({ condition, lambdas, shape: of, key: fold(seed, 4), firstSample }));
     condition.dispose();
     const done = (row * samples + firstSample + condition.size) / (options.w.length * samples);
     const left = ((performance.now() - samplingStarted) / 1000) * (1 / done - 1);
@@ -194,7 +249,9 @@ const seconds = (performance.now() - started) / 1000;
 const report = {
   backend,
   tensorflow,
-  steps: losses.length,
+  steps: trained.step,
+  skipped: trained.skipped.length,
+  trainingSeconds: trained.seconds,
   lossFirst,
   lossLast,
   classifierAccuracy,

@@ -8,6 +8,8 @@ export interface Options {
   samples?: number;
   seed: number;
   from?: string;
+  fresh?: boolean;
+  progress: 'line' | 'json' | 'quiet';
   compile: boolean;
   precision: 'float32' | 'bfloat16';
 }
@@ -30,11 +32,11 @@ export function readOptions(): Options {
     )
     .option(
       '--minutes <M>',
-      'training time; 0.05 and --from only sample',
+      'training time in all, earlier starts included',
       number('minutes', (m) => m > 0 && m < 1e5, 'above 0'),
       2.5,
     )
-    .option('--out <dir>', 'folder for pictures, report and checkpoint', 'out/mnist')
+    .option('--out <dir>', 'the run folder: the same command again goes on from its newest checkpoint', 'out/mnist')
     .option('--w <list>', 'guidance weights; 0 is no guidance', weights, [0, 0.5, 1, 2, 4])
     .option('--steps <T>', 'sampling steps', integer('steps', 2), 32)
     .addOption(
@@ -43,7 +45,13 @@ export function readOptions(): Options {
       ),
     )
     .option('--seed <n>', 'seed of everything random', integer('seed', 0), 0)
-    .option('--from <file>', 'go on training from this checkpoint.safetensors')
+    .option('--from <file>', 'begin with this checkpoint.safetensors of another folder')
+    .option('--fresh', 'begin anew: removes the run in the folder')
+    .addOption(
+      new Option('--progress <mode>', 'how training reports: for people, for machines, or not at all')
+        .choices(['line', 'json', 'quiet'])
+        .default('line'),
+    )
     .option('--no-compile', 'run operation by operation, without compiled graphs')
     .addOption(
       new Option('--precision <p>', 'of convolutions and products in compiled graphs')

@@ -34,7 +34,7 @@ export interface StepReport {
 export interface OptimizeOptions<I> extends RunLimits {
   /** The weights to begin with, borrowed. */
   readonly parameters?: Parameters;
-  /** Instead of `parameters`: the state of a run to go on with, borrowed. */
+  /** The state of a run to go on with, borrowed; `parameters` is then left alone. */
   readonly from?: TrainingState | undefined;
   /** A scalar, differentiable in the parameters. It may not draw or read: what changes enters through `inputs`. */
   readonly loss: (parameters: Parameters, inputs: I) => Tensor;
@@ -179,7 +179,6 @@ function checkGradients(): void {
 }
 
 function startOf<I>({ parameters, from, key }: OptimizeOptions<I>): TrainingState {
-  if (parameters && from) throw new RangeError('give `parameters` to start anew or `from` to go on, not both.');
   if (from) {
     checkInteger('the step of `from`', from.step);
     if (key && from.key && key.words.join() !== from.key.words.join())

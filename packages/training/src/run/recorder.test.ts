@@ -123,7 +123,7 @@ test('a run writes its lines, events and pictures, once each over a restart', as
       },
       (hooks) =>
         optimize({
-          ...(hooks.from ? {} : { parameters: { w: tf.ones([3]) } }),
+          parameters: { w: tf.ones([3]) },
           loss: ({ w }, x: tf.Tensor) => tf.mean(tf.square(tf.sub(w as tf.Tensor, x))),
           inputs: (step): tf.Tensor => tf.scalar(step === 5 ? Number.NaN : Math.sin(step)),
           optimizer: adam({ learningRate: 0.1 }),

@@ -51,7 +51,7 @@ async function run(
       },
       (hooks) =>
         optimize({
-          ...(hooks.from ? {} : { parameters }),
+          parameters,
           loss: ({ w, b }, x) => tf.add(tf.mean(tf.square(tf.sub(w as tf.Tensor, x))), tf.square(b as tf.Tensor)),
           inputs: (step) => tf.scalar(Math.sin(step)),
           optimizer: adam({ learningRate: 0.1 }),
