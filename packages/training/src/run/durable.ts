@@ -110,6 +110,8 @@ const ADVICE: Readonly<Record<string, string>> = {
   EACCES: 'this user may not write there. Choose another folder, or change its permissions',
   EPERM: 'this user may not write there. Choose another folder, or change its permissions',
   ENOTDIR: 'part of the path is a file. Choose another folder',
+  // What Node makes of a folder that cannot be made in a read-only place.
+  ENOENT: 'the folder that it is in cannot be made; the file system may be read-only. Choose another folder',
   EIO: 'the disk reports an error. Check it',
 };
 

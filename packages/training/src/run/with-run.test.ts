@@ -307,26 +307,29 @@ describe('faults in the files of a run folder', () => {
   });
 });
 
-describe('a folder that cannot be written', () => {
-  const noSpace = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
-  /** Makes the writes of files fail that `when` picks by the number of the write. */
-  async function failing<T>(when: (n: number) => boolean, body: () => Promise<T>): Promise<T> {
-    const file = await open(join(root, 'probe'), 'w');
-    const prototype = Object.getPrototypeOf(file);
-    await file.close();
-    const { write } = prototype;
-    let n = 0;
-    const spy = vi.spyOn(prototype, 'write').mockImplementation(function (this: unknown, ...args: unknown[]) {
-      if (when(n++)) return Promise.reject(noSpace);
-      return write.apply(this, args);
-    });
-    try {
-      return await body();
-    } finally {
-      spy.mockRestore();
-    }
-  }
+const noSpace = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+let handles: { write(...args: unknown[]): Promise<unknown> };
+beforeAll(async () => {
+  const file = await open(join(root, 'probe'), 'w');
+  handles = Object.getPrototypeOf(file);
+  await file.close();
+});
 
+/** Makes the writes of files fail that `when` picks by the number of the write. */
+async function failing<T>(when: (n: number) => boolean, body: () => Promise<T>): Promise<T> {
+  const { write } = handles;
+  let n = 0;
+  const spy = vi.spyOn(handles, 'write').mockImplementation(function (this: unknown, ...args: unknown[]) {
+    return when(n++) ? Promise.reject(noSpace) : write.apply(this, args);
+  });
+  try {
+    return await body();
+  } finally {
+    spy.mockRestore();
+  }
+}
+
+describe('a folder that cannot be written', () => {
   test('is refused before any step', async () => {
     const file = join(root, 'file');
     await writeFile(file, '');
@@ -391,13 +394,39 @@ describe('a folder that cannot be written', () => {
     await expect(
       failing(
         () => full,
-        () => run(folder, 11, { onStep }),
+        () => run(folder, 11, { onStep, patience: 0 }),
       ),
     ).rejects.toThrow(
       /the disk is full\..* The state of step 11 is not saved; the newest checkpoint is that of step 8\./,
     );
     expect((await bitsAfter(folder, 11)).bits).toEqual((await bitsAfter(newFolder(), 11)).bits);
   });
+});
+
+test('full at the end, then not: the run waits for space and saves', async () => {
+  const folder = newFolder();
+  const { write } = handles;
+  let full = false;
+  const spy = vi.spyOn(handles, 'write').mockImplementation(function (this: unknown, ...args: unknown[]) {
+    return full ? Promise.reject(noSpace) : write.apply(this, args);
+  });
+  try {
+    const { said } = await bitsAfter(folder, 11, {
+      onStep({ step }) {
+        full = step >= 9;
+        if (step === 11)
+          setTimeout(() => {
+            full = false;
+          }, 300);
+      },
+    });
+    expect(said.at(-1)).toMatch(
+      /the disk is full\..* Waiting for space for up to 600 s, so that step 11 is not lost\./,
+    );
+    expect((await steps(folder)).at(-1)).toBe('step-00000011');
+  } finally {
+    spy.mockRestore();
+  }
 });
 
 test('steps that are not finite: the last good state is saved, and the same command stops at the same step', async () => {

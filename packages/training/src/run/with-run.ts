@@ -31,6 +31,8 @@ export interface RunOptions {
   readonly onStep?: (report: StepReport) => void | Promise<void>;
   /** Ends the run when it aborts. Unless given, Ctrl-C and SIGTERM save and then end the process. */
   readonly signal?: AbortSignal;
+  /** Seconds to wait for space where the disk is full at the end, so that the last steps are not lost. 600 unless given. */
+  readonly patience?: number;
   /** Where messages go: standard error unless given. */
   readonly say?: (text: string) => void;
 }
@@ -54,7 +56,8 @@ export interface RunHooks {
  * goes on, and the next one is tried.
  * @returns what `body` does.
  * @throws Error, before any step, where the folder is another process's or cannot be written, where no checkpoint is whole, or
- *   where it is of a run with other settings; and at the end where the last state cannot be saved. It names the file.
+ *   where it is of a run with other settings; and at the end where the last state cannot be saved, after waiting for space where
+ *   the disk is full. It names the file.
  */
 export async function withRun<R extends OptimizeResult>(
   options: RunOptions,
@@ -85,7 +88,7 @@ export async function withRun<R extends OptimizeResult>(
     interrupt = options.signal ? undefined : interruptible(say);
     const finish = async (state: TrainingState) => {
       await recorder.flush();
-      await saver.last(state);
+      await saver.last(state, options.patience ?? 600);
     };
     const result = await body({
       from,
@@ -171,14 +174,22 @@ function saverOf(store: Store, lock: Lock, saved: number | undefined, say: (text
         disposeState(state);
       }
     },
-    async last(state: TrainingState) {
+    async last(state: TrainingState, patience: number) {
       if (saved !== undefined && state.step <= saved) return;
-      try {
-        await write(state);
-      } catch (error) {
-        const { message } = error as Error;
-        const kept = saved === undefined ? 'nothing is saved' : `the newest checkpoint is that of step ${saved}`;
-        throw new Error(`${message} The state of step ${state.step} is not saved; ${kept}.`, { cause: error });
+      const until = performance.now() + 1000 * patience;
+      for (let told = false; ; told = true) {
+        const error = await write(state).then(
+          () => undefined,
+          (error: NodeJS.ErrnoException) => error,
+        );
+        if (!error) return;
+        const { code = '', message } = error;
+        if (!['ENOSPC', 'EDQUOT'].includes(code) || performance.now() >= until) {
+          const kept = saved === undefined ? 'nothing is saved' : `the newest checkpoint is that of step ${saved}`;
+          throw new Error(`${message} The state of step ${state.step} is not saved; ${kept}.`, { cause: error });
+        }
+        if (!told) say(`${message} Waiting for space for up to ${patience} s, so that step ${state.step} is not lost.`);
+        await new Promise((done) => setTimeout(done, 1000));
       }
     },
   };
