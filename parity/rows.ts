@@ -58,6 +58,9 @@ const checks: Record<keyof Row, Check> = {
   noiseSeed: orNull(integer(0)),
 };
 
+/** The fields that may be null may also be left out. */
+const absent = { thresholding: null, startIndex: null, noiseSeed: null };
+
 /** Checks that hold between fields: the field, what is wrong with it, and when. */
 const rules: readonly [keyof Row, (row: Row) => string | false][] = [
   [
@@ -106,11 +109,11 @@ function checkRow(value: unknown, i: number): Row {
   if (!isRecord(value)) throw new TypeError(`row ${i} is ${kind(value)}; a row is an object.`);
   const where = `row ${i}${typeof value.name === 'string' ? ` ("${value.name}")` : ''}`;
   for (const [field, [accepted, is]] of Object.entries(checks)) {
-    if (!(field in value)) throw new TypeError(`${where}: ${field} is missing; it must be ${accepted}.`);
-    if (!is(value[field]))
+    if (!(field in value) && !is(null)) throw new TypeError(`${where}: ${field} is missing; it must be ${accepted}.`);
+    if (!is(value[field] ?? null))
       throw new TypeError(`${where}: ${field} is ${JSON.stringify(value[field])}; it must be ${accepted}.`);
   }
-  const row = value as unknown as Row;
+  const row = { ...absent, ...value } as Row;
   for (const [field, rule] of rules) {
     const wrong = rule(row);
     if (wrong) throw new TypeError(`${where}: ${field} is ${JSON.stringify(row[field])}; ${wrong}.`);

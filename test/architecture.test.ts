@@ -44,3 +44,14 @@ describe.each(packages)('@logsnr/%s', (name) => {
       ]).toEqual([file, null]);
   });
 });
+
+test('every changeset begins with the packages that it releases', () => {
+  const folder = `${root}/.changeset`;
+  const names = readdirSync(folder).filter((file) => file.endsWith('.md'));
+  for (const name of names) {
+    const text = readFileSync(`${folder}/${name}`, 'utf8');
+    const head = /^---\n((?:'@logsnr\/\w+': (?:major|minor|patch)\n)+)---\n\n\S/.exec(text)?.[1] ?? '';
+    const released = [...head.matchAll(/@logsnr\/(\w+)/g)].map((match) => match[1] as string);
+    expect([name, released.length > 0 && released.every((at) => packages.includes(at))]).toEqual([name, true]);
+  }
+});
