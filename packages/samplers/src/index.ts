@@ -1,8 +1,25 @@
+export { type AdaptiveOptions, adaptive } from './adaptive.js';
 export { ancestral, ddim } from './ancestral.js';
+export { ancestralOf } from './ancestral-of.js';
 export { type Compile, type CompiledSampler, compileSampler, type DrawOptions } from './compile-sampler.js';
+export { dpmSolver2 } from './dpm-solver.js';
 export { dpmSolverPP2M, dpmSolverPP2S, dpmSolverPP3M } from './dpm-solver-pp.js';
+export { type ChurnOptions, churn } from './edm-stochastic.js';
 export { heun } from './heun.js';
+export { edit, type InvertOptions, invert } from './invert.js';
 export { deis, exponentialAB, lms, type Past } from './multistep.js';
+export { pndm } from './pndm.js';
+export {
+  ddpm,
+  dpmSolver2Ancestral,
+  dpmSolverPP2SAncestral,
+  edmStochastic,
+  euler,
+  eulerAncestral,
+} from './presets.js';
+export { type RepaintOptions, repaint } from './repaint.js';
+export { type RestartInterval, restart } from './restart.js';
+export { type SASolverOptions, saSolver } from './sa-solver.js';
 export { type SampleOptions, sample, trajectory } from './sample.js';
 export { type Eps, modelCalls, type Sampler, splitOf, splitTerms } from './sampler.js';
 export { type UniPCOptions, unipc } from './unipc.js';

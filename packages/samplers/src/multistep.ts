@@ -1,6 +1,6 @@
 import { alpha, checkInteger, combine, sigma, type Value } from '@logsnr/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { dataFrom, dataMove, epsMove, isData } from './exact-moves.js';
+import { dataFrom, dataMove, epsMove } from './exact-moves.js';
 import { integrate, lagrange } from './quadrature.js';
 import type { Sampler } from './sampler.js';
 
@@ -29,6 +29,16 @@ export function polynomialWeights(
   return [rest.reduce((sum, weight) => sum - weight, total), ...rest];
 }
 
+/**
+ * The latest `count` predictions, or the last alone when the step is more than three times as long as the one before:
+ * so far ahead the polynomial no longer says where the prediction goes. (The paper's arctan grid ends with such steps.)
+ */
+export function trusted<V>(known: Past<V>, count: number, to: number): Past<V> {
+  const [now, before] = known;
+  const far = now && before && Math.abs(to - now.lambda) > 3 * Math.abs(now.lambda - before.lambda);
+  return known.slice(0, far ? 1 : count);
+}
+
 interface Polynomial {
   /** The variable in which the prediction is a polynomial; λ unless given. */
   of?: (lambda: number) => number;
@@ -39,7 +49,7 @@ interface Polynomial {
 interface AdamsBashforth extends Polynomial {
   name: string;
   order: number;
-  /** Whether the polynomial also serves the step to clean data, where x̂ alone is taken otherwise. */
+  /** Whether the polynomial also serves steps that are far longer than the one before, to clean data among them. */
   extrapolates?: boolean;
 }
 
@@ -53,13 +63,15 @@ export function adamsBashforth<V extends Value>(method: AdamsBashforth): Sampler
   if (order > 4) throw new RangeError(`order is ${order}; it must be 1, 2, 3 or 4.`);
   return {
     name,
-    order: eta === 0 ? order : 1,
+    // The noise of a step is not in its polynomial: of the law, order 2 is left.
+    order: eta === 0 ? order : Math.min(2, order),
     calls: () => 1,
     init: () => ({ past: [] }),
     step(eps, z, from, to, { past }, noise) {
       const predicted = eps(z, from);
       const value = prediction === 'eps' ? predicted : dataFrom(predicted, z, from);
-      const used = [{ lambda: from, value }, ...past].slice(0, isData(to) && !extrapolates ? 1 : order);
+      const known = [{ lambda: from, value }, ...past].slice(0, order);
+      const used = extrapolates ? known : trusted(known, order, to);
       const lambdas = used.map(({ lambda }) => lambda);
       const weights = polynomialWeights(lambdas, from, to, method);
       const move = prediction === 'eps' ? { ...epsMove(from, to), noise: 0 } : dataMove(from, to, eta);
@@ -68,7 +80,7 @@ export function adamsBashforth<V extends Value>(method: AdamsBashforth): Sampler
         ...used.map(({ value }, i): [number, V] => [weights[i] as number, value]),
       ];
       if (move.noise > 0) terms.push([move.noise, noise()]);
-      return { z: combine(...terms), state: { past: used.slice(0, order - 1) } };
+      return { z: combine(...terms), state: { past: known.slice(0, order - 1) } };
     },
   };
 }

@@ -11,9 +11,8 @@ import {
   type Value,
 } from '@logsnr/core';
 import { arctan, grid } from '@logsnr/schedules';
-import { concat, memory, type Tensor, type Tensor1D, tensor1d, tensor2d } from '@tensorflow/tfjs-core';
+import { memory, type Tensor, type Tensor1D, tensor1d, tensor2d } from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
-import { expectNoLeak } from '../../../test/no-leak.js';
 import { ancestral, ddim, type Sampler, sample, trajectory, walk } from './index.js';
 
 const mixture = gaussianMixture([
@@ -21,10 +20,6 @@ const mixture = gaussianMixture([
   { mean: [1, 0.6], std: 0.2, weight: 2 },
 ]);
 const classes = labels(2);
-const all = [ancestral({ v: 0 }), ancestral({ v: 0.3 }), ddim(), ddim({ eta: 0.5 }), ddim({ eta: 1 })] as Sampler[];
-// Fine enough for the first-order bias to be well within the sampling error of the tests below.
-const lambdas = grid(arctan(), 400);
-
 function moments(x: Tensor) {
   const points = (x.arraySync() as number[][]) ?? [];
   const n = points.length;
@@ -36,84 +31,19 @@ function moments(x: Tensor) {
   return { mean, covariance };
 }
 
-describe.each(all.map((sampler) => [sampler.name, sampler] as const))('%s', (_name, sampler) => {
-  test.each([undefined, 1])('reaches mean and covariance of the mixture (class %s)', (label) => {
-    const n = 10_000;
-    const condition =
-      label === undefined ? classes.none(tensor1d(new Float32Array(n))) : classes.of(new Array(n).fill(label));
-    const x = sample({ model: mixture.model, condition, sampler, lambdas, shape: [n, 2], key: key(3) });
-    const [found, exact] = [moments(x), mixture.moments(label)];
-    // Five standard errors of a mean, and of a second moment of a Gaussian (of a mixture it is smaller).
-    const variance = Math.max(...exact.covariance);
-    exact.mean.forEach((value, i) => {
-      expect(Math.abs((found.mean[i] as number) - value)).toBeLessThan(5 * Math.sqrt(variance / n));
-    });
-    exact.covariance.forEach((value, i) => {
-      expect(Math.abs((found.covariance[i] as number) - value)).toBeLessThan(5 * variance * Math.sqrt(2 / n));
-    });
+test.each([undefined, 1])('samples have the mean and covariance of their class (%s)', (label) => {
+  const n = 2000;
+  const condition =
+    label === undefined ? classes.none(tensor1d(new Float32Array(n))) : classes.of(new Array(n).fill(label));
+  const options = { model: mixture.model, condition, lambdas: grid(arctan(), 200), shape: [n, 2], key: key(3) };
+  const [found, exact] = [moments(sample({ ...options, sampler: ancestral({ v: 0.3 }) })), mixture.moments(label)];
+  // Five standard errors of a mean, and of a second moment of a Gaussian (of a mixture it is smaller).
+  const variance = Math.max(...exact.covariance);
+  exact.mean.forEach((value, i) => {
+    expect(Math.abs((found.mean[i] as number) - value)).toBeLessThan(5 * Math.sqrt(variance / n));
   });
-
-  test('splitting a batch changes no sample', () => {
-    const options = { model: mixture.model, sampler, lambdas: grid(arctan(), 8), key: key(1) };
-    const whole = sample({ ...options, condition: classes.of([0, 1, 0, 1, 1]), shape: [5, 2] });
-    const first = sample({ ...options, condition: classes.of([0, 1]), shape: [2, 2] });
-    const rest = sample({ ...options, condition: classes.of([0, 1, 1]), shape: [3, 2], firstSample: 2 });
-    expect([...concat([first, rest]).dataSync()]).toEqual([...whole.dataSync()]);
-  });
-
-  test('the same key gives the same samples, another key others', () => {
-    const run = (seed: number) =>
-      sample({
-        model: mixture.model,
-        condition: classes.of([0]),
-        sampler,
-        lambdas,
-        shape: [1, 2],
-        key: key(seed),
-      }).dataSync();
-    expect([...run(5)]).toEqual([...run(5)]);
-    expect([...run(5)]).not.toEqual([...run(6)]);
-  });
-
-  test('a point mass is reached exactly, in one step or in many', () => {
-    const target = tensor2d([[0.4, -0.7]]);
-    const point: EpsModel<null> = (z, lambda) => {
-      const [a, s] = [alpha(lambda.dataSync()[0] as number), sigma(lambda.dataSync()[0] as number)];
-      return tensor2d([[0, 1].map((i) => ((z.dataSync()[i] as number) - a * (target.dataSync()[i] as number)) / s)]);
-    };
-    for (const steps of [[0], [-20, 20], grid(arctan(), 30)]) {
-      const x = sample({
-        model: point,
-        condition: null,
-        sampler,
-        lambdas: steps,
-        shape: [1, 2],
-        key: key(2),
-      }).dataSync();
-      // ε̂ has float32 rounding of about 1e-7, which x̂ sees magnified by σ/α of the last model call.
-      const tolerance = 1e-5 + 1e-6 / alpha(steps.at(-1) as number);
-      expect(Math.abs((x[0] as number) - 0.4)).toBeLessThan(tolerance);
-      expect(Math.abs((x[1] as number) + 0.7)).toBeLessThan(tolerance);
-    }
-  });
-
-  test('leaks nothing: whole, step by step, and broken off', () => {
-    const condition = classes.of([0, 1]);
-    const options = {
-      model: mixture.model,
-      condition,
-      sampler,
-      lambdas: grid(arctan(), 5),
-      shape: [2, 2],
-      key: key(0),
-    };
-    expectNoLeak(() => sample(options));
-    expectNoLeak(() => {
-      for (const { step } of trajectory(options)) if (step === 3) break;
-    });
-    expectNoLeak(() => {
-      for (const _ of trajectory(options));
-    });
+  exact.covariance.forEach((value, i) => {
+    expect(Math.abs((found.covariance[i] as number) - value)).toBeLessThan(5 * variance * Math.sqrt(2 / n));
   });
 });
 
@@ -169,22 +99,6 @@ describe('DDIM', () => {
     a.forEach((value, i) => {
       expect(value).toBeCloseTo(b[i] as number, 12);
     });
-  });
-
-  test('with η = 0 draws no noise and converges with order 1', () => {
-    // z_1 at λ = −6 and the exact flow, by a grid fine enough to be it.
-    const end = (steps: number) =>
-      run64(
-        ddim(),
-        eps64,
-        Array.from({ length: steps + 1 }, (_, i) => -6 + (12 * i) / steps),
-        [0.3, 1],
-      );
-    const exact = end(65_536);
-    const error = (steps: number) => Math.hypot(...end(steps).map((value, i) => value - (exact[i] as number)));
-    const order = Math.log2(error(512) / error(1024));
-    expect(order).toBeGreaterThan(0.9);
-    expect(order).toBeLessThan(1.1);
   });
 });
 

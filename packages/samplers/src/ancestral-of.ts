@@ -1,0 +1,28 @@
+import { alphaRatio, checkWithin, combine, sigma, type Value } from '@logsnr/core';
+import { isData } from './exact-moves.js';
+import type { Sampler } from './sampler.js';
+
+/**
+ * A deterministic one-step sampler made ancestral, as in k-diffusion: it goes to a noise below that of λ', and fresh noise
+ * makes up for it, so that the marginal stays right. In s = σ/α the noise added is η s' √(1 − e^{λ−λ'}), and the inner
+ * step ends at s'² less its square: λ' − ln(1 − η² (1 − e^{λ−λ'})). Around `ddim()` it is `ddim({ eta })`.
+ * @param eta η in [0, 1]; 0 is the inner sampler.
+ */
+export function ancestralOf<S, V extends Value>(
+  inner: Sampler<S, V>,
+  { eta = 1 }: { eta?: number } = {},
+): Sampler<S, V> {
+  checkWithin('eta', eta, 0, 1);
+  return {
+    ...inner,
+    name: `ancestralOf(${inner.name}, eta=${eta})`,
+    step(eps, z, from, to, state, noise) {
+      if (isData(to) || eta === 0) return inner.step(eps, z, from, to, state, noise);
+      const removed = eta ** 2 * -Math.expm1(from - to);
+      const below = to - Math.log1p(-removed);
+      const down = inner.step(eps, z, from, below, state, noise);
+      const next = combine([alphaRatio(below, to), down.z], [sigma(to) * Math.sqrt(removed), noise()]);
+      return { z: next, state: down.state };
+    },
+  };
+}

@@ -1,0 +1,61 @@
+import { alpha, checkInteger, combine, sigma, transition } from '@logsnr/core';
+import { add, mul, sub, type Tensor } from '@tensorflow/tfjs-core';
+import { isData } from './exact-moves.js';
+import type { Sampler } from './sampler.js';
+
+export interface RepaintOptions {
+  /** The picture whose known part stays, of the samples' shape or [1, …]; borrowed for as long as the sampler is used. */
+  known: Tensor;
+  /** 1 where `known` stays and 0 where it is to be painted, of a shape that broadcasts; borrowed likewise. */
+  mask: Tensor;
+  /** How often each stretch is painted: the paper's r. 1 is plain replacement. */
+  times?: number;
+  /** Steps that a stretch goes back: the paper's jump length j. */
+  jump?: number;
+}
+
+/**
+ * Inpainting with any sampler: RePaint (Lugmayr et al. 2022, arXiv 2201.09865, Algorithm 1). After a step to λ' the known
+ * part is replaced by itself with the noise of λ', α' x + σ' n, at the end by x. Every `jump` steps noise takes z back by
+ * as many, and they are made again, so that the painted part comes to fit the known one. A sampler with a state begins
+ * anew after each way back.
+ */
+export function repaint<S>(
+  inner: Sampler<S>,
+  { known, mask, times = 10, jump = 1 }: RepaintOptions,
+): Sampler<{ inner: S; points: readonly number[]; step: number }> {
+  checkInteger('times', times, 1);
+  checkInteger('jump', jump, 1);
+  const goesBack = (step: number, points: readonly number[]) => step % jump === 0 && !isData(points[step]);
+  const { calls, ...rest } = inner;
+  const stretch = (step: number, points: readonly number[]) =>
+    Array.from({ length: jump }, (_, i) => calls?.(step - i, points) ?? 0).reduce((sum, count) => sum + count);
+  return {
+    ...rest,
+    name: `repaint(${inner.name})`,
+    compiles: false,
+    ...(calls && {
+      calls: (step: number, points: readonly number[]) =>
+        calls(step, points) + (goesBack(step, points) ? (times - 1) * stretch(step, points) : 0),
+    }),
+    init: (z, lambdas) => ({ inner: inner.init(z, lambdas), points: lambdas, step: 1 }),
+    step(eps, z, from, to, { inner: state, points, step }, noise) {
+      const painted = (z: Tensor, from: number, to: number, state: S) => {
+        const next = inner.step(eps, z, from, to, state, noise);
+        const noised = isData(to) ? known : combine([alpha(to), add(known, mul(z, 0))], [sigma(to), noise()]);
+        return { z: add(mul(mask, noised), mul(sub(1, mask), next.z)), state: next.state };
+      };
+      let next = painted(z, from, to, state);
+      if (goesBack(step, points))
+        for (let time = 1; time < times; time++) {
+          const first = step - jump;
+          const back = transition(to, points[first] as number);
+          const start = combine([back.scale, next.z], [Math.sqrt(back.variance), noise()]);
+          next = { z: start, state: inner.init(start, points.slice(first)) };
+          for (let i = first; i < step; i++)
+            next = painted(next.z, points[i] as number, points[i + 1] as number, next.state);
+        }
+      return { z: next.z, state: { inner: next.state, points, step: step + 1 } };
+    },
+  };
+}

@@ -1,0 +1,69 @@
+import type { Sampler } from './sampler.js';
+import { borrowing, calls, extremes, float64, lastStep, pointMass, split } from './testing/on-numbers.js';
+import { batches, compiles, leaks, marginals, pointMassOnTensors, seeds } from './testing/on-tensors.js';
+import { order } from './testing/order.js';
+import { type Check, type CheckName, checkNames, failed, type Outcome, type Report } from './testing/report.js';
+import { arctanGrid, type Grid, type Numbers } from './testing/runs.js';
+
+export { type Check, type CheckName, expectPassed, type Report } from './testing/report.js';
+
+export interface TestOptions {
+  /** The checks to make; all unless given. */
+  only?: readonly CheckName[];
+  /** λ_1 < … < λ_T of so many steps; unless given the paper's arctan grid from −20 to 20. */
+  grid?: (steps: number) => readonly number[];
+  /** False for a step that uses TensorFlow's operations: what needs float64 numbers, the order among it, is left out. */
+  numbers?: boolean;
+}
+
+/**
+ * Checks a sampler on models in closed form: that it runs on float64 numbers, its order of convergence, exactness on a
+ * point mass, the last step, λ = ±20, model calls as declared, that it changes nothing it borrows, ε̂ in two parts; and on
+ * tensors, on the backend in use: mean, covariance and a two-sample test, invariance to batches, seeds, leaks, and the
+ * step as a recorded program. Needs no test runner: see {@link expectPassed}.
+ */
+export function testSampler<S>(
+  sampler: Sampler<S>,
+  { only = checkNames, grid = arctanGrid, numbers = true }: TestOptions = {},
+): Report {
+  const unknown = only.find((name) => !checkNames.includes(name));
+  if (unknown !== undefined)
+    throw new RangeError(`there is no check "${unknown}"; there are "${checkNames.join('", "')}".`);
+  const on64 = sampler as unknown as Numbers;
+  const onTensors = sampler as Sampler;
+  const runs = numbers ? float64(on64) : null;
+  const ifRuns = (check: (sampler: Numbers, grid: Grid) => Outcome) => () => (runs?.passed ? check(on64, grid) : null);
+  const table: Record<CheckName, () => Outcome> = {
+    float64: () => runs,
+    order: ifRuns(order),
+    'point mass': () => {
+      const exact = ifRuns(pointMass)();
+      return exact && !exact.passed ? exact : pointMassOnTensors(onTensors, grid);
+    },
+    'last step': ifRuns(lastStep),
+    extremes: ifRuns(extremes),
+    calls: ifRuns(calls),
+    borrowing: ifRuns(borrowing),
+    split: ifRuns(split),
+    marginals: () => marginals(onTensors, grid),
+    batches: () => batches(onTensors, grid),
+    seeds: () => seeds(onTensors, grid),
+    leaks: () => leaks(onTensors, grid),
+    compiles: () => compiles(onTensors),
+  };
+  const checks = checkNames
+    .filter((name) => only.includes(name))
+    .flatMap((name): Check[] => {
+      const outcome = outcomeOf(table[name]);
+      return outcome ? [{ name, ...outcome }] : [];
+    });
+  return { sampler: sampler.name, passed: checks.every((check) => check.passed), checks };
+}
+
+function outcomeOf(check: () => Outcome): Outcome {
+  try {
+    return check();
+  } catch (error) {
+    return failed(`it throws: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}

@@ -1,0 +1,78 @@
+import { bellAt, bellEps, lineEps, lineFlow } from './closed-forms.js';
+import { failed, figure, type Outcome, passed } from './report.js';
+import { evenGrid, isStochastic, type Numbers, rms, run64, steps64 } from './runs.js';
+
+const [first, end] = [-16, 8];
+/** Where errors are taken, as parts of the walk: not near its end, where a sampler may take a lower order. */
+const parts = [5 / 8, 6 / 8, 7 / 8];
+const starts = Float64Array.of(-1.7, -1.1, -0.6, -0.2, 0.2, 0.7, 1.3);
+const flows = parts.map((part) => lineFlow(starts, first, first + part * (end - first)));
+
+/** The distance to the exact flow of a mixture, of seven points at three λ. */
+export function flowError(sampler: Numbers, steps: number): number {
+  const errors: number[] = [];
+  for (const { z, step } of steps64({ sampler, eps: lineEps, lambdas: evenGrid(first, end, steps), end, z: starts })) {
+    const flow = flows[parts.indexOf(step / steps)];
+    if (flow) errors.push(rms(z, flow));
+  }
+  return Math.hypot(...errors) / Math.sqrt(errors.length);
+}
+
+/**
+ * The distance of the law of z to the exact one of a Gaussian, mean and relative variance at three λ. No sampling: with ε
+ * linear in z, the coefficients of z_1 and of every noise drawn are carried along, and they give mean and variance.
+ */
+export function lawError(sampler: Numbers, steps: number): number {
+  const lambdas = evenGrid(first, end, steps);
+  const { mean, variance } = bellAt(first);
+  let drawn = 0;
+  run64({
+    sampler,
+    eps: bellEps,
+    lambdas,
+    end,
+    z: new Float64Array(2),
+    noise: () => new Float64Array(2 + 0 * drawn++),
+  });
+  const z = new Float64Array(2 + drawn);
+  z.set([mean, Math.sqrt(variance)]);
+  let next = 2;
+  const noise = () => {
+    const unit = new Float64Array(z.length);
+    unit[next++] = 1;
+    return unit;
+  };
+  const errors: number[] = [];
+  for (const step of steps64({ sampler, eps: bellEps, lambdas, end, z, noise })) {
+    if (!parts.includes(step.step / steps)) continue;
+    const exact = bellAt(step.lambda);
+    const found = step.z.subarray(1).reduce((sum, coefficient) => sum + coefficient ** 2, 0);
+    errors.push((step.z[0] as number) - exact.mean, found / exact.variance - 1);
+  }
+  return Math.hypot(...errors) / Math.sqrt(errors.length);
+}
+
+/** The measured order against the declared one; for steps of a sampler's own choice the error against its tolerance. */
+export function order(sampler: Numbers): Outcome {
+  const stochastic = isStochastic(sampler);
+  const error = stochastic ? lawError : flowError;
+  const what = stochastic ? 'the error of mean and variance' : 'the error';
+  if (sampler.tolerance !== undefined) {
+    const found = error(sampler, 64);
+    const message = `${what} is ${figure(found)}, with a tolerance of ${figure(sampler.tolerance)}.`;
+    return found <= sampler.tolerance ? passed(message) : failed(message);
+  }
+  const steps = stochastic ? 256 : 512;
+  const [coarse, fine] = [error(sampler, steps), error(sampler, 2 * steps)];
+  const measured = Math.log2(coarse / fine);
+  const found = `${what} is ${figure(coarse)} with ${steps} steps and ${figure(fine)} with ${2 * steps}, which is order ${figure(measured)}; declared: ${sampler.order}`;
+  // Of a law, terms of higher order die out later.
+  const [below, above] = [sampler.order - measured, measured - sampler.order];
+  if (below < 0.15 && above < (stochastic ? 0.5 : 0.15)) return passed(`${found}.`);
+  if (measured > sampler.order) return failed(`${found}. If that is no accident, declare the higher order.`);
+  return failed(
+    measured < 0.5
+      ? `${found}. The error stays: the steps go elsewhere, as with a wrong coefficient, variance or sign.`
+      : `${found}. A coefficient of the higher order is wrong, or the state it needs is lost or stale.`,
+  );
+}

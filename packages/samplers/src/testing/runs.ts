@@ -1,0 +1,84 @@
+import { type EpsModel, type Key, key } from '@logsnr/core';
+import { fill, type Tensor, zeros } from '@tensorflow/tfjs-core';
+import { sample } from '../sample.js';
+import type { Eps, Sampler } from '../sampler.js';
+import { type Step, walk } from '../walk.js';
+
+export type Numbers = Sampler<unknown, Float64Array>;
+
+/** λ_1 < … < λ_T of so many steps, from λ = −20 or so to 20. */
+export type Grid = (steps: number) => readonly number[];
+
+/** The paper's arctan grid (Ho & Salimans 2022) from −20 to 20. */
+export function arctanGrid(steps: number): number[] {
+  const [low, high] = [Math.atan(Math.exp(-10)), Math.atan(Math.exp(10))];
+  return Array.from({ length: steps }, (_, i) => -2 * Math.log(Math.tan(high + (i / (steps - 1)) * (low - high))));
+}
+
+export const evenGrid = (first: number, end: number, steps: number): number[] =>
+  Array.from({ length: steps }, (_, i) => first + ((end - first) * i) / steps);
+
+export interface NumbersRun {
+  sampler: Numbers;
+  eps: Eps<Float64Array>;
+  lambdas: readonly number[];
+  z: Float64Array;
+  end?: number;
+  noise?: (step: number, draw: number) => Float64Array;
+}
+
+/** Every step of a walk on numbers. The noise is a fixed sequence of numbers unless given. */
+export const steps64 = ({ noise, ...run }: NumbersRun): Generator<Step<Float64Array>, void> =>
+  walk({ ...run, noise: noise ?? ((step, draw) => run.z.map((_, i) => Math.sin(17 * step + 5 * draw + 3 * i + 1))) });
+
+/** Where a walk on numbers ends. */
+export function run64(run: NumbersRun): Float64Array {
+  let last = run.z;
+  for (const { z } of steps64(run)) last = z;
+  return last;
+}
+
+/** Whether a sampler draws noise, on a short walk. */
+export function isStochastic(sampler: Numbers): boolean {
+  let draws = 0;
+  const noise = () => Float64Array.of(draws++);
+  run64({
+    sampler,
+    eps: (z) => Float64Array.from(z),
+    lambdas: evenGrid(-4, 4, 8),
+    end: 4,
+    z: Float64Array.of(1),
+    noise,
+  });
+  return draws > 0;
+}
+
+export interface TensorRun<C> {
+  sampler: Sampler;
+  model: EpsModel<C>;
+  condition: C;
+  lambdas: readonly number[];
+  shape: readonly number[];
+  key?: Key;
+  firstSample?: number;
+  z?: Tensor;
+}
+
+/** The numbers of a sample on tensors. */
+export function runTensors<C>({ key: k = key(7), ...options }: TensorRun<C>): Float32Array {
+  const x = sample({ ...options, key: k });
+  const values = Float32Array.from(x.dataSync());
+  x.dispose();
+  return values;
+}
+
+/** The label ∅ of a mixture for n samples; the caller's to free. */
+export const noLabels = (n: number, classes: number): Tensor =>
+  n === 0 ? zeros([0], 'int32') : fill([n], classes, 'int32');
+
+/** The root mean square of differences. */
+export const rms = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
+  Math.sqrt(Array.from(a, (value, i) => (value - (b[i] as number)) ** 2).reduce((sum, v) => sum + v, 0) / a.length);
+
+export const largest = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
+  Math.max(...Array.from(a, (value, i) => Math.abs(value - (b[i] as number))));
