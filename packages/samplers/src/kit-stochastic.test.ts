@@ -16,7 +16,6 @@ import {
   restart,
   type Sampler,
   saSolver,
-  unipc,
 } from './index.js';
 import { expectPassed, testSampler } from './testing.js';
 
@@ -35,7 +34,7 @@ const samplers = [
   edmStochastic(),
   restart(ddim(), [interval]),
   restart(heun(), [interval, { from: 1, to: 3, times: 1 }]),
-  restart(unipc(), [interval]),
+  restart(dpmSolverPP2M(), [interval]),
   saSolver(),
   saSolver({ predictor: 2, corrector: 0 }),
   saSolver({ predictor: 2, corrector: 1, tau: (lambda) => Math.exp(-(lambda ** 2) / 8) }),

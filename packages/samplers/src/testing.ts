@@ -3,15 +3,15 @@ import { borrowing, calls, extremes, float64, lastStep, pointMass, split } from 
 import { batches, compiles, leaks, marginals, pointMassOnTensors, seeds } from './testing/on-tensors.js';
 import { order } from './testing/order.js';
 import { type Check, type CheckName, checkNames, failed, type Outcome, type Report } from './testing/report.js';
-import { arctanGrid, type Grid, type Numbers } from './testing/runs.js';
+import { arctanGrid, evenGrid, type Grid, type Numbers, unevenGrid } from './testing/runs.js';
 
 export { type Check, type CheckName, expectPassed, type Report } from './testing/report.js';
 
 export interface TestOptions {
   /** The checks to make; all unless given. */
   only?: readonly CheckName[];
-  /** λ_1 < … < λ_T of so many steps; unless given the paper's arctan grid from −20 to 20. */
-  grid?: (steps: number) => readonly number[];
+  /** True for a method with the coefficients of equal steps, which gets them; else steps differ and the paper's arctan grid is walked. */
+  equalSteps?: boolean;
   /** False for a step that uses TensorFlow's operations: what needs float64 numbers, the order among it, is left out. */
   numbers?: boolean;
 }
@@ -24,18 +24,19 @@ export interface TestOptions {
  */
 export function testSampler<S>(
   sampler: Sampler<S>,
-  { only = checkNames, grid = arctanGrid, numbers = true }: TestOptions = {},
+  { only = checkNames, equalSteps = false, numbers = true }: TestOptions = {},
 ): Report {
   const unknown = only.find((name) => !checkNames.includes(name));
   if (unknown !== undefined)
     throw new RangeError(`there is no check "${unknown}"; there are "${checkNames.join('", "')}".`);
   const on64 = sampler as unknown as Numbers;
   const onTensors = sampler as Sampler;
+  const grid: Grid = equalSteps ? (steps) => evenGrid(-20, 20, steps) : arctanGrid;
   const runs = numbers ? float64(on64) : null;
   const ifRuns = (check: (sampler: Numbers, grid: Grid) => Outcome) => () => (runs?.passed ? check(on64, grid) : null);
   const table: Record<CheckName, () => Outcome> = {
     float64: () => runs,
-    order: ifRuns(order),
+    order: ifRuns((sampler) => order(sampler, equalSteps ? evenGrid : unevenGrid)),
     'point mass': () => {
       const exact = ifRuns(pointMass)();
       return exact && !exact.passed ? exact : pointMassOnTensors(onTensors, grid);

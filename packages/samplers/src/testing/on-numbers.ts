@@ -1,5 +1,5 @@
 import { alpha, sigma } from '@logsnr/core';
-import { modelCalls } from '../sampler.js';
+import { type Eps, modelCalls } from '../sampler.js';
 import { bell, bellEps, lineEps } from './closed-forms.js';
 import { failed, figure, type Outcome, passed } from './report.js';
 import { evenGrid, type Grid, largest, type Numbers, rms, run64, steps64 } from './runs.js';
@@ -23,10 +23,8 @@ export function float64(sampler: Numbers): Outcome {
 
 /** All data in one point: every walk ends there, whatever its grid. */
 export function pointMass(sampler: Numbers, grid: Grid): Outcome {
-  const eps = (z: Float64Array, lambda: number) =>
-    z.map((value, i) => (value - alpha(lambda) * (target[i] as number)) / sigma(lambda));
   for (const [name, lambdas] of Object.entries(walksOf(grid))) {
-    const error = largest(run64({ sampler, eps, lambdas, z: start }), target);
+    const error = largest(run64({ sampler, eps: pointEps, lambdas, z: start }), target);
     // x̂ magnifies the rounding of ε by σ/α of the last model call.
     if (!(error < 1e-9 + 1e-13 / alpha(lambdas.at(-1) as number)))
       return failed(
@@ -131,18 +129,33 @@ export function borrowing(sampler: Numbers): Outcome {
   return passed('a step leaves z and its state as they were, and a walk can be repeated.');
 }
 
-/** With the same ε in both parts, a model with `split` is the model without. */
+/** With the same ε in both parts, a model with `split` is the model without; the data come from `denoise`. */
 export function split(sampler: Numbers): Outcome {
   if (!sampler.splits) return null;
   const lambdas = evenGrid(-8, 8, 12);
   const plain = [...steps64({ sampler, eps: lineEps, lambdas, z: start })].map(({ z }) => z);
-  const both = Object.assign((z: Float64Array, lambda: number) => lineEps(z, lambda), {
-    split: (z: Float64Array, lambda: number) => ({ denoise: lineEps(z, lambda), renoise: lineEps(z, lambda) }),
-  });
+  const both = splitEps(lineEps, lineEps);
   const error = Math.max(
     ...[...steps64({ sampler, eps: both, lambdas, z: start })].map(({ z }, i) => rms(z, plain[i] as Float64Array)),
   );
-  return error < 1e-10
-    ? passed('an ε̂ in two equal parts gives what ε̂ gives.')
-    : failed(`an ε̂ in two equal parts gives results that differ by ${figure(error)} from those of ε̂.`);
+  if (!(error < 1e-10))
+    return failed(`an ε̂ in two equal parts gives results that differ by ${figure(error)} from those of ε̂.`);
+  const other = splitEps(pointEps, (z) => z.map(() => 0.3));
+  const away = largest(run64({ sampler, eps: other, lambdas, z: start }), target);
+  return away < 1e-9
+    ? passed('an ε̂ in two equal parts gives what ε̂ gives, and the data come from `denoise`.')
+    : failed(
+        `with \`denoise\` exact for one point, a walk ends ${figure(away)} away from it: x̂ must come from \`denoise\`.`,
+      );
 }
+
+type NumbersEps = (z: Float64Array, lambda: number) => Float64Array;
+
+const splitEps = (denoise: NumbersEps, renoise: NumbersEps): Eps<Float64Array> =>
+  Object.assign((z: Float64Array, lambda: number) => denoise(z, lambda), {
+    split: (z: Float64Array, lambda: number) => ({ denoise: denoise(z, lambda), renoise: renoise(z, lambda) }),
+  });
+
+/** ε when all data are `target`. */
+const pointEps: NumbersEps = (z, lambda) =>
+  z.map((value, i) => (value - alpha(lambda) * (target[i] as number)) / sigma(lambda));

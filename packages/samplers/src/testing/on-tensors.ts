@@ -28,7 +28,7 @@ export function marginals(sampler: Sampler, grid: Grid): Outcome {
     return failed(
       `the samples' covariance is ${list(covariance)}; the data have ${list(exact.covariance)}. Look at the variance of the noise that a step adds.`,
     );
-  const used = 500;
+  const used = 300;
   const distance = energyDistance(Float64Array.from(x.subarray(0, 2 * used)), exactSamples(used, 0));
   const found = `the energy distance of ${used} samples to exact ones is ${figure(distance)}, with ${figure(energyThreshold(used))} as the threshold for samples of one law`;
   return distance < energyThreshold(used) ? passed(`mean and covariance are right; ${found}.`) : failed(`${found}.`);

@@ -15,8 +15,13 @@ export function arctanGrid(steps: number): number[] {
   return Array.from({ length: steps }, (_, i) => -2 * Math.log(Math.tan(high + (i / (steps - 1)) * (low - high))));
 }
 
+/** Equal steps from `first` on, which end at `end`. */
 export const evenGrid = (first: number, end: number, steps: number): number[] =>
   Array.from({ length: steps }, (_, i) => first + ((end - first) * i) / steps);
+
+/** The same, its steps 1.3 and 0.7 times as long in turn: a coefficient for equal steps alone shows. */
+export const unevenGrid = (first: number, end: number, steps: number): number[] =>
+  evenGrid(first, end, steps).map((lambda, i) => lambda + (i % 2) * 0.3 * ((end - first) / steps));
 
 export interface NumbersRun {
   sampler: Numbers;
