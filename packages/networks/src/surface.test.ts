@@ -2,5 +2,12 @@ import { expect, test } from 'vitest';
 import * as networks from './index.js';
 
 test('the public surface', () => {
-  expect(Object.keys(networks).sort()).toEqual(['convClassifier', 'lambdaFeatures', 'unet']);
+  expect(Object.keys(networks).sort()).toEqual([
+    'classEmbeddings',
+    'convClassifier',
+    'lambdaFeatures',
+    'noisyClassifier',
+    'onEmbeddings',
+    'unet',
+  ]);
 });

@@ -7,8 +7,7 @@ export function unetParameters(config: UnetConfig, steps: readonly Step[]): Para
   const { base, multipliers, channels, classes, embedding = 4 * base } = config;
   const first = base * (multipliers[0] as number);
   return {
-    ...linear('lambda.linear1', base, embedding),
-    ...linear('lambda.linear2', embedding, embedding),
+    ...lambdaParameters(base, embedding),
     // One row more than classes: the last is the null token's.
     ...(classes > 0 ? { 'class.table': { shape: [classes + 1, embedding], init: { std: 1 } } } : {}),
     ...Object.assign({}, ...steps.map((step) => stepParameters(step, embedding))),
@@ -17,7 +16,13 @@ export function unetParameters(config: UnetConfig, steps: readonly Step[]): Para
   };
 }
 
-function stepParameters(step: Step, embedding: number): Record<string, ParameterSpec> {
+/** The parameters of the embedding of λ. */
+export const lambdaParameters = (base: number, embedding: number): ParameterSpecs => ({
+  ...linear('lambda.linear1', base, embedding),
+  ...linear('lambda.linear2', embedding, embedding),
+});
+
+export function stepParameters(step: Step, embedding: number): Record<string, ParameterSpec> {
   switch (step.kind) {
     case 'convolution':
       return convolution(step.name, step.from, step.to);
@@ -45,7 +50,7 @@ function stepParameters(step: Step, embedding: number): Record<string, Parameter
   }
 }
 
-const norm = (name: string, channels: number): Record<string, ParameterSpec> => ({
+export const norm = (name: string, channels: number): Record<string, ParameterSpec> => ({
   [`${name}.gamma`]: vector(channels, 1),
   [`${name}.beta`]: vector(channels),
 });

@@ -44,5 +44,13 @@ export {
   trainStep,
 } from './step.js';
 export { type Batch, type TrainOptions, type TrainResult, train } from './train.js';
+export {
+  type NoisyClassifierInputs,
+  type NoisyClassifierNetwork,
+  noisyClassifierLoss,
+  type TrainNoisyClassifierOptions,
+  trainNoisyClassifier,
+} from './train-noisy-classifier.js';
+export type { TrainingState } from './training-state.js';
 export { disposeState, type TrainingState } from './training-state.js';
 export { type Vlb, type VlbOptions, vlb } from './vlb.js';

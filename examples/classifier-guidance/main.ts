@@ -1,0 +1,241 @@
+// Classifier guidance (ADM-G: Dhariwal & Nichol 2021) beside classifier-free guidance on MNIST: one diffusion model, the same
+// noise, FID and Inception Score by an independent judge. Then the two drawbacks of the classifier: what it costs, and that
+// its gradients please itself more than the judge.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { bind, costAt, type EpsModel, fold, key } from '@logsnr/core';
+import { batch, imageGrid, mnist, shuffledIndices } from '@logsnr/data';
+import { captionedGrid, lineChart, writePng } from '@logsnr/figures';
+import { classifierFree, classifierGuidance, logits } from '@logsnr/guidance';
+import { accuracy, frechetDistance, gaussianStatistics, inceptionScore } from '@logsnr/metrics';
+import { noisyClassifier, unet } from '@logsnr/networks';
+import { ancestral, compileSampler } from '@logsnr/samplers';
+import { grid } from '@logsnr/schedules';
+import { compile, useBackend } from '@logsnr/tensorflow';
+import { adam, cosineDecay, progressLine, trainNoisyClassifier } from '@logsnr/training';
+import * as tf from '@tensorflow/tfjs-core';
+import { classes, config, digits, schedule, size } from './digits.js';
+import { trainJudge } from './judge.js';
+import { readOptions } from './options.js';
+
+const options = readOptions();
+const started = performance.now();
+await useBackend();
+mkdirSync(options.out, { recursive: true });
+const file = (name: string) => join(options.out, name);
+const seed = key(options.seed);
+const data = await mnist();
+const { judge, test, reference } = await trainJudge(data, fold(seed, 0), options.quick ? 200 : 1500);
+console.log(
+  `judge: reads ${(100 * accuracy(test.probabilities, data.test.labels)).toFixed(2)} % of the test images right`,
+);
+
+const to = file('checkpoint.safetensors');
+const diffusion = await digits({ from: options.from, to, minutes: options.minutes, key: fold(seed, 1) });
+const model = bind(unet(config), diffusion.weights, 'v');
+const unconditional: EpsModel<tf.Tensor1D> = (z, lambda, c) => model(z, lambda, classes.none(c));
+
+// The first drawback: a second network, trained on data noised as for the diffusion model.
+const classifier = noisyClassifier(config);
+const line = await progressLine({ label: 'noise-aware classifier' });
+const classifierStarted = performance.now();
+const { parameters: guide, losses } = await trainNoisyClassifier({
+  network: classifier,
+  schedule,
+  batch: (step) => batch(data.train, shuffledIndices(fold(seed, 2), data.train.count, step, 64)),
+  optimizer: adam({ learningRate: cosineDecay(3e-3, 1e-4), clipNorm: 1, warmup: 20 }),
+  key: fold(seed, 3),
+  minutes: options.classifierMinutes,
+  onStep: line.update,
+  compile,
+});
+line.stop();
+const classifierSeconds = (performance.now() - classifierStarted) / 1000;
+const classify = (z: tf.Tensor, lambda: tf.Tensor1D) => classifier.apply(guide, z, lambda);
+/** The guiding classifier's own probabilities of images, which it reads at a λ near clean data. */
+const guideReads = (images: tf.Tensor) => {
+  const data = tf.tidy(() => tf.softmax(classify(images, tf.fill([images.shape[0] as number], 12)))).dataSync();
+  return { data: [...data], rows: images.shape[0] as number, columns: 10 };
+};
+const clean = batch(data.test, [...Array(1000).keys()]);
+const guideAccuracy = accuracy(guideReads(clean.images), [...clean.labels.dataSync()]);
+console.log(
+  `guiding classifier: ${losses.length} steps in ${classifierSeconds.toFixed(0)} s, ${size(guide)} parameters beside the ${size(diffusion.weights)} of the diffusion model; reads ${(100 * guideAccuracy).toFixed(1)} % of clean images right`,
+);
+
+// Both kinds of guidance at several weights, from the same noise; sample i is of the digit i mod 10.
+const wanted = Array.from({ length: options.samples }, (_, i) => i % 10);
+const lambdas = grid(schedule, options.steps);
+const likelihood = logits(classify);
+const arms: { name: string; weights: number[]; guided: (w: number) => EpsModel<tf.Tensor1D> }[] = [
+  { name: 'classifier-free', weights: [0, 0.25, 0.5, 1, 2], guided: (w) => classifierFree(model, classes, w) },
+  { name: 'ADM-G', weights: [0.5, 1, 2, 4, 8], guided: (w) => classifierGuidance(model, likelihood, w) },
+  {
+    name: 'ADM-G, unconditional',
+    weights: [1, 2, 4, 8],
+    guided: (w) => classifierGuidance(unconditional, likelihood, w),
+  },
+];
+const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+const rows: {
+  arm: string;
+  w: number;
+  fid: number;
+  is: number;
+  read: number;
+  confidence: number;
+  seconds: number;
+  picture: ReturnType<typeof imageGrid>;
+}[] = [];
+const format = (value: number, digits: number, width = 9) => value.toFixed(digits).padStart(width);
+console.log('arm                        w       FID        IS  read right  the guide is sure   seconds');
+for (const { name, weights, guided } of arms)
+  for (const w of weights) {
+    const drawing = compileSampler(compile, { model: guided(w), sampler: ancestral() });
+    const began = performance.now();
+    const parts: tf.Tensor[] = [];
+    for (let firstSample = 0; firstSample < options.samples; firstSample += 100) {
+      const condition = classes.of(wanted.slice(firstSample, firstSample + 100));
+      const shape = [condition.size, 28, 28, 1];
+      parts.push(drawing.sample({ condition, lambdas, shape, key: fold(seed, 4), firstSample }));
+      condition.dispose();
+    }
+    const seconds = (performance.now() - began) / 1000;
+    drawing.dispose();
+    const images = tf.clipByValue(tf.concat(parts), -1, 1) as tf.Tensor4D;
+    const { features, probabilities } = judge(images);
+    const own = guideReads(images);
+    const row = {
+      arm: name,
+      w,
+      fid: frechetDistance(gaussianStatistics(features), reference),
+      is: inceptionScore(probabilities).mean,
+      read: 100 * accuracy(probabilities, wanted),
+      confidence: 100 * mean(wanted.map((digit, i) => own.data[10 * i + digit] as number)),
+      seconds,
+      picture: imageGrid(tf.slice(images, 0, 20), { columns: 20 }),
+    };
+    rows.push(row);
+    console.log(
+      `${name.padEnd(21)} ${format(w, 2, 6)} ${format(row.fid, 3)} ${format(row.is, 3)}  ${format(row.read, 1)} %  ${format(row.confidence, 1, 15)} % ${format(seconds, 1)}`,
+    );
+    tf.dispose([parts, images]);
+  }
+
+// At matched FID: the guided pair of the two arms whose FIDs are nearest.
+const [free, adm] = ['classifier-free', 'ADM-G'].map((arm) => rows.filter((row) => row.arm === arm && row.w > 0));
+const pairs = (free ?? []).flatMap((a) => (adm ?? []).map((b) => ({ a, b, gap: Math.abs(Math.log(a.fid / b.fid)) })));
+const matched = pairs.reduce((best, pair) => (pair.gap < best.gap ? pair : best));
+const costs = [classifierFree(model, classes, 1), classifierGuidance(model, likelihood, 1)].map((m) => costAt(m, 0));
+console.log('at matched FID:');
+for (const [i, row] of [matched.a, matched.b].entries())
+  console.log(
+    `  ${row.arm}, w = ${row.w}: FID ${row.fid.toFixed(2)}, IS ${row.is.toFixed(3)}, ${row.read.toFixed(1)} % read right; ${JSON.stringify(costs[i])}`,
+  );
+
+// The second drawback: steps along the same gradients change what the guide reads, and little of what the judge does.
+const target = tf.tidy(() => tf.cast(tf.mod(tf.add(clean.labels, 1), 10), 'int32')) as tf.Tensor1D;
+const level = tf.fill([1000], 12) as tf.Tensor1D;
+const truth = [...target.dataSync()];
+const attacks = [0, 0.02, 0.05, 0.1, 0.15, 0.2].map((reach) => {
+  const attacked = tf.tidy(() => {
+    const slope = tf.grad((at: tf.Tensor) => tf.sum(likelihood(at, level, target)));
+    let x: tf.Tensor = clean.images;
+    for (let i = 0; i < (reach > 0 ? 10 : 0); i++) {
+      const moved = tf.add(x, tf.mul(tf.sign(slope(x)), reach / 4));
+      const near = tf.add(clean.images, tf.clipByValue(tf.sub(moved, clean.images), -reach, reach));
+      x = tf.clipByValue(near, -1, 1);
+    }
+    return tf.keep(tf.clone(x));
+  }) as tf.Tensor4D;
+  const reads = {
+    reach,
+    guide: 100 * accuracy(guideReads(attacked), truth),
+    judge: 100 * accuracy(judge(attacked).probabilities, truth),
+    picture: imageGrid(tf.slice(attacked, 0, 20), { columns: 20 }),
+  };
+  attacked.dispose();
+  return reads;
+});
+console.log('pixels moved by   the guide reads digit + 1   the judge reads digit + 1');
+for (const { reach, guide, judge } of attacks)
+  console.log(`${format(reach, 2, 15)}   ${format(guide, 1, 23)} %   ${format(judge, 1, 23)} %`);
+
+const points = (arm: string, y: (row: (typeof rows)[number]) => number) =>
+  rows.filter((row) => row.arm === arm).map((row) => [row.w, y(row)] as const);
+await writePng(
+  file('fid-is.png'),
+  lineChart({
+    title: 'Classifier guidance beside classifier-free guidance',
+    subtitle: `${options.samples} samples at each w from the same noise; FID and IS in the features of an independent digit classifier`,
+    x: { label: 'FID (lower is better)' },
+    y: [{ label: 'Inception Score (higher is better)' }],
+    series: arms.map(({ name }) => ({
+      name,
+      points: rows.filter((row) => row.arm === name).map(({ fid, is }) => [fid, is] as const),
+      markers: true,
+    })),
+  }),
+);
+await writePng(
+  file('confidence.png'),
+  lineChart({
+    title: 'The guiding classifier is pleased before the judge is',
+    subtitle:
+      'The unconditional model guided by the classifier alone, so all that is known of the digit comes from it',
+    x: { label: 'guidance weight w' },
+    y: [{ label: '% of samples', min: 0, max: 100 }],
+    series: [
+      { name: 'mean confidence of the guide', points: points('ADM-G, unconditional', (row) => row.confidence) },
+      { name: 'read right by the judge', points: points('ADM-G, unconditional', (row) => row.read) },
+    ],
+  }),
+);
+await writePng(
+  file('attack.png'),
+  lineChart({
+    title: 'Its gradients as an attack: test images led towards digit + 1',
+    subtitle: 'Share of 1,000 test images read as the wrong digit that the guiding classifier was asked for',
+    x: { label: 'largest change of a pixel (of a range of 2)' },
+    y: [{ label: '% read as digit + 1', min: 0, max: 100 }],
+    series: [
+      { name: 'by the guiding classifier', points: attacks.map(({ reach, guide }) => [reach, guide]) },
+      { name: 'by the independent judge', points: attacks.map(({ reach, judge }) => [reach, judge]) },
+    ],
+  }),
+);
+await writePng(
+  file('samples.png'),
+  captionedGrid({
+    title: 'One noise: classifier-free guidance, ADM-G, and what its gradients do to test images',
+    rows: [
+      ...rows
+        .filter(({ arm, w }) => (arm === 'classifier-free' ? [0, 1, 2] : [1, 4, 8]).includes(w))
+        .map(({ arm, w, read, picture }) => ({
+          caption: `${arm}, w = ${w}\n${read.toFixed(0)} % read right`,
+          images: [picture],
+        })),
+      ...attacks
+        .filter(({ reach }) => reach === 0 || reach === 0.1)
+        .map(({ reach, guide, judge, picture }) => ({
+          caption: `test images, moved by ${reach}\ndigit + 1: guide ${guide.toFixed(0)} %, judge ${judge.toFixed(0)} %`,
+          images: [picture],
+        })),
+    ],
+    scale: 2,
+  }),
+);
+const seconds = (performance.now() - started) / 1000;
+const report = {
+  table: rows.map(({ picture, ...row }) => row),
+  matched: { classifierFree: matched.a.w, admG: matched.b.w },
+  costs,
+  classifier: { steps: losses.length, seconds: classifierSeconds, parameters: size(guide), accuracy: guideAccuracy },
+  diffusion: { parameters: size(diffusion.weights), seconds: diffusion.seconds },
+  attacks: attacks.map(({ picture, ...attack }) => attack),
+  seconds,
+};
+writeFileSync(file('report.json'), `${JSON.stringify(report, null, 2)}\n`);
+console.log(
+  `fid-is.png, confidence.png, attack.png, samples.png and report.json are in ${options.out} (${seconds.toFixed(0)} s)`,
+);

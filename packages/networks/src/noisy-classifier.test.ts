@@ -1,0 +1,57 @@
+import { key, type Parameters } from '@logsnr/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { expect, test } from 'vitest';
+import { difference, expectNoLeak, random } from '../test/tools.js';
+import { noisyClassifier } from './noisy-classifier.js';
+import type { UnetConfig } from './unet-config.js';
+
+const config: UnetConfig = {
+  height: 8,
+  width: 4,
+  channels: 1,
+  classes: 3,
+  base: 4,
+  multipliers: [1, 2],
+  blocks: 1,
+  attention: [4],
+  groups: 2,
+};
+const network = noisyClassifier(config);
+const parameters: Parameters = Object.fromEntries(
+  Object.entries(network.shapes).map(([name, shape], i) => [name, tf.tidy(() => tf.mul(random(9 + i, ...shape), 0.3))]),
+);
+const [z, lambda] = [random<tf.Tensor4D>(1, 3, 8, 4, 1), tf.tensor1d([-3, 0, 2])];
+
+test('has the way down and the middle of the U-Net, and nothing of the way up', () => {
+  const names = Object.keys(network.shapes);
+  expect(names).toContain('down.1.block.0.conv1.kernel');
+  expect(names).toContain('middle.attention.0.qkv.kernel');
+  expect(names.filter((name) => name.startsWith('up.') || name.startsWith('class.'))).toEqual([]);
+  expect(network.shapes['logits.kernel']).toEqual([8, 3]);
+});
+
+test('each sample by itself, and λ matters', () => {
+  const whole = network.apply(parameters, z, lambda);
+  expect(whole.shape).toEqual([3, 3]);
+  const one = network.apply(parameters, tf.slice(z, 1, 1), tf.slice(lambda, 1, 1));
+  expect(difference(one, tf.slice(whole, 1, 1))).toBeLessThan(1e-5);
+  expect(difference(network.apply(parameters, z, tf.tensor1d([-3, 1, 2])), whole)).toBeGreaterThan(1e-4);
+  expectNoLeak(() => [network.apply(parameters, z, lambda)]);
+  expectNoLeak(() => Object.values(network.init(key(1))));
+});
+
+test('its slope in z is that of finite differences', () => {
+  const dy = random<tf.Tensor2D>(5, 3, 3);
+  const value = (at: tf.Tensor) => tf.sum(tf.mul(network.apply(parameters, at, lambda), dy));
+  const slope = tf.grad((at: tf.Tensor) => value(at))(z);
+  const length = tf.norm(slope).dataSync()[0] as number;
+  const h = 1e-2;
+  const moved = (by: number) => value(tf.add(z, tf.mul(slope, by / length))).dataSync()[0] as number;
+  expect(Math.abs((moved(h) - moved(-h)) / (2 * h) - length) / length).toBeLessThan(1e-2);
+});
+
+test('refuses what does not fit', () => {
+  expect(() => noisyClassifier({ ...config, classes: 1 })).toThrow(/classes is 1/);
+  expect(() => network.apply(parameters, tf.zeros([1, 4, 4, 1]), tf.zeros([1]))).toThrow(/z has shape/);
+  expect(() => network.apply(parameters, z, tf.zeros([1]))).toThrow(/lambda has shape/);
+});
