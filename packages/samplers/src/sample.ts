@@ -1,4 +1,14 @@
-import { checkInteger, checkShape, type EpsModel, fold, type Key, normal } from '@logsnr/core';
+import {
+  type Cost,
+  checkInteger,
+  checkShape,
+  costAt,
+  type EpsModel,
+  fold,
+  inTurn,
+  type Key,
+  normal,
+} from '@logsnr/core';
 import { clone, fill, type Tensor, type Tensor1D, tidy } from '@tensorflow/tfjs-core';
 import { checkSplit, type Eps, type Sampler } from './sampler.js';
 import { checkGrid, type Step, walk } from './walk.js';
@@ -25,7 +35,8 @@ export interface SampleOptions<C, S> {
 
 /**
  * Samples along the grid, yielding after every step (Ho & Salimans 2022, Algorithm 2). z_1 ~ N(0, I) unless given.
- * The yielded `z` is borrowed: clone it to keep it. Breaking off early leaks nothing.
+ * The yielded `z` is borrowed: clone it to keep it. Breaking off early leaks nothing. Each step says what its evaluations of
+ * the model cost, as guided models do (`costAt`).
  * @throws RangeError on a grid that does not increase strictly, an `end` below it, a bad shape or `firstSample`, and
  *   TypeError when the model gives ε̂ in two parts that the sampler does not use, before any work.
  */
@@ -45,10 +56,33 @@ function* run<C, S>(options: SampleOptions<C, S>): Generator<Step, void> {
   const draw = (...purpose: number[]) => normal(fold(key, ...purpose), shape, firstSample);
   const z = options.z?.clone() ?? draw(0, 0);
   try {
-    yield* walk({ eps: atOneLambda(model, condition), sampler, lambdas, end: options.end, z, noise: draw });
+    const { eps, spent } = accounted(atOneLambda(model, condition), model);
+    for (const step of walk({ eps, sampler, lambdas, end: options.end, z, noise: draw }))
+      yield { ...step, cost: spent() };
   } finally {
     z.dispose();
   }
+}
+
+/** `eps` that notes what each call costs; `spent` is the sum since it was last asked, undefined without a call. */
+function accounted<C>(eps: Eps, model: EpsModel<C>): { eps: Eps; spent: () => Cost | undefined } {
+  let costs: Cost[] = [];
+  const noted: Eps = (z, lambda) => {
+    costs.push(costAt(model, lambda));
+    return eps(z, lambda);
+  };
+  const { split } = eps;
+  if (split)
+    noted.split = (z, lambda) => {
+      costs.push(costAt(model, lambda));
+      return split(z, lambda);
+    };
+  const spent = () => {
+    const sum = costs.length > 0 ? inTurn(...costs) : undefined;
+    costs = [];
+    return sum;
+  };
+  return { eps: noted, spent };
 }
 
 /** A model as a step sees it: the whole batch at one λ, its conditions given. */

@@ -1,4 +1,4 @@
-import { checkIncreasing, type Value } from '@logsnr/core';
+import { type Cost, checkIncreasing, type Value } from '@logsnr/core';
 import { dispose, Tensor, tensor_util, tidy } from '@tensorflow/tfjs-core';
 import { checkSplit, type Eps, type Sampler } from './sampler.js';
 
@@ -7,6 +7,8 @@ export interface Step<V extends Value = Tensor> {
   readonly step: number;
   readonly steps: number;
   readonly lambda: number;
+  /** What the step's evaluations of the model cost; not known in compiled graphs and on numbers. */
+  readonly cost?: Cost | undefined;
   /** Borrowed: it lives until the walk goes on. Clone it to keep it. */
   readonly z: V;
 }
