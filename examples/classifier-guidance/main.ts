@@ -181,8 +181,7 @@ await writePng(
   file('confidence.png'),
   lineChart({
     title: 'The guiding classifier is pleased before the judge is',
-    subtitle:
-      'The unconditional model guided by the classifier alone, so all that is known of the digit comes from it',
+    subtitle: 'The unconditional model guided by the classifier alone, so all that is known of the digit comes from it',
     x: { label: 'guidance weight w' },
     y: [{ label: '% of samples', min: 0, max: 100 }],
     series: [

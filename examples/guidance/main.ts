@@ -1,0 +1,224 @@
+// Every guidance method on one model with the same noise: a labelled grid of digits, and what each method costs.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { bind, costAt, dynamicThreshold, type EpsModel, fold, key, thresholdX, withCost } from '@logsnr/core';
+import { batch, imageGrid, mnist, shuffledIndices } from '@logsnr/data';
+import { captionedGrid, writePng } from '@logsnr/figures';
+import {
+  apg,
+  autoguidance,
+  cads,
+  cfgPlusPlus,
+  cfgZeroStar,
+  classifierFree,
+  classifierGuidance,
+  composed,
+  frequencyDecoupled,
+  independentCondition,
+  inpainting,
+  interval,
+  logits,
+  mamboG,
+  negative,
+  posteriorSampling,
+  rescale,
+  rising,
+  seeded,
+  seededConditioning,
+  superResolution,
+  tcfg,
+  timeStepGuidance,
+  uniformLabels,
+} from '@logsnr/guidance';
+import { classEmbeddings, noisyClassifier, onEmbeddings, unet } from '@logsnr/networks';
+import { ddim, sample } from '@logsnr/samplers';
+import { grid } from '@logsnr/schedules';
+import { compile, useBackend } from '@logsnr/tensorflow';
+import { adam, cosineDecay, progressLine, train, trainNoisyClassifier } from '@logsnr/training';
+import * as tf from '@tensorflow/tfjs-core';
+import { Command } from 'commander';
+import { classes, config, digits, schedule } from '../classifier-guidance/digits.js';
+
+const options = new Command('guidance')
+  .description('Every guidance method on one MNIST model, same noise, as a labelled grid with the cost of each.')
+  .option('--minutes <M>', 'training time of the model, where there is no checkpoint', Number, 2.5)
+  .option(
+    '--helper-minutes <M>',
+    'training time of the weaker model and of the noise-aware classifier each',
+    Number,
+    0.4,
+  )
+  .option('--from <file>', 'checkpoint of the model', 'out/mnist/checkpoint.safetensors')
+  .option('--out <dir>', 'folder for guidance-digits.png', 'out/guidance')
+  .option('--w <w>', 'guidance weight', Number, 2)
+  .option('--steps <T>', 'sampling steps', Number, 24)
+  .option('--seed <n>', 'seed of everything random', Number, 0)
+  .option('--quick', 'a few seconds of training and 4 steps, to see it run', false)
+  .parse()
+  .opts<{
+    minutes: number;
+    helperMinutes: number;
+    from: string;
+    out: string;
+    w: number;
+    steps: number;
+    seed: number;
+    quick: boolean;
+  }>();
+if (options.quick) Object.assign(options, { minutes: 0.05, helperMinutes: 0.05, steps: 4 });
+const started = performance.now();
+await useBackend();
+mkdirSync(options.out, { recursive: true });
+const seed = key(options.seed);
+const { w } = options;
+const data = await mnist();
+
+const to = join(options.out, 'checkpoint.safetensors');
+const { weights } = await digits({ from: options.from, to, minutes: options.minutes, key: fold(seed, 0) });
+const model = bind(unet(config), weights, 'v');
+
+// A smaller network, briefly trained, to be guided away from; and a noise-aware classifier.
+const small = unet({ ...config, base: 8 });
+let line = await progressLine({ label: 'weaker model' });
+const optimizer = adam({ learningRate: cosineDecay(3e-3, 1e-4), clipNorm: 1, warmup: 20 });
+const weaker = await train({
+  network: small,
+  prediction: 'v',
+  conditioning: classes,
+  schedule,
+  batch: (step) => {
+    const drawn = batch(data.train, shuffledIndices(fold(seed, 1), data.train.count, step, 64));
+    return { images: drawn.images, condition: drawn.labels };
+  },
+  optimizer,
+  emaDecay: 0.99,
+  key: fold(seed, 2),
+  minutes: options.helperMinutes,
+  onStep: line.update,
+  compile,
+});
+line.stop();
+const weak = bind(small, weaker.ema, 'v');
+const classifier = noisyClassifier(config);
+line = await progressLine({ label: 'noise-aware classifier' });
+const guide = await trainNoisyClassifier({
+  network: classifier,
+  schedule,
+  batch: (step) => batch(data.train, shuffledIndices(fold(seed, 3), data.train.count, step, 64)),
+  optimizer,
+  key: fold(seed, 4),
+  minutes: options.helperMinutes,
+  onStep: line.update,
+  compile,
+});
+line.stop();
+const likelihood = logits((z, lambda) => classifier.apply(guide.parameters, z, lambda));
+
+const count = 20;
+const wanted = Array.from({ length: count }, (_, i) => i % 10);
+const c = classes.of(wanted);
+const next = classes.of(wanted.map((digit) => (digit + 1) % 10));
+const shape = [count, 28, 28, 1];
+const lambdas = grid(schedule, options.steps);
+const perturbed = (perturbation: Parameters<typeof unet>[1]) => bind(unet(config, perturbation), weights, 'v');
+const embeddings = classEmbeddings(weights);
+const onVectors = bind(onEmbeddings(unet(config)), weights, 'v');
+const real = batch(
+  data.test,
+  wanted.map((digit) => data.test.labels.indexOf(digit)),
+).images;
+const upperHalf = tf.tensor(
+  Array.from({ length: 28 * 28 }, (_, i) => (i < 14 * 28 ? 1 : 0)),
+  [28, 28, 1],
+);
+const noise = fold(seed, 5);
+
+const rows: { caption: string; images: ReturnType<typeof imageGrid>[] }[] = [];
+console.log('method                                     calls  evaluations  batch  backward');
+/** Samples with one method from the same noise, with what it costs over all steps. */
+function show<C>(name: string, guided: EpsModel<C>, condition: C): void {
+  const costs = lambdas.map((lambda) => costAt(guided, lambda));
+  const total = (of: (cost: (typeof costs)[number]) => number) => costs.reduce((sum, cost) => sum + of(cost), 0);
+  const [calls, evaluations] = [total((cost) => cost.calls), total((cost) => cost.evaluations)];
+  const largest = Math.max(...costs.map((cost) => cost.batch));
+  const backward = total((cost) => cost.gradients);
+  console.log(
+    `${name.padEnd(42)} ${String(calls).padStart(5)} ${String(evaluations).padStart(12)} ${String(largest).padStart(6)} ${String(backward).padStart(9)}`,
+  );
+  tf.tidy(() => {
+    const x = sample({ model: guided, condition, sampler: ddim(), lambdas, shape, key: noise });
+    rows.push({
+      caption: `${name}\n${calls} calls`,
+      images: [imageGrid(tf.clipByValue(x, -1, 1) as tf.Tensor4D, { columns: count })],
+    });
+  });
+}
+const free = (rule?: Parameters<typeof classifierFree>[3], weight: Parameters<typeof classifierFree>[2] = w) =>
+  classifierFree(model, classes, weight, rule);
+
+show('no guidance', free({}, 0), c);
+show(`classifier-free, w = ${w}`, free(), c);
+show('interval, 0.28 ≤ σ ≤ 5.42', free({}, interval(w, { sigma: [0.28, 5.42] })), c);
+show('rising, cosine', free({}, rising(w, 'cosine')), c);
+show('rescale, φ = 0.7', free({ rule: rescale(0.7) }), c);
+show('APG, η = 0', free({ rule: apg({ eta: 0, norm: 5 }) }), c);
+show('CFG-Zero*', free({ rule: cfgZeroStar({ zeroUpTo: -11.9 }) }), c);
+show('TCFG', free({ rule: tcfg }), c);
+show('MAMBO-G, α = 1', free({ rule: mamboG(1) }), c);
+show('frequency-decoupled, gains 2 and 1/2', free({ rule: frequencyDecoupled([2, 0.5]) }), c);
+const limited = withCost(thresholdX(free(), dynamicThreshold()), (lambda) => costAt(free(), lambda));
+show('dynamic thresholding', limited, c);
+show('CFG++, w = −0.4', cfgPlusPlus(model, classes, -0.4), c);
+show('autoguidance', autoguidance(model, weak, w), c);
+show('perturbed attention', autoguidance(model, perturbed({ attention: 'identity' }), w), c);
+show(
+  'smoothed energy, blur ∞',
+  autoguidance(model, perturbed({ attention: { blur: Number.POSITIVE_INFINITY } }), w),
+  c,
+);
+show('skip-layer, middle.block.0', autoguidance(model, perturbed({ skip: ['middle.block.0'] }), w), c);
+show(
+  'independent condition',
+  independentCondition(model, classes, uniformLabels, w),
+  seeded(c, fold(seed, 6), count, [10]),
+);
+show('time-step guidance, 1 nat', timeStepGuidance(model, classes, 1, w), seeded(c, fold(seed, 7), count));
+show(
+  'CADS under classifier-free',
+  classifierFree(cads(onVectors, { scale: 0.5 }), seededConditioning(embeddings), w),
+  seeded(embeddings.of(c), fold(seed, 8), count, [4 * config.base]),
+);
+show('negative: away from digit + 1', negative(model, classes, w), { condition: c, negative: next });
+show('composed: digit and digit + 1', composed(model, classes, [0, 0]), [c, next]);
+show('classifier guidance', classifierGuidance(model, likelihood, w), c);
+show('both: classifier on classifier-free', classifierGuidance(free({}, w / 2), likelihood, w / 2), c);
+show(
+  'posterior sampling: upper half is given',
+  posteriorSampling(model, inpainting(upperHalf), 3, { normalized: true }),
+  {
+    condition: c,
+    measurement: tf.mul(real, upperHalf),
+  },
+);
+show(
+  'posterior sampling: 7 × 7 pixels are given',
+  posteriorSampling(model, superResolution(4), 3, { normalized: true }),
+  {
+    condition: c,
+    measurement: superResolution(4)(real),
+  },
+);
+rows.push({ caption: 'the digits that were measured', images: [imageGrid(real, { columns: count })] });
+
+const file = join(options.out, 'guidance-digits.png');
+await writePng(
+  file,
+  captionedGrid({
+    title: `One model, one noise, every method (DDIM, ${options.steps} steps)`,
+    rows,
+    scale: 1,
+    fontSize: 12,
+    gap: 4,
+  }),
+);
+console.log(`${file} in ${((performance.now() - started) / 1000).toFixed(0)} s`);
