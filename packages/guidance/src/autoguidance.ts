@@ -1,5 +1,5 @@
 import { type Costed, costAt, type EpsModel, inTurn } from '@logsnr/core';
-import { extrapolate, guide, type Pair, type Rule } from './guide.js';
+import { checkWhole, extrapolate, guide, type Pair, type Rule } from './guide.js';
 import type { Weight } from './weight.js';
 
 /**
@@ -18,6 +18,7 @@ export function autoguidance<C>(
   w: Weight,
   { rule = extrapolate }: { rule?: Rule | undefined } = {},
 ): Costed<C> {
+  checkWhole(weaker);
   const pair: Pair<C> = Object.assign(
     (...[z, lambda, condition]: Parameters<EpsModel<C>>) => ({
       conditional: model(z, lambda, condition),

@@ -1,5 +1,6 @@
 import { type Cost, costAt, type EpsModel, inTurn, joined } from '@logsnr/core';
 import { concat, split, type Tensor, type Tensor1D } from '@tensorflow/tfjs-core';
+import { checkWhole } from './guide.js';
 
 /**
  * `joint` evaluates predictions that one model makes for the same z as one batch: fewest calls. `split` evaluates them one
@@ -32,6 +33,7 @@ export function evaluate<C>(
   z: Tensor,
   parts: readonly Part<C>[],
 ): Tensor[] {
+  checkWhole(model);
   if (evaluation === 'split' || parts.length === 1) return parts.map((part) => model(z, part.lambda, part.condition));
   const whole = model(
     concat(parts.map(() => z)),

@@ -10,6 +10,7 @@ import {
   withCost,
 } from '@logsnr/core';
 import { grad, mul, sub, sum, type Tensor, type Tensor1D, tidy } from '@tensorflow/tfjs-core';
+import { checkWhole } from './guide.js';
 import { checkWeight, type Weight, weightAt, weightsAt } from './weight.js';
 
 /** log p(c|z_λ) of each sample up to a constant, [n]; differentiable in z. */
@@ -27,6 +28,7 @@ export function alongGradient<C>(
   gradientCost: (lambda: number) => Cost,
 ): Costed<C> {
   checkWeight(w);
+  checkWhole(model);
   const guided: EpsModel<C> = (z, lambda, condition) => {
     checkShape('lambda', lambda, [z.shape[0] ?? null]);
     return tidy(() => {

@@ -33,10 +33,11 @@ export const extrapolate: Rule = ({ conditional, unconditional, w }) =>
 
 /**
  * The frame that all methods with two predictions share: `plain` where w is 0, else `rule` of `pair`.
- * @throws RangeError when w is not finite, or λ is not one for each sample.
+ * @throws RangeError when w is not finite, or λ is not one for each sample; TypeError when the model gives ε̂ in two parts.
  */
 export function guide<C>(plain: EpsModel<C>, pair: Pair<C>, w: Weight, rule: Rule = extrapolate): Costed<C> {
   checkWeight(w);
+  checkWhole(plain);
   const guided: EpsModel<C> = (z, lambda, condition) => {
     checkShape('lambda', lambda, [z.shape[0] ?? null]);
     return tidy(() => {
@@ -49,4 +50,12 @@ export function guide<C>(plain: EpsModel<C>, pair: Pair<C>, w: Weight, rule: Rul
     });
   };
   return withCost(guided, (lambda) => (weightAt(w, lambda) === 0 ? costAt(plain, lambda) : pair.cost(lambda)));
+}
+
+/** Throws a `TypeError` when a model gives ε̂ in two parts, of which guidance around it would lose one. */
+export function checkWhole<C>(model: EpsModel<C>): void {
+  if (model.split)
+    throw new TypeError(
+      'the model gives ε̂ in two parts (it has `split`), as cfgPlusPlus does; guidance goes inside such a model, not around it.',
+    );
 }

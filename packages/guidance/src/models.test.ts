@@ -93,6 +93,16 @@ describe('cfg++', () => {
     expect(values(model)).toEqual(valuesOf(denoise));
     expectNoLeak(() => ({ ...model.split(z, lambda, c) }));
   });
+  test('is not to be guided again, which would lose a part', () => {
+    const model = cfgPlusPlus(mixture.model, classes, -0.4);
+    for (const around of [
+      () => classifierFree(model, classes, 1),
+      () => autoguidance(mixture.model, model, 1),
+      () => classifierGuidance(model, mixture.logPosterior, 1),
+      () => composed(model, classes, [1])(z, lambda, [c]),
+    ])
+      expect(around).toThrow(/gives ε̂ in two parts.*guidance goes inside such a model/);
+  });
   test('w = 0 still renoises without the condition; w = −1 is the unconditional model in both', () => {
     const off = cfgPlusPlus(mixture.model, classes, 0).split(z, lambda, c);
     expect(valuesOf(off.denoise)).toEqual(values(mixture.model));

@@ -1,0 +1,129 @@
+import { alpha, bind, gaussianMixture, key, labels, normal, sigma } from '@logsnr/core';
+import {
+  autoguidance,
+  cads,
+  cfgPlusPlus,
+  classifierFree,
+  classifierGuidance,
+  inpainting,
+  logits,
+  posteriorSampling,
+  seeded,
+  seededConditioning,
+} from '@logsnr/guidance';
+import { classEmbeddings, noisyClassifier, onEmbeddings, unet } from '@logsnr/networks';
+import { ancestral, compileSampler, ddim, sample } from '@logsnr/samplers';
+import { compile } from '@logsnr/tensorflow';
+import * as tf from '@tensorflow/tfjs-core';
+import { describe, expect, test } from 'vitest';
+
+const difference = (a: tf.Tensor, b: tf.Tensor) => tf.max(tf.abs(tf.sub(a, b))).dataSync()[0] as number;
+
+describe('CFG++ with the samplers that take ε̂ in two parts', () => {
+  const mixture = gaussianMixture([
+    { mean: [-1], std: 0.4 },
+    { mean: [1], std: 0.6, weight: 2 },
+  ]);
+  const classes = labels(2);
+  const condition = classes.of([0, 1]);
+  const lambdas = [-4, -2, 0, 1.5, 3];
+  const start = [0.7, -1.1];
+  const options = { condition, lambdas, shape: [2, 1], key: key(1), z: tf.tensor2d(start, [2, 1]) };
+
+  test('DDIM is algorithm 2 of the paper, by hand in float64', () => {
+    const w = -0.4;
+    const got = sample({ ...options, model: cfgPlusPlus(mixture.model, classes, w), sampler: ddim() }).dataSync();
+    start.forEach((first, label) => {
+      let z = first;
+      lambdas.forEach((lambda, i) => {
+        const [own, none] = [mixture.eps([z], lambda, label)[0], mixture.eps([z], lambda)[0]] as [number, number];
+        const guided = none + (1 + w) * (own - none); // the paper's λ is 1 + w
+        const x = (z - sigma(lambda) * guided) / alpha(lambda);
+        const to = lambdas[i + 1] ?? Number.POSITIVE_INFINITY;
+        z = alpha(to) * x + (to < Number.POSITIVE_INFINITY ? sigma(to) * none : 0);
+      });
+      expect(got[label]).toBeCloseTo(z, 4);
+    });
+  });
+
+  test.each([ddim(), ancestral({ v: 0.3 })].map((s) => [s.name, s] as const))(
+    '%s: w = −1 is unconditional sampling, compiled and not',
+    (_, sampler) => {
+      const whole = sample({ ...options, model: mixture.model, condition: classes.none(condition), sampler });
+      const model = cfgPlusPlus(mixture.model, classes, -1);
+      expect(difference(sample({ ...options, model, sampler }), whole)).toBeLessThan(2e-5);
+      const drawing = compileSampler(compile, { model, sampler });
+      expect(difference(drawing.sample(options), whole)).toBeLessThan(2e-5);
+      drawing.dispose();
+    },
+  );
+});
+
+describe('on U-Nets, compiled and operation by operation', () => {
+  const config = {
+    height: 8,
+    width: 8,
+    channels: 1,
+    classes: 3,
+    base: 4,
+    multipliers: [1, 2],
+    blocks: 1,
+    attention: [4],
+    groups: 2,
+  };
+  const randomised = (shapes: Readonly<Record<string, readonly number[]>>) =>
+    Object.fromEntries(
+      Object.entries(shapes).map(([name, shape], i) => [name, tf.tidy(() => tf.mul(normal(key(i), shape), 0.3))]),
+    );
+  const parameters = randomised(unet(config).shapes);
+  const model = bind(unet(config), parameters, 'v');
+  const classes = labels(3);
+  const [z, lambda, c] = [normal(key(90), [2, 8, 8, 1]), tf.tensor1d([-2, 1]), classes.of([0, 2])];
+  const agree = <C>(guided: (z: tf.Tensor, lambda: tf.Tensor1D, c: C) => tf.Tensor, condition: C) => {
+    const eager = guided(z, lambda, condition);
+    const compiled = compile(guided);
+    expect(difference(compiled(z, lambda, condition), eager)).toBeLessThan(1e-4);
+    expect(difference(eager, model(z, lambda, c))).toBeGreaterThan(1e-3);
+    compiled.dispose();
+  };
+
+  test.each([
+    ['perturbed attention', { attention: 'identity' as const }],
+    ['smoothed energy', { attention: { blur: 1 } }],
+    ['skip-layer', { skip: ['middle.block.0'] }],
+  ])('%s', (_, perturbation) => {
+    const weak = bind(unet(config, perturbation), parameters, 'v');
+    agree(autoguidance(model, weak, 2), c);
+    expect(difference(autoguidance(model, weak, 0)(z, lambda, c), model(z, lambda, c))).toBe(0);
+  });
+
+  test('classifier guidance by a noise-aware classifier', () => {
+    const classifier = noisyClassifier(config);
+    const weights = randomised(classifier.shapes);
+    agree(
+      classifierGuidance(
+        model,
+        logits((z, lambda) => classifier.apply(weights, z, lambda)),
+        20,
+      ),
+      c,
+    );
+  });
+
+  test('CADS on class embeddings, under classifier-free guidance', () => {
+    const embeddings = classEmbeddings(parameters);
+    const onVectors = bind(onEmbeddings(unet(config)), parameters, 'v');
+    const condition = seeded(embeddings.of(c), key(7), 2, [16]);
+    const guided = (scale: number) =>
+      classifierFree(cads(onVectors, { scale, from: 0.1 }), seededConditioning(embeddings), 1);
+    agree(guided(0.5), condition);
+    const plain = classifierFree(model, classes, 1)(z, lambda, c);
+    expect(difference(guided(0)(z, lambda, condition), plain)).toBeLessThan(1e-5);
+  });
+
+  test('posterior sampling differentiates through the network', () => {
+    const mask = tf.tensor3d([1, 1, 0, 0, 0, 0, 0, 0], [8, 1, 1]);
+    const measurement = tf.mul(normal(key(8), [2, 8, 8, 1]), mask);
+    agree(posteriorSampling(model, inpainting(mask), 0.5), { condition: c, measurement });
+  });
+});
