@@ -51,6 +51,5 @@ export {
   type TrainNoisyClassifierOptions,
   trainNoisyClassifier,
 } from './train-noisy-classifier.js';
-export type { TrainingState } from './training-state.js';
 export { disposeState, type TrainingState } from './training-state.js';
 export { type Vlb, type VlbOptions, vlb } from './vlb.js';
