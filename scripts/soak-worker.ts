@@ -4,7 +4,8 @@ import { batch, type ImageSet, shuffledIndices } from '@logsnr/data';
 import { unet } from '@logsnr/networks';
 import { arctan } from '@logsnr/schedules';
 import { compile, useBackend } from '@logsnr/tensorflow';
-import { adam, cosineDecay, ema, train, withRun } from '@logsnr/training';
+import { adam, cosineDecay, ema, train } from '@logsnr/training';
+import { withRun } from '@logsnr/training/node';
 import * as tf from '@tensorflow/tfjs-core';
 
 const [folder = '', steps = '', ...modes] = process.argv.slice(2);

@@ -20,8 +20,8 @@ import {
   saveCheckpoint,
   type TrainingState,
   train,
-  withRun,
 } from '@logsnr/training';
+import { withRun } from '@logsnr/training/node';
 import * as tf from '@tensorflow/tfjs-core';
 import { readOptions } from './options.js';
 

@@ -6,5 +6,5 @@ export { type ImageSet, padTo, type Selection, subset } from './image-set.js';
 export { type MnistOptions, mnist } from './mnist.js';
 export { shuffledIndices } from './order.js';
 export { type Prefetched, prefetch } from './prefetch.js';
-export { type Message, serveBatches } from './serve-batches.js';
+export { serveBatches } from './serve-batches.js';
 export { batchWorker } from './worker.js';

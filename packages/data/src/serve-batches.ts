@@ -1,9 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 
-/** Arrays by name, and other values that can be sent from thread to thread. */
-export type Message = Readonly<Record<string, unknown>>;
-
-type Make = (step: number) => Message | Promise<Message>;
+type Make = (step: number) => object | Promise<object>;
 
 /**
  * The other side of `batchWorker`, for the module that it names: answers each step with what `make` returns for it. Typed arrays in it

@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import type { Key, Parameters } from '@logsnr/core';
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import { type Fingerprint, replaceFile, writeSynced } from './run/durable.js';
@@ -89,6 +89,7 @@ export async function loadCheckpoint(
   path: string,
   { shapes }: { readonly shapes?: Readonly<Record<string, readonly number[]>> } = {},
 ): Promise<Checkpoint> {
+  const { open } = await import('node:fs/promises');
   const file = await open(path, 'r');
   const made: Tensor[] = [];
   try {

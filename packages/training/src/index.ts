@@ -26,11 +26,6 @@ export { type OptimizeOptions, type OptimizeResult, optimize, type StepReport } 
 export type { Optimizer, Scalars } from './optimizer.js';
 export { type EmaSnapshot, powerEma, powerGamma, reconstructEma } from './power-ema.js';
 export { type ProgressLine, type ProgressLineOptions, progressLine, type TextStream } from './progress-line.js';
-export type { Picture } from './run/events.js';
-export type { Json, Settings } from './run/manifest.js';
-export type { Samples } from './run/recorder.js';
-export { type Keep, loadAverages } from './run/store.js';
-export { type RunHooks, type RunOptions, withRun } from './run/with-run.js';
 export type { RunLimits } from './run-limits.js';
 export { type Array32, decodeSafetensors, encodeSafetensors, type SafetensorsFile } from './safetensors.js';
 export { assertShapes, type Shaped } from './shapes.js';

@@ -29,7 +29,7 @@ export function linearDecay(first: number, last = 0): (step: number, progress: n
 
 /**
  * rate/√max(1, (step + 1)/after): constant for `after` steps, then falling with the root of the step (Vaswani et al. 2017, arXiv
- * 1706.03762, eq. 3, without its warm-up; EDM2's t_ref, Karras et al. 2024, arXiv 2312.02696, eq. 15). It needs no end of the run.
+ * 1706.03762, eq. 3, without its warm-up; EDM2's t_ref, Karras et al. 2024, arXiv 2312.02696). It needs no end of the run.
  */
 export function inverseSqrt(rate: number, after: number): (step: number) => number {
   checkWithin('rate', rate, 0, Number.MAX_VALUE);

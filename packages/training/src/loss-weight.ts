@@ -31,10 +31,10 @@ export function snr(k = 1): LossWeight {
   return (lambda) => Math.exp((k - 1) * lambda);
 }
 
-/** max(SNR, 1) on ‖x̂ − x‖², so max(1, e^{−λ}): truncated SNR (Salimans & Ho 2022, arXiv 2202.00512, eq. 9). */
+/** max(SNR, 1) on ‖x̂ − x‖², so max(1, e^{−λ}): truncated SNR (Salimans & Ho 2022, arXiv 2202.00512, section 4). */
 export const truncatedSnr: LossWeight = (lambda) => Math.max(1, Math.exp(-lambda));
 
-/** min(SNR, γ) on ‖x̂ − x‖², so min(1, γ e^{−λ}): min-SNR-γ (Hang et al. 2023, arXiv 2303.09556, section 3.4; γ = 5 there). */
+/** min(SNR, γ) on ‖x̂ − x‖², so min(1, γ e^{−λ}): min-SNR-γ (Hang et al. 2023, arXiv 2303.09556; γ = 5 there). */
 export function minSnr(gamma = 5): LossWeight {
   positive('gamma', gamma);
   return (lambda) => Math.min(1, gamma * Math.exp(-lambda));
@@ -57,7 +57,7 @@ export function p2({ k = 1, gamma = 1 }: { readonly k?: number; readonly gamma?:
 }
 
 /**
- * A weight w(λ) of the integral ½∫ w(λ) ‖ε̂ − ε‖² dλ (Kingma & Gao 2023, arXiv 2303.00848, eq. 7), made one of draws from the
+ * A weight w(λ) of the integral ½∫ w(λ) ‖ε̂ − ε‖² dλ (Kingma & Gao 2023, arXiv 2303.00848), made one of draws from the
  * density p(λ): w(λ)/p(λ). With w a density itself this is importance weighting: the loss is that of λ ~ w, whatever p is.
  * @throws RangeError, where the weight is used, at a λ that p cannot draw.
  */
@@ -70,8 +70,8 @@ export const perLambda =
   };
 
 /**
- * sigmoid(b − λ) of the integral over λ: take it with `perLambda` (Kingma & Gao 2023, arXiv 2303.00848, section 5;
- * Hoogeboom et al. 2024, arXiv 2410.19324, section 3).
+ * sigmoid(b − λ) of the integral over λ: take it with `perLambda` (Kingma & Gao 2023, arXiv 2303.00848;
+ * Hoogeboom et al. 2024, arXiv 2410.19324).
  */
 export function sigmoidWeight(bias = 0): LossWeight {
   checkFinite('bias', bias);

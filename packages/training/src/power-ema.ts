@@ -5,7 +5,7 @@ import { type Ema, ema } from './ema.js';
 
 /**
  * The exponent γ of the power-function average of relative length σ_rel, its standard deviation as a fraction of the run:
- * σ_rel² = (γ + 1)/((γ + 2)²(γ + 3)) (Karras et al. 2024, arXiv 2312.02696, eq. 123 and 126). σ_rel is below 1/√12 ≈ 0.289, where γ = 0 is
+ * σ_rel² = (γ + 1)/((γ + 2)²(γ + 3)) (Karras et al. 2024, arXiv 2312.02696, section 3 and appendix C). σ_rel is below 1/√12 ≈ 0.289, where γ = 0 is
  * the plain mean.
  * @throws RangeError when σ_rel is not in (0, 1/√12].
  */
@@ -24,7 +24,7 @@ export function powerGamma(sigmaRel: number): number {
 }
 
 /**
- * The power-function average of EDM2 (Karras et al. 2024, arXiv 2312.02696, section 3.1, eq. 2): with t = step + 1,
+ * The power-function average of EDM2 (Karras et al. 2024, arXiv 2312.02696, section 3.1): with t = step + 1,
  * average ← β average + (1 − β) θ, β = (1 − 1/t)^{γ+1}, so that θ(τ) weighs as τ^γ up to t. Its length is always the same fraction
  * σ_rel of the run so far, and it forgets the weights that the run began with.
  */
@@ -44,7 +44,7 @@ export interface EmaSnapshot {
 /**
  * What the power-function average of length `sigmaRel` at `step` would be, from snapshots of others: the combination of them
  * whose profile, as a function of training time, is nearest in the least-squares sense (Karras et al. 2024, arXiv 2312.02696,
- * section 3.2 and algorithm 3). Snapshots of two lengths (0.05 and 0.10 there), taken some dozens of times in a run, give any length
+ * section 3.2 and appendix C). Snapshots of two lengths (0.05 and 0.10 there), taken some dozens of times in a run, give any length
  * between about 0.03 and 0.25.
  * @returns tensors that the caller owns.
  * @throws RangeError where there are no snapshots, or their parameters differ in name or shape.
@@ -91,7 +91,7 @@ function sharesOf(snapshots: readonly Profile[], target: Profile): number[] {
 }
 
 /**
- * ∫ p_a p_b dτ of the profiles p(τ) = (γ + 1) τ^γ/t^{γ+1} on [0, t] (eq. 130 to 134 there):
+ * ∫ p_a p_b dτ of the profiles p(τ) = (γ + 1) τ^γ/t^{γ+1} on [0, t] (appendix C there):
  * (γ_a + 1)(γ_b + 1)/((γ_a + γ_b + 1) max(t_a, t_b)) · (min/max)^{γ of the later one}.
  */
 function inner(a: { t: number; gamma: number }, b: { t: number; gamma: number }): number {

@@ -23,7 +23,7 @@ export interface VlbOptions<C> {
   readonly x: Tensor;
   /** n conditions, borrowed. */
   readonly condition: C;
-  /** The ends of the λ that the bound covers. −13.3 and 5 unless given, as in Variational Diffusion Models. */
+  /** The ends of the λ that the bound covers. −5 and 13.3 unless given, as in Variational Diffusion Models. */
   readonly lambdaMin?: number;
   readonly lambdaMax?: number;
   /** Values that a pixel can have, equally spaced over [−1, 1]; or "continuous". 256 unless given. */
@@ -43,7 +43,7 @@ export interface Vlb {
 
 /**
  * An upper bound of −log₂ p(x) per dimension: the variational bound in continuous time (Kingma et al. 2021, arXiv 2107.00630,
- * eq. 11 and 17 with 2303.00848's form in λ). With d dimensions, in nats before the division by d ln 2:
+ * eq. 11, with its continuous-time term as an integral over λ). With d dimensions, in nats before the division by d ln 2:
  * - prior: KL(q(z_λmin | x) ‖ N(0, I)) = ½ Σ (α² x² + σ² − 1 − ln σ²) at λ_min;
  * - diffusion: ½ (λ_max − λ_min) E_λ ‖ε_θ(z_λ) − ε‖², λ ~ U[λ_min, λ_max], stratified;
  * - reconstruction: −E ln p(x | z_λmax), p(x_i | z_i) ∝ N(z_i; α x_i, σ²) over the levels that x_i can have; "continuous":
@@ -51,7 +51,7 @@ export interface Vlb {
  * @throws RangeError on options out of their range.
  */
 export async function vlb<C>(options: VlbOptions<C>): Promise<Vlb> {
-  const { model, x, condition, lambdaMin = -13.3, lambdaMax = 5, levels = 256, draws = 1, key } = options;
+  const { model, x, condition, lambdaMin = -5, lambdaMax = 13.3, levels = 256, draws = 1, key } = options;
   checkFinite('lambdaMin', lambdaMin);
   checkFinite('lambdaMax', lambdaMax);
   if (!(lambdaMin < lambdaMax))

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { link, rename, rm } from 'node:fs/promises';
+import { constants, readFileSync } from 'node:fs';
+import { copyFile, link, rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { besideOf, explained, piecesOf, readText, writeSynced } from './durable.js';
@@ -70,8 +70,7 @@ export async function takeLock(folder: string): Promise<Lock> {
  */
 async function take(path: string, own: string): Promise<void> {
   try {
-    await link(own, path);
-    return;
+    return await name(own, path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
@@ -84,6 +83,16 @@ async function take(path: string, own: string): Promise<void> {
   if ((await readText(path)) === text) return rename(claim, path);
   await rm(claim);
   return take(path, own);
+}
+
+/** A second name for a file, if it is free; on file systems without links, a copy. */
+async function name(own: string, path: string): Promise<void> {
+  try {
+    await link(own, path);
+  } catch (error) {
+    if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    await copyFile(own, path, constants.COPYFILE_EXCL);
+  }
 }
 
 function ownerOf(text: string, path: string): Owner {
