@@ -1,4 +1,5 @@
-// Kills a training run again and again (SIGKILL, at random moments, in the middle of a write too), lets it go on each time by
+// Kills a training run again and again (SIGKILL, at random moments, in the middle of a write too), lets it go on each
+// time by
 // the same command, and compares what comes out with a run that nobody disturbed, byte by byte.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

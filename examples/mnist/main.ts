@@ -43,7 +43,8 @@ if (options.fresh)
     rmSync(file(name), { recursive: true });
 const { progress: mode } = options;
 
-// A digit classifier judges the samples: its features serve the Fréchet distance, its probabilities the Inception Score.
+// A digit classifier judges the samples: its features serve the Fréchet distance, its probabilities the Inception
+// Score.
 const classifier = convClassifier({ height: 28, width: 28, channels: 1, classes: 10 });
 let line = await progressLine({ label: 'classifier', mode });
 const judge = await withRun(
@@ -100,7 +101,8 @@ const shape = {
 const network = unet(shape);
 const schedule = arctan({ lambdaMin: -12, lambdaMax: 12 });
 
-// On the way: ten digits at w = 1 from the same noise each time. The weights are arguments, so one graph serves every time.
+// On the way: ten digits at w = 1 from the same noise each time. The weights are arguments, so one graph serves every
+// time.
 const eps = inGraphs((weights: Parameters, z: tf.Tensor, lambda: tf.Tensor1D, c: tf.Tensor1D) =>
   bind(network, weights, 'v')(z, lambda, c),
 );

@@ -60,7 +60,8 @@ test('each change is made as often as it should be, and told', () => {
 });
 
 test('what is told is what was done', () => {
-  // A smooth picture, on which interpolation is exact: the value is the x coordinate from the centre, then the y coordinate.
+  // A smooth picture, on which interpolation is exact: the value is the x coordinate from the centre, then the y
+  // coordinate.
   const [h, w, n] = [33, 33, 60];
   const linear: BatchArrays = {
     images: Float32Array.from({ length: n * h * w * 2 }, (_, i) => {

@@ -41,8 +41,8 @@ export const batchTensors = ({ images, labels, shape }: BatchArrays): { images: 
 });
 
 /**
- * The images at `indices`: float32 [n, height, width, channels] in [−1, 1], and their labels, int32 [n]. The caller owns
- * both tensors.
+ * The images at `indices`: float32 [n, height, width, channels] in [−1, 1], and their labels, int32 [n]. The caller
+ * owns both tensors.
  * @throws RangeError if `indices` is empty or holds anything but a position in the set.
  */
 export const batch = (set: ImageSet, indices: ArrayLike<number>): { images: Tensor4D; labels: Tensor1D } =>

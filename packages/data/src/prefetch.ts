@@ -8,11 +8,11 @@ export interface Prefetched<T> {
 }
 
 /**
- * Asks for the data of the next steps before they are wanted: at the call for step t, `make` has been called for t … t + `ahead`. Steps
- * may be asked for in any order; what was prepared for others is released.
+ * Asks for the data of the next steps before they are wanted: at the call for step t, `make` has been called for t … t
+ * + `ahead`. Steps may be asked for in any order; what was prepared for others is released.
  *
- * It saves time only where `make` works elsewhere than in this thread, which a step of training keeps busy: reading files,
- * the network, another thread (`batchWorker`).
+ * It saves time only where `make` works elsewhere than in this thread, which a step of training keeps busy: reading
+ * files, the network, another thread (`batchWorker`).
  * @param release frees a result that is not wanted after all, such as its tensors.
  */
 export function prefetch<T>(

@@ -3,8 +3,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 type Make = (step: number) => object | Promise<object>;
 
 /**
- * The other side of `batchWorker`, for the module that it names: answers each step with what `make` returns for it. Typed arrays in it
- * move to the other thread without a copy.
+ * The other side of `batchWorker`, for the module that it names: answers each step with what `make` returns for it.
+ * Typed arrays in it move to the other thread without a copy.
  * @param prepare gets the `data` of `batchWorker`, once.
  */
 export async function serveBatches<D>(prepare: (data: D) => Make | Promise<Make>): Promise<void> {

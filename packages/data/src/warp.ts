@@ -27,8 +27,8 @@ function inverse([a, b, c, d, e, f]: Map2): Map2 {
 }
 
 /**
- * Moves the pixels of an image (NHWC without N) as `map` says, in coordinates from its centre: bilinear interpolation of `from`, which
- * goes on beyond its edges by reflection (… c b a | a b c | c b a …).
+ * Moves the pixels of an image (NHWC without N) as `map` says, in coordinates from its centre: bilinear interpolation
+ * of `from`, which goes on beyond its edges by reflection (… c b a | a b c | c b a …).
  */
 export function warp(
   from: Float32Array,

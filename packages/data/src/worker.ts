@@ -2,8 +2,9 @@ import { Worker } from 'node:worker_threads';
 import { type Prefetched, prefetch } from './prefetch.js';
 
 /**
- * Data of steps from a thread of its own, prepared while this one is busy with a step of training (Node). `module` is a file that calls
- * `serveBatches`; it gets `data` as its argument. Call `stop` at the end, or the thread keeps the process alive.
+ * Data of steps from a thread of its own, prepared while this one is busy with a step of training (Node). `module` is a
+ * file that calls `serveBatches`; it gets `data` as its argument. Call `stop` at the end, or the thread keeps the
+ * process alive.
  * @throws the thread's error, at the step that it failed at.
  */
 export function batchWorker<T extends object>(

@@ -80,8 +80,9 @@ export function adam(options: AdamOptions): Optimizer {
 }
 
 /**
- * AdamW: `adam` with a decay of the weights beside the gradient's step, θ ← (1 − η·weightDecay) θ − … (Loshchilov & Hutter 2019,
- * arXiv 1711.05101, Algorithm 2), 0.01 unless given. η is the rate of the step, schedule and warm-up included.
+ * AdamW: `adam` with a decay of the weights beside the gradient's step, θ ← (1 − η·weightDecay) θ − … (Loshchilov &
+ * Hutter 2019, arXiv 1711.05101, Algorithm 2), 0.01 unless given. η is the rate of the step, schedule and warm-up
+ * included.
  */
 export const adamW = (options: AdamOptions): Optimizer => adam({ weightDecay: 0.01, ...options });
 

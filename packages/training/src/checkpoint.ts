@@ -30,8 +30,8 @@ const LOSSES = 'history.losses';
 
 /**
  * Writes a checkpoint as a safetensors file, which other tools can open: tensors `parameters.*`, `ema.*`,
- * `averages.NAME.*`, `optimizer.*` and `history.losses`; the step and other numbers in the metadata. The file is written
- * beside `path`, synced and renamed, so `path` is never half a file.
+ * `averages.NAME.*`, `optimizer.*` and `history.losses`; the step and other numbers in the metadata. The file is
+ * written beside `path`, synced and renamed, so `path` is never half a file.
  * @throws RangeError on metadata that is not text or has a key of the checkpoint's own.
  * @throws Error that names the file and says what to do where it cannot be written.
  */

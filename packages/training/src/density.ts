@@ -1,8 +1,9 @@
 import { checkFinite, type Schedule } from '@logsnr/core';
 
 /**
- * The density p(λ) of λ = schedule(u), u ~ U[0, 1]: −du/dλ, by central differences of the schedule's inverse, which is found
- * by bisection. 0 outside of the schedule's range. Relative accuracy about 1e-6 for densities that change over a nat or more.
+ * The density p(λ) of λ = schedule(u), u ~ U[0, 1]: −du/dλ, by central differences of the schedule's inverse, which is
+ * found by bisection. 0 outside of the schedule's range. Relative accuracy about 1e-6 for densities that change over a
+ * nat or more.
  * @throws RangeError where the schedule does not fall from u = 0 to u = 1.
  */
 export function densityOf(schedule: Schedule): (lambda: number) => number {
@@ -26,8 +27,9 @@ export function densityOf(schedule: Schedule): (lambda: number) => number {
 }
 
 /**
- * The paper's p(λ) = sech(λ/2)/(4a) on [λ_min, λ_max], a = arctan(e^{−λ_min/2}) − arctan(e^{−λ_max/2}) (Ho & Salimans 2022, arXiv
- * 2207.12598, section 3.1): a hyperbolic secant. For use as an importance weight: `perLambda(secant(), densityOf(schedule))`.
+ * The paper's p(λ) = sech(λ/2)/(4a) on [λ_min, λ_max], a = arctan(e^{−λ_min/2}) − arctan(e^{−λ_max/2}) (Ho & Salimans
+ * 2022, arXiv 2207.12598, section 3.1): a hyperbolic secant. For use as an importance weight: `perLambda(secant(),
+ * densityOf(schedule))`.
  */
 export function secant({ lambdaMin = -20, lambdaMax = 20 } = {}): (lambda: number) => number {
   checkFinite('lambdaMin', lambdaMin);

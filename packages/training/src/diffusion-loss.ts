@@ -38,11 +38,12 @@ export interface DiffusionLossInputs<C> {
 }
 
 /**
- * The objective of classifier-free guidance's training, Algorithm 1 of Ho & Salimans 2022 (arXiv 2207.12598), lines 3–7:
- * c ← ∅ where `dropped`; z_λ = α_λ x + σ_λ ε; the mean over all elements of weight · ‖ε_θ(z_λ, λ, c) − ε‖².
+ * The objective of classifier-free guidance's training, Algorithm 1 of Ho & Salimans 2022 (arXiv 2207.12598), lines
+ * 3–7: c ← ∅ where `dropped`; z_λ = α_λ x + σ_λ ε; the mean over all elements of weight · ‖ε_θ(z_λ, λ, c) − ε‖².
  *
- * For another prediction it is the same number, computed as an error of what is predicted: ε̂ − ε = α (v̂ − v) = −(α/σ)(x̂ − x)
- * = −σ (ŝ − s) with s the score. Taken through ε̂ it would lose its digits where these factors are small.
+ * For another prediction it is the same number, computed as an error of what is predicted: ε̂ − ε = α (v̂ − v) =
+ * −(α/σ)(x̂ − x) = −σ (ŝ − s) with s the score. Taken through ε̂ it would lose its digits where these factors are
+ * small.
  *
  * Differentiable in the model's parameters and free of draws and reads, so that a compiler can take it as a graph.
  * @returns a scalar that the caller owns.
@@ -72,7 +73,10 @@ export function diffusionLoss<C>(inputs: DiffusionLossInputs<C>): Scalar {
   });
 }
 
-/** What the output should be, and what its squared error is multiplied by to be ‖ε̂ − ε‖²: [n], or 1 where it is undefined. */
+/**
+ * What the output should be, and what its squared error is multiplied by to be ‖ε̂ − ε‖²: [n], or 1 where it is
+ * undefined.
+ */
 function targetOf(
   prediction: Prediction,
   x: Tensor,

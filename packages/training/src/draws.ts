@@ -4,11 +4,11 @@ import { checkInteger, checkWithin, fold, type Key, permutation, type Schedule, 
 export type Spread = 'stratified' | 'antithetic' | 'independent';
 
 /**
- * n log-SNR values λ ~ p(λ), as λ = schedule(u) with u ~ U[0, 1) (Ho & Salimans 2022, section 3.1), in nats. The loss of a
- * batch varies less from step to step where its λ are spread:
+ * n log-SNR values λ ~ p(λ), as λ = schedule(u) with u ~ U[0, 1) (Ho & Salimans 2022, section 3.1), in nats. The loss
+ * of a batch varies less from step to step where its λ are spread:
  *
- * - `stratified` (the default): u_i = (π(i) + r_i)/n with r_i ~ U[0, 1) and π a random order, so that each of n equal slices of
- *   [0, 1) gets exactly one sample.
+ * - `stratified` (the default): u_i = (π(i) + r_i)/n with r_i ~ U[0, 1) and π a random order, so that each of n equal
+ *   slices of [0, 1) gets exactly one sample.
  * - `antithetic`: pairs u and 1 − u, in a random order; with an odd n one is alone.
  * - `independent`: neither.
  *

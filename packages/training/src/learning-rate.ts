@@ -5,7 +5,8 @@ export type LearningRate = number | ((step: number, progress: number) => number)
 
 /**
  * `first` at the start, `last` at the end, along half a cosine (Loshchilov & Hutter 2017, arXiv 1608.03983, eq. 5):
- * last + (first − last)(1 + cos π·progress)/2. Progress is a fraction of the run, so a run limited by time decays as well.
+ * last + (first − last)(1 + cos π·progress)/2. Progress is a fraction of the run, so a run limited by time decays as
+ * well.
  */
 export function cosineDecay(first: number, last = 0): (step: number, progress: number) => number {
   checkWithin('first', first, 0, Number.MAX_VALUE);
@@ -28,8 +29,9 @@ export function linearDecay(first: number, last = 0): (step: number, progress: n
 }
 
 /**
- * rate/√max(1, (step + 1)/after): constant for `after` steps, then falling with the root of the step (Vaswani et al. 2017, arXiv
- * 1706.03762, eq. 3, without its warm-up; EDM2's t_ref, Karras et al. 2024, arXiv 2312.02696). It needs no end of the run.
+ * rate/√max(1, (step + 1)/after): constant for `after` steps, then falling with the root of the step (Vaswani et al.
+ * 2017, arXiv 1706.03762, eq. 3, without its warm-up; EDM2's t_ref, Karras et al. 2024, arXiv 2312.02696). It needs no
+ * end of the run.
  */
 export function inverseSqrt(rate: number, after: number): (step: number) => number {
   checkWithin('rate', rate, 0, Number.MAX_VALUE);

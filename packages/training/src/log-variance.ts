@@ -18,10 +18,11 @@ export type LogVariance = (parameters: Parameters, lambda: Tensor1D) => Tensor1D
 const NAME = 'logVariance.weight';
 
 /**
- * A network that also learns u(λ), the logarithm of its loss L at each noise level, for the training loss mean(L/e^u + u)
- * (Karras et al. 2024, arXiv 2312.02696, its learned loss weight; after Kendall et al. 2018, arXiv 1705.07115). At the optimum e^{u(λ)} is the mean loss at λ, so that
- * every noise level pulls at the weights alike, however large its error. u is linear in `channels` random Fourier features
- * √2 cos(2π(f λ/4 + φ)), f ~ N(0, 1) and φ ~ U[0, 1), and starts at 0. It is for training alone: sampling ignores it.
+ * A network that also learns u(λ), the logarithm of its loss L at each noise level, for the training loss mean(L/e^u +
+ * u) (Karras et al. 2024, arXiv 2312.02696, its learned loss weight; after Kendall et al. 2018, arXiv 1705.07115). At
+ * the optimum e^{u(λ)} is the mean loss at λ, so that every noise level pulls at the weights alike, however large its
+ * error. u is linear in `channels` random Fourier features √2 cos(2π(f λ/4 + φ)), f ~ N(0, 1) and φ ~ U[0, 1), and
+ * starts at 0. It is for training alone: sampling ignores it.
  *
  * Enter both in `train`: `network` and `logVariance`.
  */

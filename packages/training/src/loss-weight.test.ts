@@ -134,8 +134,9 @@ const options: TrainOptions<null> = {
 };
 
 /**
- * For x ~ N(0, s²) the least of E[w(λ) c(λ) E‖a z − target‖²] over a is E[w c E[target·z]]/E[w c E[z²]], with c what turns the
- * target's squared error into that of ε, E[z²] = α²s² + σ², and E[target·z] = σ, α s² and ασ(1 − s²) for ε, x and v.
+ * For x ~ N(0, s²) the least of E[w(λ) c(λ) E‖a z − target‖²] over a is E[w c E[target·z]]/E[w c E[z²]], with c what
+ * turns the target's squared error into that of ε, E[z²] = α²s² + σ², and E[target·z] = σ, α s² and ασ(1 − s²) for ε, x
+ * and v.
  */
 function optimum(prediction: 'eps' | 'x' | 'v', weight: LossWeight, p = schedule): number {
   let [above, below] = [0, 0];

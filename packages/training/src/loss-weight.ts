@@ -1,9 +1,10 @@
 import { checkFinite, checkWithin, sigmoid } from '@logsnr/core';
 
 /**
- * The weight of the loss at a log-SNR λ, on one convention: it multiplies ‖ε̂ − ε‖² of a sample whose λ ~ p(λ), whatever the
- * network predicts. As ε̂ − ε = −(α/σ)(x̂ − x) = α (v̂ − v), errors of other kinds are the same up to a power of the SNR e^λ:
- * ‖x̂ − x‖² = e^{−λ} ‖ε̂ − ε‖² and ‖v̂ − v‖² = (1 + e^{−λ}) ‖ε̂ − ε‖² (Salimans & Ho 2022, arXiv 2202.00512, section 4).
+ * The weight of the loss at a log-SNR λ, on one convention: it multiplies ‖ε̂ − ε‖² of a sample whose λ ~ p(λ),
+ * whatever the network predicts. As ε̂ − ε = −(α/σ)(x̂ − x) = α (v̂ − v), errors of other kinds are the same up to a
+ * power of the SNR e^λ: ‖x̂ − x‖² = e^{−λ} ‖ε̂ − ε‖² and ‖v̂ − v‖² = (1 + e^{−λ}) ‖ε̂ − ε‖² (Salimans & Ho 2022, arXiv
+ * 2202.00512, section 4).
  */
 export type LossWeight = (lambda: number) => number;
 
@@ -19,12 +20,14 @@ export const onV =
   (lambda) =>
     weight(lambda) * (1 + Math.exp(-lambda));
 
-/** 1: the simple loss (Ho et al. 2020, arXiv 2006.11239, eq. 14), and the one of classifier-free guidance's Algorithm 1. */
+/**
+ * 1: the simple loss (Ho et al. 2020, arXiv 2006.11239, eq. 14), and the one of classifier-free guidance's Algorithm 1.
+ */
 export const uniform: LossWeight = () => 1;
 
 /**
- * SNR^k on ‖x̂ − x‖², so e^{(k−1)λ}. k = 1 is `uniform`, the SNR weighting of Salimans & Ho 2022 (arXiv 2202.00512, section 4);
- * k = 0 is the plain loss on x.
+ * SNR^k on ‖x̂ − x‖², so e^{(k−1)λ}. k = 1 is `uniform`, the SNR weighting of Salimans & Ho 2022 (arXiv 2202.00512,
+ * section 4); k = 0 is the plain loss on x.
  */
 export function snr(k = 1): LossWeight {
   checkFinite('k', k);
@@ -41,8 +44,8 @@ export function minSnr(gamma = 5): LossWeight {
 }
 
 /**
- * (σ² + σ_data²)/(σ σ_data)² on ‖x̂ − x‖² with σ² = e^{−λ}, so (e^{−λ} + σ_data²)/σ_data² (Karras et al. 2022, arXiv 2206.00364,
- * table 1). There λ = −2 ln σ with ln σ ~ N(−1.2, 1.2²), so p(λ) = N(2.4, 2.4²).
+ * (σ² + σ_data²)/(σ σ_data)² on ‖x̂ − x‖² with σ² = e^{−λ}, so (e^{−λ} + σ_data²)/σ_data² (Karras et al. 2022, arXiv
+ * 2206.00364, table 1). There λ = −2 ln σ with ln σ ~ N(−1.2, 1.2²), so p(λ) = N(2.4, 2.4²).
  */
 export function edm({ sigmaData = 0.5 }: { readonly sigmaData?: number } = {}): LossWeight {
   positive('sigmaData', sigmaData);
@@ -58,7 +61,8 @@ export function p2({ k = 1, gamma = 1 }: { readonly k?: number; readonly gamma?:
 
 /**
  * A weight w(λ) of the integral ½∫ w(λ) ‖ε̂ − ε‖² dλ (Kingma & Gao 2023, arXiv 2303.00848), made one of draws from the
- * density p(λ): w(λ)/p(λ). With w a density itself this is importance weighting: the loss is that of λ ~ w, whatever p is.
+ * density p(λ): w(λ)/p(λ). With w a density itself this is importance weighting: the loss is that of λ ~ w, whatever p
+ * is.
  * @throws RangeError, where the weight is used, at a λ that p cannot draw.
  */
 export const perLambda =

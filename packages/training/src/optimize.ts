@@ -39,8 +39,8 @@ export interface OptimizeOptions<I> extends RunLimits {
   /** A scalar, differentiable in the parameters. It may not draw or read: what changes enters through `inputs`. */
   readonly loss: (parameters: Parameters, inputs: I) => Tensor;
   /**
-   * The tensors of step `step` (from 0), a function of it alone; with `accumulate`, of its part `part` (from 0). They are
-   * disposed of after the step.
+   * The tensors of step `step` (from 0), a function of it alone; with `accumulate`, of its part `part` (from 0). They
+   * are disposed of after the step.
    */
   readonly inputs: (step: number, part: number) => I | Promise<I>;
   /** Parts of equal size that a step's batch comes in: their mean gradient takes the step. 1 unless given. */
@@ -70,8 +70,8 @@ export type OptimizeResult = Required<Pick<TrainingState, 'optimizer' | 'losses'
  * The training loop: minimizes any loss of named parameters and inputs. Diffusion's `train` is one use of it, an image
  * classifier another.
  *
- * A step whose loss or gradient is not finite changes nothing but its own number; it is counted in `skipped`. The loop reads
- * two numbers a step, the loss and the gradient's norm, and lets other work of the process run now and then.
+ * A step whose loss or gradient is not finite changes nothing but its own number; it is counted in `skipped`. The loop
+ * reads two numbers a step, the loss and the gradient's norm, and lets other work of the process run now and then.
  * @returns the final state, whose tensors the caller owns; its losses are of all steps, those of `from` included.
  * @throws RangeError on options that do not fit, before any step.
  * @throws NonFiniteError, which holds the last good state, after `skipLimit` skipped steps in a row.

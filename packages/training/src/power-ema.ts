@@ -4,9 +4,9 @@ import { Matrix, solve } from 'ml-matrix';
 import { type Ema, ema } from './ema.js';
 
 /**
- * The exponent γ of the power-function average of relative length σ_rel, its standard deviation as a fraction of the run:
- * σ_rel² = (γ + 1)/((γ + 2)²(γ + 3)) (Karras et al. 2024, arXiv 2312.02696, section 3 and appendix C). σ_rel is below 1/√12 ≈ 0.289, where γ = 0 is
- * the plain mean.
+ * The exponent γ of the power-function average of relative length σ_rel, its standard deviation as a fraction of the
+ * run: σ_rel² = (γ + 1)/((γ + 2)²(γ + 3)) (Karras et al. 2024, arXiv 2312.02696, section 3 and appendix C). σ_rel is
+ * below 1/√12 ≈ 0.289, where γ = 0 is the plain mean.
  * @throws RangeError when σ_rel is not in (0, 1/√12].
  */
 export function powerGamma(sigmaRel: number): number {
@@ -24,9 +24,9 @@ export function powerGamma(sigmaRel: number): number {
 }
 
 /**
- * The power-function average of EDM2 (Karras et al. 2024, arXiv 2312.02696, section 3.1): with t = step + 1,
- * average ← β average + (1 − β) θ, β = (1 − 1/t)^{γ+1}, so that θ(τ) weighs as τ^γ up to t. Its length is always the same fraction
- * σ_rel of the run so far, and it forgets the weights that the run began with.
+ * The power-function average of EDM2 (Karras et al. 2024, arXiv 2312.02696, section 3.1): with t = step + 1, average ←
+ * β average + (1 − β) θ, β = (1 − 1/t)^{γ+1}, so that θ(τ) weighs as τ^γ up to t. Its length is always the same
+ * fraction σ_rel of the run so far, and it forgets the weights that the run began with.
  */
 export function powerEma(sigmaRel: number): Ema {
   const gamma = powerGamma(sigmaRel);
@@ -42,10 +42,10 @@ export interface EmaSnapshot {
 }
 
 /**
- * What the power-function average of length `sigmaRel` at `step` would be, from snapshots of others: the combination of them
- * whose profile, as a function of training time, is nearest in the least-squares sense (Karras et al. 2024, arXiv 2312.02696,
- * section 3.2 and appendix C). Snapshots of two lengths (0.05 and 0.10 there), taken some dozens of times in a run, give any length
- * between about 0.03 and 0.25.
+ * What the power-function average of length `sigmaRel` at `step` would be, from snapshots of others: the combination of
+ * them whose profile, as a function of training time, is nearest in the least-squares sense (Karras et al. 2024, arXiv
+ * 2312.02696, section 3.2 and appendix C). Snapshots of two lengths (0.05 and 0.10 there), taken some dozens of times
+ * in a run, give any length between about 0.03 and 0.25.
  * @returns tensors that the caller owns.
  * @throws RangeError where there are no snapshots, or their parameters differ in name or shape.
  */

@@ -17,8 +17,8 @@ export interface ProgressLineOptions {
   /** Seconds between lines where `stream` is not a terminal. 10 unless given. */
   readonly every?: number;
   /**
-   * `line` for people (the default); `json`, a line of JSON for each step that is shown, one every `every` seconds; `quiet`,
-   * nothing.
+   * `line` for people (the default); `json`, a line of JSON for each step that is shown, one every `every` seconds;
+   * `quiet`, nothing.
    */
   readonly mode?: 'line' | 'json' | 'quiet';
 }
@@ -35,10 +35,10 @@ export interface ProgressLine {
 }
 
 /**
- * Shows steps, the loss and the speed (both smoothed over about 50 steps), the time left, the process's memory, the share of the
- * time in which a step waited for its data, and skipped steps if there were any: as a bar that is redrawn on a terminal, else
- * as a plain line every ten seconds. Writes to standard error, so that a program's own output stays clean.
- * Use it as `onStep: progress.update`.
+ * Shows steps, the loss and the speed (both smoothed over about 50 steps), the time left, the process's memory, the
+ * share of the time in which a step waited for its data, and skipped steps if there were any: as a bar that is redrawn
+ * on a terminal, else as a plain line every ten seconds. Writes to standard error, so that a program's own output stays
+ * clean. Use it as `onStep: progress.update`.
  * @throws RangeError on an unknown mode.
  */
 export async function progressLine(options: ProgressLineOptions = {}): Promise<ProgressLine> {

@@ -39,8 +39,8 @@ export interface StepResult {
 export type Step<I> = (state: Parameters, inputs: StepInputs<I>) => StepResult;
 
 /**
- * Turns a pure function of tensors into a faster one that gives the same values, such as a compiler. What it returns may
- * hold resources, which `dispose` frees.
+ * Turns a pure function of tensors into a faster one that gives the same values, such as a compiler. What it returns
+ * may hold resources, which `dispose` frees.
  */
 export type Compile = <A extends unknown[], R>(
   fn: (...args: A) => R,
@@ -70,12 +70,12 @@ export interface StepParts<I> {
  * The step of any training: θ ← optimizer(θ, ∇ loss(θ, data)), then the averages of θ.
  *
  * Its state holds vectors: `weights`, `average` when `ema` is given, and the optimizer's. Where the loss or the norm of
- * its gradient is not finite, the next state is the state: one bad batch cannot spoil the weights. That is decided within
- * the step, so it holds for a compiled one.
+ * its gradient is not finite, the next state is the state: one bad batch cannot spoil the weights. That is decided
+ * within the step, so it holds for a compiled one.
  *
- * With `accumulate` = K a batch enters in K parts of equal size, each a call: gradients and losses gather in the state as
- * means over the parts, and the last part takes the step. `partScalars` says which part it is. The loss and norm returned
- * are those of the parts so far, so after the last part those of the whole batch.
+ * With `accumulate` = K a batch enters in K parts of equal size, each a call: gradients and losses gather in the state
+ * as means over the parts, and the last part takes the step. `partScalars` says which part it is. The loss and norm
+ * returned are those of the parts so far, so after the last part those of the whole batch.
  */
 export function trainStep<I>(parts: StepParts<I>): Step<I> {
   const { loss, layout, optimizer, accumulate = 1 } = parts;

@@ -62,12 +62,13 @@ interface Inputs<C> {
 
 /**
  * Trains a network with classifier-free guidance: Algorithm 1 of Ho & Salimans 2022 (arXiv 2207.12598). One network
- * learns the conditional and the unconditional ε, and an average of its weights is kept (`emaDecay` 0.9999 unless given).
+ * learns the conditional and the unconditional ε, and an average of its weights is kept (`emaDecay` 0.9999 unless
+ * given).
  *
  * Step t is a function of the state and (key, t): a run that was stopped and continued `from` its state is the same run
  * bit for bit, unless the learning rate follows the clock.
- * @returns the final state, whose tensors the caller owns: `parameters`, `ema` (sample from these), `optimizer`; and the
- * losses.
+ * @returns the final state, whose tensors the caller owns: `parameters`, `ema` (sample from these), `optimizer`; and
+ *   the losses.
  * @throws as `optimize` and `diffusionLoss` do.
  */
 export async function train<C>(options: TrainOptions<C>): Promise<TrainResult> {
@@ -129,7 +130,10 @@ interface Whole<C> {
   dropped: Float32Array;
 }
 
-/** Part `part` of `parts` of a batch, with its own noise: sample i has the noise it has in the whole. The caller owns it. */
+/**
+ * Part `part` of `parts` of a batch, with its own noise: sample i has the noise it has in the whole. The caller owns
+ * it.
+ */
 function partOf<C>(
   { x, condition, lambda, dropped }: Whole<C>,
   { part, parts }: { part: number; parts: number },

@@ -42,12 +42,13 @@ export interface Vlb {
 }
 
 /**
- * An upper bound of −log₂ p(x) per dimension: the variational bound in continuous time (Kingma et al. 2021, arXiv 2107.00630,
- * eq. 11, with its continuous-time term as an integral over λ). With d dimensions, in nats before the division by d ln 2:
+ * An upper bound of −log₂ p(x) per dimension: the variational bound in continuous time (Kingma et al. 2021, arXiv
+ * 2107.00630, eq. 11, with its continuous-time term as an integral over λ). With d dimensions, in nats before the
+ * division by d ln 2:
  * - prior: KL(q(z_λmin | x) ‖ N(0, I)) = ½ Σ (α² x² + σ² − 1 − ln σ²) at λ_min;
  * - diffusion: ½ (λ_max − λ_min) E_λ ‖ε_θ(z_λ) − ε‖², λ ~ U[λ_min, λ_max], stratified;
- * - reconstruction: −E ln p(x | z_λmax), p(x_i | z_i) ∝ N(z_i; α x_i, σ²) over the levels that x_i can have; "continuous":
- *   N(x_i; z_i/α, σ²/α²), and the bound is one of a density.
+ * - reconstruction: −E ln p(x | z_λmax), p(x_i | z_i) ∝ N(z_i; α x_i, σ²) over the levels that x_i can have;
+ *   "continuous": N(x_i; z_i/α, σ²/α²), and the bound is one of a density.
  * @throws RangeError on options out of their range.
  */
 export async function vlb<C>(options: VlbOptions<C>): Promise<Vlb> {
@@ -97,8 +98,8 @@ export async function vlb<C>(options: VlbOptions<C>): Promise<Vlb> {
 const gaussian = (lambda: number): number => 0.5 * (1 + Math.log(2 * Math.PI) - lambda);
 
 /**
- * −ln p(x | z) per dimension, over the levels v_j: with δ = z/α − x = (σ/α) ε and d_j = x − v_j it is
- * ln Σ_j exp(−½ e^λ d_j (2δ + d_j)), e^λ being the precision of x given z. From levels' numbers, so that d_j is exactly 0 at x's own.
+ * −ln p(x | z) per dimension, over the levels v_j: with δ = z/α − x = (σ/α) ε and d_j = x − v_j it is ln Σ_j exp(−½ e^λ
+ * d_j (2δ + d_j)), e^λ being the precision of x given z. From levels' numbers, so that d_j is exactly 0 at x's own.
  */
 function discrete(x: Tensor, eps: Tensor, lambda: number, levels: number): Tensor {
   const own = round(mul(add(x, 1), (levels - 1) / 2));

@@ -1,6 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 
-// `saveCheckpoint` is in the package's main entry, which runs in browsers: Node's modules are imported where they are used.
+// `saveCheckpoint` is in the package's main entry, which runs in browsers: Node's modules are imported where they are
+// used.
 const files = () => import('node:fs/promises');
 const sha256 = async () => (await import('node:crypto')).createHash('sha256');
 
@@ -43,8 +44,8 @@ export async function writeSynced(path: string, pieces: AsyncIterable<Uint8Array
 }
 
 /**
- * Replaces the file `path` as a whole: written beside it, synced, renamed, and its folder synced. Whatever happens on the
- * way, `path` is the old file or the new one.
+ * Replaces the file `path` as a whole: written beside it, synced, renamed, and its folder synced. Whatever happens on
+ * the way, `path` is the old file or the new one.
  */
 export async function replaceFile(path: string, pieces: AsyncIterable<Uint8Array>): Promise<Fingerprint> {
   const { rename, rm } = await files();

@@ -54,22 +54,28 @@ export interface EventFile {
 const SESSION_START = 1;
 
 /**
- * A file `events.out.tfevents.…` that TensorBoard reads (`tensorboard --logdir FOLDER`). Each start of a run has one of its
- * own, whose first records make TensorBoard forget what earlier files say of step `firstStep` and later, as those steps are
- * taken again.
+ * A file `events.out.tfevents.…` that TensorBoard reads (`tensorboard --logdir FOLDER`). Each start of a run has one of
+ * its own, whose first records make TensorBoard forget what earlier files say of step `firstStep` and later, as those
+ * steps are taken again.
  */
 export function openEvents(path: string, firstStep: number): EventFile {
   const now = () => Date.now() / 1000;
   let waiting: Uint8Array[] = [];
   const add = (event: object) => void waiting.push(record(Event.encode(Event.create(event)).finish()));
-  add({ wallTime: now(), fileVersion: 'brain.Event:2' });
-  add({ wallTime: now(), step: firstStep, sessionLog: { status: SESSION_START } });
+  let empty = true;
+  const begin = () => {
+    if (empty) add({ wallTime: now(), fileVersion: 'brain.Event:2' });
+    if (empty) add({ wallTime: now(), step: firstStep, sessionLog: { status: SESSION_START } });
+    empty = false;
+  };
   return {
     scalars(step, values) {
+      begin();
       const value = Object.entries(values).map(([tag, simpleValue]) => ({ tag, simpleValue }));
       add({ wallTime: now(), step, summary: { value } });
     },
     image(step, tag, { png, width, height }) {
+      begin();
       const image = { height, width, colorspace: 3, encoded: png };
       add({ wallTime: now(), step, summary: { value: [{ tag, image }] } });
     },
@@ -95,7 +101,9 @@ function record(data: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** A CRC of data that may itself hold CRCs: rotated right by 15 bits, plus a constant (TensorFlow's lib/hash/crc32c.h). */
+/**
+ * A CRC of data that may itself hold CRCs: rotated right by 15 bits, plus a constant (TensorFlow's lib/hash/crc32c.h).
+ */
 function masked(bytes: Uint8Array): number {
   const crc = crc32c(bytes);
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;

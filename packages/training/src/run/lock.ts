@@ -23,9 +23,9 @@ interface Owner {
 }
 
 /**
- * Takes the file `lock` in a folder, which only one process at a time can have. One left by a process of this machine that
- * is gone (killed, or before a restart of the machine) is taken over; one of another machine is not, as nobody here can know
- * whether it is still at work.
+ * Takes the file `lock` in a folder, which only one process at a time can have. One left by a process of this machine
+ * that is gone (killed, or before a restart of the machine) is taken over; one of another machine is not, as nobody
+ * here can know whether it is still at work.
  * @throws Error that names the file and its owner where another process has it, or where the folder cannot be written.
  */
 export async function takeLock(folder: string): Promise<Lock> {
@@ -64,9 +64,9 @@ export async function takeLock(folder: string): Promise<Lock> {
 }
 
 /**
- * Gives the file `own` a second name, `path`, which only one process can do. Where a dead owner has the name, the right to
- * replace it is itself such a file, named after the owner: whoever gets that name finds either the dead owner still in
- * place, and replaces it, or that another has been faster.
+ * Gives the file `own` a second name, `path`, which only one process can do. Where a dead owner has the name, the right
+ * to replace it is itself such a file, named after the owner: whoever gets that name finds either the dead owner still
+ * in place, and replaces it, or that another has been faster.
  */
 async function take(path: string, own: string): Promise<void> {
   try {

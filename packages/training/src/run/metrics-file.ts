@@ -9,7 +9,9 @@ export interface MetricsLine {
   readonly [name: string]: number | null;
 }
 
-/** `metrics.jsonl`: a line of JSON every so many steps, each step's line once, however often the run was interrupted. */
+/**
+ * `metrics.jsonl`: a line of JSON every so many steps, each step's line once, however often the run was interrupted.
+ */
 export interface MetricsFile {
   /** Whether a line is due after this step. */
   due(step: number): boolean;
@@ -19,8 +21,8 @@ export interface MetricsFile {
 }
 
 /**
- * Opens the file for a run that goes on after `from`. Lines of later steps go, as those steps are taken again; lines that are
- * missing, cut short or say another loss than the run had are written anew from its losses.
+ * Opens the file for a run that goes on after `from`. Lines of later steps go, as those steps are taken again; lines
+ * that are missing, cut short or say another loss than the run had are written anew from its losses.
  */
 export async function openMetrics(
   path: string,

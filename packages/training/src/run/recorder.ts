@@ -24,8 +24,8 @@ export interface Recorder {
 const FLUSH_SECONDS = 2;
 
 /**
- * A recorder for a run that goes on after `from`. Nothing here is needed to resume, so what cannot be written is a warning,
- * once, and is tried again.
+ * A recorder for a run that goes on after `from`. Nothing here is needed to resume, so what cannot be written is a
+ * warning, once, and is tried again.
  */
 export async function openRecorder(options: {
   readonly folder: string;

@@ -19,8 +19,8 @@ export interface Keep {
 /** The checkpoints of a run, each a folder `step-00001000` of files that are whole, or not there. */
 export interface Store {
   /**
-   * The newest checkpoint that is whole, whose tensors the caller owns. Broken ones after it are set aside, as `….broken`,
-   * with a warning that names the file.
+   * The newest checkpoint that is whole, whose tensors the caller owns. Broken ones after it are set aside, as
+   * `….broken`, with a warning that names the file.
    * @throws Error where there are checkpoints, and none is whole; RangeError where it is of a run with other settings.
    */
   newest(shapes?: Readonly<Record<string, readonly number[]>>): Promise<Found | undefined>;
@@ -104,7 +104,8 @@ const stepsIn = async (folder: string): Promise<number[]> =>
     .sort((a, b) => a - b);
 
 /**
- * The averages that a run kept (`keepAverages` of `withRun`), by step, for `reconstructEma`. The caller owns their tensors.
+ * The averages that a run kept (`keepAverages` of `withRun`), by step, for `reconstructEma`. The caller owns their
+ * tensors.
  * @throws Error that names the file where one was changed, or where there are none.
  */
 export async function loadAverages(

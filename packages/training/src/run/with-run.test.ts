@@ -171,7 +171,9 @@ test('a run with other settings is refused, and told which', async () => {
 
 describe('faults in the files of a run folder', () => {
   const kinds = ['truncated', 'emptied', 'flipped', 'deleted'] as const;
-  /** The folder as a killed run leaves it: three checkpoints, metrics, events, and the lock of a process that is gone. */
+  /**
+   * The folder as a killed run leaves it: three checkpoints, metrics, events, and the lock of a process that is gone.
+   */
   const makeRun = async () => {
     const folder = newFolder();
     await bitsAfter(folder, 11);

@@ -22,7 +22,10 @@ export interface RunOptions {
   readonly save?: { readonly seconds: number } | { readonly steps: number };
   /** Which checkpoints stay. The newest three unless given. */
   readonly keep?: Keep;
-  /** Keep the further averages (`averages` of `train`) of every so many steps for good, for `reconstructEma`. None unless given. */
+  /**
+   * Keep the further averages (`averages` of `train`) of every so many steps for good, for `reconstructEma`. None
+   * unless given.
+   */
   readonly keepAverages?: number;
   /** Steps between lines of `metrics.jsonl` and points in TensorBoard. 10 unless given. */
   readonly logEvery?: number;
@@ -31,7 +34,9 @@ export interface RunOptions {
   readonly onStep?: (report: StepReport) => void | Promise<void>;
   /** Ends the run when it aborts. Unless given, Ctrl-C and SIGTERM save and then end the process. */
   readonly signal?: AbortSignal;
-  /** Seconds to wait for space where the disk is full at the end, so that the last steps are not lost. 600 unless given. */
+  /**
+   * Seconds to wait for space where the disk is full at the end, so that the last steps are not lost. 600 unless given.
+   */
   readonly patience?: number;
   /** Where messages go: standard error unless given. */
   readonly say?: (text: string) => void;
@@ -46,18 +51,18 @@ export interface RunHooks {
 }
 
 /**
- * Trains in a run folder, so that the same command goes on where it was stopped, at whatever moment: `body` calls `train` or
- * `optimize` with the hooks. A step being a function of (state, key, step) alone, the final weights are bit for bit those of
- * a run that was never stopped, on the same backend and unless the rate follows the clock.
+ * Trains in a run folder, so that the same command goes on where it was stopped, at whatever moment: `body` calls
+ * `train` or `optimize` with the hooks. A step being a function of (state, key, step) alone, the final weights are bit
+ * for bit those of a run that was never stopped, on the same backend and unless the rate follows the clock.
  *
  * In the folder: `checkpoints/step-…/` (see `openStore`), `metrics.jsonl`, TensorBoard's events, `samples/`,
- * `averages/`, and `lock`, which keeps other processes out. A checkpoint is saved at the first step, so that a folder that cannot be written is known at
- * once; then as `save` says, and at the end. One that cannot be saved later is a warning: the earlier ones stay, training
- * goes on, and the next one is tried.
+ * `averages/`, and `lock`, which keeps other processes out. A checkpoint is saved at the first step, so that a folder
+ * that cannot be written is known at once; then as `save` says, and at the end. One that cannot be saved later is a
+ * warning: the earlier ones stay, training goes on, and the next one is tried.
  * @returns what `body` does.
- * @throws Error, before any step, where the folder is another process's or cannot be written, where no checkpoint is whole, or
- *   where it is of a run with other settings; and at the end where the last state cannot be saved, after waiting for space where
- *   the disk is full. It names the file.
+ * @throws Error, before any step, where the folder is another process's or cannot be written, where no checkpoint is
+ *   whole, or where it is of a run with other settings; and at the end where the last state cannot be saved, after
+ *   waiting for space where the disk is full. It names the file.
  */
 export async function withRun<R extends OptimizeResult>(
   options: RunOptions,
