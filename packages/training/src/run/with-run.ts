@@ -18,7 +18,10 @@ export interface RunOptions {
   readonly settings?: Settings;
   /** The network's shapes, which a checkpoint must fit. */
   readonly shapes?: Readonly<Record<string, readonly number[]>>;
-  /** When to save: every so many seconds (60 unless given), or every so many steps. */
+  /**
+   * When to save: every so many seconds (60 unless given; more where saving would take over a twentieth of the time), or
+   * every so many steps.
+   */
   readonly save?: { readonly seconds: number } | { readonly steps: number };
   /** Which checkpoints stay. The newest three unless given. */
   readonly keep?: Keep;
@@ -73,7 +76,7 @@ export async function withRun<R extends OptimizeResult>(
   checkInteger('logEvery', logEvery, 1);
   if (keepAverages !== undefined) checkInteger('keepAverages', keepAverages, 1);
   if (samples) checkInteger('samples.every', samples.every, 1);
-  const due = schedule(options.save ?? { seconds: 60 });
+  const timing = timingOf(options.save ?? { seconds: 60 });
   await mkdir(folder, { recursive: true }).catch((error) => {
     throw explained(error, folder);
   });
@@ -104,9 +107,11 @@ export async function withRun<R extends OptimizeResult>(
         await options.onStep?.(report);
         await recorder.add(report);
         if (averages && report.step % (keepAverages as number) === 0) await saveAverages(averages, report, say);
-        if (saver.saved !== undefined && !due(report.step)) return;
+        if (saver.saved !== undefined && !timing.due(report.step)) return;
+        const began = performance.now();
         await recorder.flush();
         await saver.now(report);
+        timing.took((performance.now() - began) / 1000);
       },
     }).catch(async (error) => {
       if (error instanceof NonFiniteError) await finish(error.state).finally(() => disposeState(error.state));
@@ -141,18 +146,29 @@ async function saveAverages(store: Store, report: StepReport, say: (text: string
   }
 }
 
-/** Whether a checkpoint is due after a step. */
-function schedule(save: { readonly seconds: number } | { readonly steps: number }): (step: number) => boolean {
+/** When checkpoints are due: by steps, or by the clock. */
+interface Timing {
+  due(step: number): boolean;
+  /** Notes how long one took. */
+  took(seconds: number): void;
+}
+
+/** At most a twentieth of the time goes into saving, however large the state. */
+const SHARE = 20;
+
+function timingOf(save: { readonly seconds: number } | { readonly steps: number }): Timing {
   if ('steps' in save) {
     checkInteger('save.steps', save.steps, 1);
-    return (step) => step % save.steps === 0;
+    return { due: (step) => step % save.steps === 0, took() {} };
   }
   if (!(save.seconds > 0)) throw new RangeError(`save.seconds is ${save.seconds}; it must be above 0.`);
-  let last = performance.now();
-  return () => {
-    if (performance.now() - last < 1000 * save.seconds) return false;
-    last = performance.now();
-    return true;
+  const now = () => performance.now() / 1000;
+  let next = now() + save.seconds;
+  return {
+    due: () => now() >= next,
+    took(seconds) {
+      next = now() + Math.max(save.seconds, SHARE * seconds);
+    },
   };
 }
 
