@@ -71,7 +71,7 @@ export function chartOption(chart: LineChart, width: number): EChartsCoreOption 
       nameRotate: 90,
       nameGap: 16,
       nameTextStyle: { fontSize: FONT, fontWeight: 'bold', color: y.length > 1 ? colors.axis[i] : INK },
-      axisLabel: { fontSize: FONT - 1, margin: 11, color: y.length > 1 ? colors.axis[i] : INK },
+      axisLabel: { ...labels(yAxis.log), color: y.length > 1 ? colors.axis[i] : INK },
       axisLine: { show: true, onZero: false, lineStyle: { color: y.length > 1 ? colors.axis[i] : INK, width: 1.5 } },
       alignTicks: i === 1 && !y.some(({ log }) => log),
       splitLine: { show: i === 0, lineStyle: { color: '#e3e3e3' } },
@@ -108,6 +108,20 @@ function line(one: Series, color: string) {
   };
 }
 
+const labels = (log = false) => ({
+  fontSize: FONT - 1,
+  margin: 11,
+  ...(log ? { formatter: numberText } : {}),
+});
+
+/** A number of a logarithmic axis: from 0.001 to 10,000 as it is, else with a power of ten. */
+export function numberText(value: number): string {
+  const [digits, power] = value.toExponential(3).split('e') as [string, string];
+  if (value >= 9.99e-4 && value < 1e5) return Number(value.toPrecision(4)).toLocaleString('en');
+  const raised = [...power.replace('+', '')].map((sign) => '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'['-0123456789'.indexOf(sign)]).join('');
+  return Number(digits) === 1 ? `10${raised}` : `${Number(digits)}·10${raised}`;
+}
+
 function axis({ label, log, min, max }: Axis, [low, high]: readonly [number, number]) {
   // Left to itself a logarithmic axis runs from one power of ten to another, however little of it the data fill.
   const [first, last] =
@@ -118,7 +132,7 @@ function axis({ label, log, min, max }: Axis, [low, high]: readonly [number, num
     name: label,
     nameLocation: 'middle',
     nameTextStyle: { fontSize: FONT, fontWeight: 'bold', color: INK },
-    axisLabel: { fontSize: FONT - 1, color: INK, margin: 11 },
+    axisLabel: { ...labels(log), color: INK },
     axisTick: { show: true },
     splitLine: { lineStyle: { color: '#e3e3e3' } },
     ...(log ? { minorTick: { show: true, splitNumber: 9 } } : {}),

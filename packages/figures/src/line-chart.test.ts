@@ -1,6 +1,20 @@
 import { expect, test } from 'vitest';
 import { dark, open } from '../test/open-png.js';
+import { numberText } from './chart-option.js';
 import { type LineChart, lineChart } from './index.js';
+
+test('numbers of a logarithmic axis, without the dust of floating point', () => {
+  expect([0.00009999999999999999, 1e-5, 5e-7, 0.001, 0.05, 1, 500, 1000].map(numberText)).toEqual([
+    '10⁻⁴',
+    '10⁻⁵',
+    '5·10⁻⁷',
+    '0.001',
+    '0.05',
+    '1',
+    '500',
+    '1,000',
+  ]);
+});
 
 const chart = (more: Partial<LineChart> = {}): LineChart => ({
   title: 'Title',

@@ -34,7 +34,7 @@ export function dpmSolverPP2S<V extends Value = Tensor>(): Sampler<null, V> {
  * DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, Algorithm 2), the midpoint form: x̃ = x̂ + (x̂ − x̂_before)/(2r) with
  * r = (λ − λ_before)/(λ' − λ), and the exact move with x̃. The first step and the one to λ' = +∞ take x̂ alone. With ε̂ in
  * two parts, CFG++ (arXiv 2406.08070, appendix): x̃ of ε̂_renoise, and α' (x̂_denoise − x̂_renoise) added.
- * @param eta η ≥ 0: 0 is the flow; 1 the reverse SDE, SDE-DPM-Solver++(2M) (the paper's eq. 18).
+ * @param eta η ≥ 0: 0 is the flow; 1 the reverse SDE, SDE-DPM-Solver++(2M).
  * @param lowerOrderFinal take x̂ alone in the last step also when it ends at a finite λ.
  */
 export function dpmSolverPP2M<V extends Value = Tensor>({

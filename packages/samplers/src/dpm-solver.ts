@@ -4,7 +4,7 @@ import { epsMove, isData } from './exact-moves.js';
 import type { Sampler } from './sampler.js';
 
 /**
- * DPM-Solver-2 (Lu et al. 2022, arXiv 2206.00927, Algorithm 4): with u the exact move with ε to λ + r (λ' − λ),
+ * DPM-Solver-2 (Lu et al. 2022, arXiv 2206.00927): with u the exact move with ε to λ + r (λ' − λ),
  * z' = (α'/α) z + α' (s' − s) ((1 − 1/(2r)) ε + ε(u)/(2r)); at λ' = +∞ it is x̂.
  * @param r where u lies, in (0, 1]; ½ is the midpoint in λ.
  */

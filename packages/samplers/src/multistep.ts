@@ -94,7 +94,7 @@ export const lms = <V extends Value = Tensor>({ order = 4 }: { order?: number } 
   adamsBashforth({ name: `lms(${order})`, order, prediction: 'eps', of: (l) => Math.exp(-l / 2), extrapolates: true });
 
 /**
- * DEIS, tAB (Zhang & Chen 2022, arXiv 2204.13902, eq. 15): ε a polynomial in time.
+ * DEIS, tAB (Zhang & Chen 2022, arXiv 2204.13902): ε a polynomial in time.
  * @param order 1 to 4; the paper's r plus 1.
  * @param time t(λ); unless given that of the paper's VP-SDE with β from 0.1 to 20.
  */

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { alpha, alphaRatio, combine, posterior, sigma, transition } from '@logsnr/core';
 import { add, keep, mean, mul, neg, type Tensor } from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
@@ -249,6 +250,17 @@ test.each(mutations)('caught: %s', (_, sampler, caught, says) => {
   expect(checks).toMatchObject([{ name: caught, passed: false }]);
   expect(checks[0]?.message).toMatch(says);
   kept?.dispose();
+});
+
+test('docs/samplers.md lists these mistakes and what catches them', () => {
+  const docs = readFileSync(new URL('../../../docs/samplers.md', import.meta.url), 'utf8');
+  const listed =
+    docs
+      .split('| mistake')[1]
+      ?.match(/^\| .* \|$/gm)
+      ?.slice(1) ?? [];
+  const squeezed = listed.map((row) => row.replace(/ +/g, ' '));
+  expect(squeezed).toEqual(mutations.map(([what, , caught]) => `| ${what} | ${caught} |`));
 });
 
 test('the kit says what failed, or gives the report', () => {

@@ -47,7 +47,7 @@ export function testSampler<S>(
     borrowing: ifRuns(borrowing),
     split: ifRuns(split),
     marginals: () => marginals(onTensors, grid),
-    batches: () => batches(onTensors, grid),
+    batches: () => batches(onTensors),
     seeds: () => seeds(onTensors, grid),
     leaks: () => leaks(onTensors, grid),
     compiles: () => compiles(onTensors),

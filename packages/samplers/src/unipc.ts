@@ -25,7 +25,7 @@ interface UniPCState<V> {
 }
 
 /**
- * UniPC (Zhao et al. 2023, arXiv 2302.04867, Algorithms 5 and 6), predicting x̂: UniP-p makes a step from p predictions,
+ * UniPC (Zhao et al. 2023, arXiv 2302.04867, Algorithms 1 and 2), predicting x̂: UniP-p makes a step from p predictions,
  * and the model call at its end gives UniC-p, which corrects it. The order rises from 1 as predictions come in. The step
  * to λ' = +∞, and one of length 0, have order 1; the former gives x̂.
  */

@@ -58,10 +58,11 @@ export function pointMassOnTensors(sampler: Sampler, grid: Grid): Outcome {
 }
 
 /** A run in two batches gives the samples of the whole. */
-export function batches(sampler: Sampler, grid: Grid): Outcome {
+export function batches(sampler: Sampler): Outcome {
   const run = (n: number, firstSample: number) => {
     const condition = noLabels(n, plane.classes) as Tensor1D;
-    const lambdas = grid(8);
+    // Not the whole range, whose first steps magnify rounding by their α'/α.
+    const lambdas = evenGrid(-6, 6, 12);
     const x = runTensors({ sampler, model: plane.model, condition, lambdas, shape: [n, 2], firstSample });
     condition.dispose();
     return x;
