@@ -9,3 +9,8 @@ test.each(packages)('@logsnr/%s', async (name) => {
   const surface = await import(`../packages/${name}/src/index.ts`);
   expect(Object.keys(surface).sort()).toMatchSnapshot();
 });
+
+test('@logsnr/samplers/testing', async () => {
+  const surface = await import('../packages/samplers/src/testing.js');
+  expect(Object.keys(surface).sort()).toMatchSnapshot();
+});

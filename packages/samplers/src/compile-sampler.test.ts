@@ -5,7 +5,21 @@ import { compile } from '@logsnr/tensorflow';
 import { abs, max, neg, sub, type Tensor, type Tensor1D } from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { expectNoLeak } from '../../../test/no-leak.js';
-import { ancestral, type Compile, compileSampler, ddim, type Sampler, sample } from './index.js';
+import {
+  ancestral,
+  type Compile,
+  compileSampler,
+  ddim,
+  dpmSolverPP3M,
+  edmStochastic,
+  heun,
+  lms,
+  restart,
+  type Sampler,
+  sample,
+  saSolver,
+  unipc,
+} from './index.js';
 import { recordStep } from './program.js';
 
 const mixture = gaussianMixture([
@@ -37,6 +51,12 @@ describe.each([
   ['ddim', ddim()],
   ['ddim, η = 1', ddim({ eta: 1 })],
   ['a sampler with a state', twoStep],
+  ['unipc', unipc({ order: 3 })],
+  ['linear multistep', lms()],
+  ['SDE-DPM-Solver++(3M)', dpmSolverPP3M({ eta: 1 })],
+  ['SA-Solver', saSolver()],
+  ['EDM’s churn', edmStochastic()],
+  ['Restart', restart(heun(), [{ from: -2, to: 0, times: 2 }])],
 ] as [string, Sampler<unknown>][])('%s', (_, sampler) => {
   test('gives the samples of eager sampling', () => {
     const eager = sample({ ...options, model, sampler });

@@ -8,24 +8,29 @@ import { type Sampler, splitOf } from './sampler.js';
  * DPM-Solver++(2S) (Lu et al. 2022, arXiv 2211.01095, Algorithm 1, r = ½): x̂ at λ and at the middle of the step, and the
  * exact move with x̂ of the middle; at λ' = +∞ it is x̂. With ε̂ in two parts, CFG++ (arXiv 2406.08070, appendix): z is
  * first renoised, z + σ (ε̂_renoise − ε̂_denoise), then ε̂_denoise serves.
+ * @param eta η ≥ 0: 0 is the flow; 1 the reverse SDE, whose noise up to the middle is part of that of the whole step.
  */
-export function dpmSolverPP2S<V extends Value = Tensor>(): Sampler<null, V> {
+export function dpmSolverPP2S<V extends Value = Tensor>({ eta = 0 }: { eta?: number } = {}): Sampler<null, V> {
+  checkWithin('eta', eta, 0, Number.MAX_VALUE);
   return {
-    name: 'dpmSolverPP2S',
+    name: eta === 0 ? 'dpmSolverPP2S' : `dpmSolverPP2S(eta=${eta})`,
     order: 2,
     splits: true,
     calls: (step, points) => (isData(points[step]) ? 1 : 2),
     init: () => null,
-    step(eps, z, from, to, state) {
+    step(eps, z, from, to, state, noise) {
       const { denoise, renoise } = splitOf(eps, z, from);
       const x = dataFrom(denoise, z, from);
       if (isData(to)) return { z: x, state };
       const start = denoise === renoise ? z : combine([1, z], [sigma(from), renoise], [-sigma(from), denoise]);
       const middle = (from + to) / 2;
-      const [half, whole] = [dataMove(from, middle), dataMove(from, to)];
-      const between = combine([half.z, start], [half.x, x]);
+      const [half, rest, whole] = [dataMove(from, middle, eta), dataMove(middle, to, eta), dataMove(from, to, eta)];
+      const [first, second] = eta > 0 ? [noise(), noise()] : [];
+      const scaled = (scale: number, n: V | undefined): [number, V][] => (n ? [[scale, n]] : []);
+      const between = combine([half.z, start], [half.x, x], ...scaled(half.noise, first));
       const later = dataFrom(splitOf(eps, between, middle).denoise, between, middle);
-      return { z: combine([whole.z, start], [whole.x, later]), state };
+      const noises = [...scaled(rest.z * half.noise, first), ...scaled(rest.noise, second)];
+      return { z: combine([whole.z, start], [whole.x, later], ...noises), state };
     },
   };
 }

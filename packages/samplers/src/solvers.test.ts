@@ -131,6 +131,22 @@ describe('steps from the papers, to the letter', () => {
   });
 });
 
+test('CFG++ with 2S: z renoised first, then the guided x̂ of both points', () => {
+  const [denoise, renoise] = [0.3, -0.2];
+  const eps = Object.assign(() => Float64Array.of(Number.NaN), {
+    split: () => ({ denoise: Float64Array.of(denoise), renoise: Float64Array.of(renoise) }),
+  });
+  const [from, to, start] = [-1, 0.6, 0.7];
+  const [middle, h] = [(from + to) / 2, (to - from) / 2];
+  const x = (z: number, lambda: number, eps: number) => (z - sigma(lambda) * eps) / alpha(lambda);
+  const [guided, unconditional] = [x(start, from, denoise), x(start, from, renoise)];
+  const shifted = start + alpha(from) * (guided - unconditional);
+  const u = (sigma(middle) / sigma(from)) * shifted - alpha(middle) * Math.expm1(-h / 2) * guided;
+  const expected = (sigma(to) / sigma(from)) * shifted - alpha(to) * Math.expm1(-h) * x(u, middle, denoise);
+  const sampler = dpmSolverPP2S() as unknown as Numbers;
+  expect(run64({ sampler, eps, lambdas: [from], end: to, z: Float64Array.of(start) })[0]).toBeCloseTo(expected, 12);
+});
+
 test('linear multistep is exact for an ε that is a cubic in s, once four points are known', () => {
   const s = (lambda: number) => Math.exp(-lambda / 2);
   const cubic = (s: number) => 0.3 - 0.2 * s + 0.05 * s ** 2 - 0.004 * s ** 3;
