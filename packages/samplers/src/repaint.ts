@@ -42,7 +42,7 @@ export function repaint<S>(
     step(eps, z, from, to, { inner: state, points, step }, noise) {
       const painted = (z: Tensor, from: number, to: number, state: S) => {
         const next = inner.step(eps, z, from, to, state, noise);
-        const noised = isData(to) ? known : combine([alpha(to), add(known, mul(z, 0))], [sigma(to), noise()]);
+        const noised = isData(to) ? known : combine([alpha(to), known], [sigma(to), noise()]);
         return { z: add(mul(mask, noised), mul(sub(1, mask), next.z)), state: next.state };
       };
       let next = painted(z, from, to, state);
