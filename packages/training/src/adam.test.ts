@@ -1,7 +1,7 @@
 import { key, normal, type Parameters } from '@logsnr/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
-import { type AdamOptions, adam } from './adam.js';
+import { type AdamOptions, adam, adamW } from './adam.js';
 import { type AdamMethod, adamMethod, adamStep } from './adam-step.js';
 import { cosineDecay } from './learning-rate.js';
 
@@ -80,6 +80,12 @@ test('the rate follows warm-up and progress', () => {
   expect(ratio({ learningRate: cosineDecay(2) }, 9, 0.5)).toBeCloseTo(1, 12);
   expect(ratio({ learningRate: cosineDecay(2, 0.5) }, 9, 1)).toBeCloseTo(0.5, 12);
   expect(adam({ learningRate: cosineDecay(2) }).scalars(9, 1).rate).toBe(0);
+});
+
+test('adamW keeps 1 − η·0.01 of the weights a step unless told otherwise; η follows warm-up', () => {
+  expect(adamW({ learningRate: 0.5 }).scalars(0).keep).toBeCloseTo(0.995, 12);
+  expect(adamW({ learningRate: 0.5, warmup: 10 }).scalars(4).keep).toBeCloseTo(1 - 0.25 * 0.01, 12);
+  expect(adamW({ learningRate: 0.5, weightDecay: 0.2 }).scalars(0).keep).toBeCloseTo(0.9, 12);
 });
 
 test('the corrections stay exact at the last digit after many steps', () => {
