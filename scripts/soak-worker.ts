@@ -1,4 +1,5 @@
-// The run that soak-resume.ts kills: `soak-worker.ts FOLDER STEPS [eager] [unet]`. Prints a line after its first step.
+// The run that soak-resume.ts kills: `soak-worker.ts FOLDER STEPS [eager] [unet] [pause=N]`. Prints a line after its first
+// step, and one where it waits to be killed, after step N.
 import { fold, key, labels, type Network, normal, normalNumbers } from '@logsnr/core';
 import { batch, type ImageSet, shuffledIndices } from '@logsnr/data';
 import { unet } from '@logsnr/networks';
@@ -13,6 +14,7 @@ await useBackend({ quiet: true });
 const network = modes.includes('unet')
   ? unet({ height: 8, width: 8, channels: 1, classes: 4, base: 8, multipliers: [1, 2], blocks: 1, groups: 4 })
   : dense();
+const pause = Number(modes.find((mode) => mode.startsWith('pause='))?.slice(6) ?? Number.POSITIVE_INFINITY);
 const conditioning = labels(4);
 const seed = key(1);
 const count = 500;
@@ -30,9 +32,12 @@ await withRun(
     shapes: network.shapes,
     save: { steps: 5 },
     logEvery: 4,
-    onStep() {
+    async onStep({ step }) {
       if (first) console.log('first step');
       first = false;
+      if (step < pause) return;
+      console.log('paused');
+      await new Promise((done) => setTimeout(done, 2 ** 30));
     },
   },
   (run) =>

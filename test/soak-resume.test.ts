@@ -18,7 +18,7 @@ test('a run that is killed twice ends with the weights of one that is not', { ti
   const { stdout } = await promisify(execFile)(process.execPath, args, options);
   expect(stdout).toMatch(/killed 2 times/);
   expect(stdout).toMatch(/compared 16 tensors, \d{6} bytes: 0 differ; metrics\.jsonl has each step once/);
-});
+}, 180_000);
 
 test('Ctrl-C saves the step under way, says so, and ends the process as Ctrl-C does', { timeout }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'logsnr-interrupt-'));

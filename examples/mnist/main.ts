@@ -162,7 +162,7 @@ const trained = await withRun(
 );
 line.stop();
 await saveCheckpoint(file('checkpoint.safetensors'), { ...trained, metadata: { example: 'mnist' } });
-const { losses } = trained;
+const losses = trained.losses.filter(Number.isFinite); // a skipped step's may not be
 const average = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 const [lossFirst, lossLast] = [losses[0] ?? Number.NaN, average(losses.slice(-100))];
 console.log(`trained ${trained.step} steps of 64 images: loss ${lossFirst.toFixed(3)} → ${lossLast.toFixed(4)}`);
