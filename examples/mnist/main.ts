@@ -2,13 +2,13 @@
 // samples the ten digits at several guidance weights from the same noise, and measures what guidance does.
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { bind, type EpsModel, fold, key, labels, type Parameters } from '@logsnr/core';
+import { bind, type Compile, type EpsModel, fold, key, labels, type Parameters } from '@logsnr/core';
 import { batch, imageGrid, mnist, shuffledIndices, subset } from '@logsnr/data';
 import { captionedGrid, encodePng, lineChart, writePng } from '@logsnr/figures';
 import { classifierFree } from '@logsnr/guidance';
 import { accuracy, frechetDistance, gaussianStatistics, inceptionScore } from '@logsnr/metrics';
 import { convClassifier, unet } from '@logsnr/networks';
-import { ancestral, type Compile, compileSampler, ddim, sample } from '@logsnr/samplers';
+import { ancestral, compileSampler, ddim, sample } from '@logsnr/samplers';
 import { arctan, grid } from '@logsnr/schedules';
 import { compile, useBackend } from '@logsnr/tensorflow';
 import {

@@ -1,4 +1,5 @@
 export { checkFinite, checkIncreasing, checkInteger, checkLabels, checkShape, checkWithin } from './check.js';
+export type { Compile } from './compile.js';
 export { type Conditioning, type Labels, labels } from './conditioning.js';
 export { type Cost, type Costed, costAt, inTurn, joined, ONE_CALL, withCost } from './cost.js';
 export { ADAM, type AdamAttrs, GROUP_NORM, GROUP_NORM_GRADIENT, type GroupNormAttrs } from './kernels.js';

@@ -1,4 +1,4 @@
-import { type EpsModel, fold, gaussianMixture, key, labels } from '@logsnr/core';
+import { type Compile, type EpsModel, fold, gaussianMixture, key, labels } from '@logsnr/core';
 import { classifierFree } from '@logsnr/guidance';
 import { arctan, grid } from '@logsnr/schedules';
 import { compile } from '@logsnr/tensorflow';
@@ -7,7 +7,6 @@ import { describe, expect, test } from 'vitest';
 import { expectNoLeak } from '../../../test/no-leak.js';
 import {
   ancestral,
-  type Compile,
   compileSampler,
   ddim,
   dpmSolverPP3M,

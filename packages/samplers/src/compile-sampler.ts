@@ -1,12 +1,9 @@
-import type { EpsModel } from '@logsnr/core';
+import type { Compile, EpsModel } from '@logsnr/core';
 import { type Tensor, tensor1d, tidy } from '@tensorflow/tfjs-core';
 import { type Program, type ProgramInputs, recordStep, runProgram, stateTensors } from './program.js';
 import { type SampleOptions, sample, trajectory } from './sample.js';
 import type { Sampler } from './sampler.js';
 import type { Step } from './walk.js';
-
-/** Turns a pure function of tensors into a faster one, such as `compile` of `@logsnr/tensorflow`. */
-export type Compile = <A extends unknown[], R>(fn: (...args: A) => R) => ((...args: A) => R) & { dispose?: () => void };
 
 /** The options of `sample` without the model and the sampler. */
 export type DrawOptions<C> = Omit<SampleOptions<C, unknown>, 'model' | 'sampler'>;

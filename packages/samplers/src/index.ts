@@ -1,7 +1,7 @@
 export { type AdaptiveOptions, adaptive } from './adaptive.js';
 export { ancestral, ddim } from './ancestral.js';
 export { ancestralOf } from './ancestral-of.js';
-export { type Compile, type CompiledSampler, compileSampler, type DrawOptions } from './compile-sampler.js';
+export { type CompiledSampler, compileSampler, type DrawOptions } from './compile-sampler.js';
 export { dpmSolver2 } from './dpm-solver.js';
 export { dpmSolverPP2M, dpmSolverPP2S, dpmSolverPP3M } from './dpm-solver-pp.js';
 export { type ChurnOptions, churn } from './edm-stochastic.js';

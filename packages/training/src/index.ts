@@ -30,7 +30,6 @@ export type { RunLimits } from './run-limits.js';
 export { type Array32, decodeSafetensors, encodeSafetensors, type SafetensorsFile } from './safetensors.js';
 export { assertShapes, type Shaped } from './shapes.js';
 export {
-  type Compile,
   partScalars,
   type Step,
   type StepInputs,

@@ -1,3 +1,4 @@
+import type { Compile } from '@logsnr/core';
 import { compile } from '@logsnr/tensorflow';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
@@ -5,7 +6,6 @@ import { adam } from './adam.js';
 import { ema } from './ema.js';
 import { NonFiniteError } from './non-finite.js';
 import { type OptimizeOptions, type OptimizeResult, optimize } from './optimize.js';
-import type { Compile } from './step.js';
 import { disposeState } from './training-state.js';
 
 const free = (...results: Partial<OptimizeResult>[]) => {

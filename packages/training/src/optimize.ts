@@ -1,11 +1,11 @@
-import { checkInteger, type Key, type Parameters } from '@logsnr/core';
+import { type Compile, checkInteger, type Key, type Parameters } from '@logsnr/core';
 import { dispose, getGradient, type Scalar, scalar, type Tensor, type TensorContainer } from '@tensorflow/tfjs-core';
 import { type Ema, ema as exponential } from './ema.js';
 import { historyOf } from './history.js';
 import { NonFiniteError } from './non-finite.js';
 import type { Optimizer } from './optimizer.js';
 import { breathe, progressOf, type RunLimits } from './run-limits.js';
-import { averageScalars, averagesIn, type Compile, partScalars, type StepInputs, trainStep } from './step.js';
+import { averageScalars, averagesIn, partScalars, type StepInputs, trainStep } from './step.js';
 import { layoutOf, packState, type TrainingState, unpackState } from './training-state.js';
 
 /** What is known after each step. */

@@ -38,14 +38,6 @@ export interface StepResult {
  */
 export type Step<I> = (state: Parameters, inputs: StepInputs<I>) => StepResult;
 
-/**
- * Turns a pure function of tensors into a faster one that gives the same values, such as a compiler. What it returns
- * may hold resources, which `dispose` frees.
- */
-export type Compile = <A extends unknown[], R>(
-  fn: (...args: A) => R,
-) => ((...args: A) => R) & { readonly dispose?: () => void };
-
 /** Name of the vector of all weights in a step's state; the optimizer's vectors are `slot.weights`. */
 export const WEIGHTS = 'weights';
 /** Name of the vector of averaged weights, where an average is kept; further ones are `average.name`. */
