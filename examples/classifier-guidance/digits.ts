@@ -1,5 +1,6 @@
 // The diffusion model of the MNIST example: from its checkpoint where there is one, else trained here for some minutes.
 import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { fold, type Key, labels, type Parameters } from '@logsnr/core';
 import { batch, mnist, shuffledIndices } from '@logsnr/data';
 import { unet } from '@logsnr/networks';
@@ -7,6 +8,8 @@ import { arctan } from '@logsnr/schedules';
 import { compile } from '@logsnr/tensorflow';
 import { adam, cosineDecay, loadCheckpoint, progressLine, saveCheckpoint, train } from '@logsnr/training';
 
+/** Where `npm run demo` leaves its checkpoint. */
+const demoCheckpoint = fileURLToPath(new URL('../../out/mnist/checkpoint.safetensors', import.meta.url));
 export const config = {
   height: 28,
   width: 28,
@@ -30,12 +33,19 @@ export interface Digits {
   seconds?: number;
 }
 
-/** Loads `from` where it exists; else trains for `minutes` and writes the checkpoint to `to`. */
-export async function digits(options: { from: string; to: string; minutes: number; key: Key }): Promise<Digits> {
+/** Loads `from`, by default the demo's checkpoint, where it exists; else trains for `minutes` and writes the checkpoint to `to`. */
+export async function digits(options: {
+  from?: string | undefined;
+  to: string;
+  minutes: number;
+  key: Key;
+}): Promise<Digits> {
   const network = unet(config);
-  if (existsSync(options.from)) {
-    const { ema, parameters, step } = await loadCheckpoint(options.from, { shapes: network.shapes });
-    console.log(`diffusion model: ${options.from}, ${step} steps`);
+  const { from = demoCheckpoint } = options;
+  if (options.from !== undefined && !existsSync(from)) throw new RangeError(`there is no checkpoint ${from}.`);
+  if (existsSync(from)) {
+    const { ema, parameters, step } = await loadCheckpoint(from, { shapes: network.shapes });
+    console.log(`diffusion model: ${from}, ${step} steps`);
     return { weights: ema ?? parameters };
   }
   const data = await mnist();

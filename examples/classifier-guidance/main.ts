@@ -137,7 +137,7 @@ for (const [i, row] of [matched.a, matched.b].entries())
 const target = tf.tidy(() => tf.cast(tf.mod(tf.add(clean.labels, 1), 10), 'int32')) as tf.Tensor1D;
 const level = tf.fill([1000], 12) as tf.Tensor1D;
 const truth = [...target.dataSync()];
-const attacks = [0, 0.02, 0.05, 0.1, 0.15, 0.2].map((reach) => {
+const attacks = [0, 0.1, 0.2, 0.4, 0.6, 0.8].map((reach) => {
   const attacked = tf.tidy(() => {
     const slope = tf.grad((at: tf.Tensor) => tf.sum(likelihood(at, level, target)));
     let x: tf.Tensor = clean.images;
@@ -215,7 +215,7 @@ await writePng(
           images: [picture],
         })),
       ...attacks
-        .filter(({ reach }) => reach === 0 || reach === 0.1)
+        .filter(({ reach }) => reach === 0 || reach === 0.6)
         .map(({ reach, guide, judge, picture }) => ({
           caption: `test images, moved by ${reach}\ndigit + 1: guide ${guide.toFixed(0)} %, judge ${judge.toFixed(0)} %`,
           images: [picture],

@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError } from 'commander';
 export interface Options {
   minutes: number;
   classifierMinutes: number;
-  from: string;
+  from?: string;
   out: string;
   samples: number;
   steps: number;
@@ -32,10 +32,10 @@ export function readOptions(): Options {
       above('minutes'),
       2.5,
     )
-    .option('--classifier-minutes <M>', 'training time of the noise-aware classifier', above('minutes'), 0.75)
-    .option('--from <file>', 'checkpoint of the diffusion model', 'out/mnist/checkpoint.safetensors')
+    .option('--classifier-minutes <M>', 'training time of the noise-aware classifier', above('minutes'), 1)
+    .option('--from <file>', 'checkpoint of the diffusion model (default: that of npm run demo)')
     .option('--out <dir>', 'folder for pictures and report', 'out/classifier-guidance')
-    .option('--samples <n>', 'samples at each weight', integer('samples', 20), 300)
+    .option('--samples <n>', 'samples at each weight', integer('samples', 20), 200)
     .option('--steps <T>', 'sampling steps', integer('steps', 2), 32)
     .option('--seed <n>', 'seed of everything random', integer('seed', 0), 0)
     .option('--quick', 'a few seconds of training and few samples, to see it run', false)

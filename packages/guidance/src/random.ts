@@ -38,7 +38,7 @@ const frequencies = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53]
 /**
  * Standard normal noise at λ, [n, …], for `noise` of {@link seeded}: K^{−1/2} Σ_k (a_k cos ω_k λ + b_k sin ω_k λ).
  *
- * At each λ it is exactly N(0, I); at λ and λ' the correlation is K^{−1} Σ_k cos ω_k (λ − λ'), so steps get noise that is
+ * At each λ it is exactly N(0, I); at λ and λ' the correlation is K^{−1} Σ_k cos ω_k (λ − λ'), so steps get
  * different noise, but not wholly independent noise. To be called within a tidy.
  */
 export function noiseAt(noise: Tensor, lambda: Tensor1D): Tensor {
