@@ -42,23 +42,20 @@ import { classes, config, digits, schedule } from '../classifier-guidance/digits
 const options = new Command('guidance')
   .description('Every guidance method on one MNIST model, same noise, as a labelled grid with the cost of each.')
   .option('--minutes <M>', 'training time of the model, where there is no checkpoint', Number, 2.5)
-  .option(
-    '--helper-minutes <M>',
-    'training time of the weaker model and of the noise-aware classifier each',
-    Number,
-    0.4,
-  )
-  .option('--from <file>', 'checkpoint of the model', 'out/mnist/checkpoint.safetensors')
+  .option('--helper-minutes <M>', 'training time of the weaker model and of the noise-aware classifier each', Number, 1)
+  .option('--from <file>', 'checkpoint of the model (default: that of npm run demo)')
   .option('--out <dir>', 'folder for guidance-digits.png', 'out/guidance')
   .option('--w <w>', 'guidance weight', Number, 2)
   .option('--steps <T>', 'sampling steps', Number, 24)
   .option('--seed <n>', 'seed of everything random', Number, 0)
+  .option('--only <text>', 'only the methods with this in their name', '')
   .option('--quick', 'a few seconds of training and 4 steps, to see it run', false)
   .parse()
   .opts<{
     minutes: number;
     helperMinutes: number;
-    from: string;
+    only: string;
+    from?: string;
     out: string;
     w: number;
     steps: number;
@@ -131,12 +128,16 @@ const upperHalf = tf.tensor(
   Array.from({ length: 28 * 28 }, (_, i) => (i < 14 * 28 ? 1 : 0)),
   [28, 28, 1],
 );
+// Where z is nearly noise a gradient says little, and its errors are magnified by 1/α in x̂.
+const fromHere = { lambda: [-5, 12] } as const;
+const measured = interval(6, fromHere);
 const noise = fold(seed, 5);
 
 const rows: { caption: string; images: ReturnType<typeof imageGrid>[] }[] = [];
 console.log('method                                     calls  evaluations  batch  backward');
 /** Samples with one method from the same noise, with what it costs over all steps. */
 function show<C>(name: string, guided: EpsModel<C>, condition: C): void {
+  if (!name.includes(options.only)) return;
   const costs = lambdas.map((lambda) => costAt(guided, lambda));
   const total = (of: (cost: (typeof costs)[number]) => number) => costs.reduce((sum, cost) => sum + of(cost), 0);
   const [calls, evaluations] = [total((cost) => cost.calls), total((cost) => cost.evaluations)];
@@ -190,11 +191,15 @@ show(
 );
 show('negative: away from digit + 1', negative(model, classes, w), { condition: c, negative: next });
 show('composed: digit and digit + 1', composed(model, classes, [0, 0]), [c, next]);
-show('classifier guidance', classifierGuidance(model, likelihood, w), c);
-show('both: classifier on classifier-free', classifierGuidance(free({}, w / 2), likelihood, w / 2), c);
+show('classifier guidance', classifierGuidance(model, likelihood, interval(w, fromHere)), c);
+show(
+  'both: classifier on classifier-free',
+  classifierGuidance(free({}, w / 2), likelihood, interval(w / 2, fromHere)),
+  c,
+);
 show(
   'posterior sampling: upper half is given',
-  posteriorSampling(model, inpainting(upperHalf), 3, { normalized: true }),
+  posteriorSampling(model, inpainting(upperHalf), measured, { normalized: true }),
   {
     condition: c,
     measurement: tf.mul(real, upperHalf),
@@ -202,7 +207,7 @@ show(
 );
 show(
   'posterior sampling: 7 × 7 pixels are given',
-  posteriorSampling(model, superResolution(4), 3, { normalized: true }),
+  posteriorSampling(model, superResolution(4), measured, { normalized: true }),
   {
     condition: c,
     measurement: superResolution(4)(real),
@@ -216,9 +221,9 @@ await writePng(
   captionedGrid({
     title: `One model, one noise, every method (DDIM, ${options.steps} steps)`,
     rows,
-    scale: 1,
-    fontSize: 12,
-    gap: 4,
+    scale: 2,
+    fontSize: 16,
+    gap: 6,
   }),
 );
 console.log(`${file} in ${((performance.now() - started) / 1000).toFixed(0)} s`);
