@@ -16,6 +16,7 @@ import {
   topk,
 } from '@tensorflow/tfjs-core';
 import { checkInteger, checkWithin } from './check.js';
+import { type Costed, costAt, withCost } from './cost.js';
 import { alphaSigma } from './log-snr.js';
 import { type EpsModel, perSample, type SplitEps } from './model.js';
 
@@ -72,7 +73,7 @@ export function thresholdX<C>(
   model: EpsModel<C>,
   threshold: Threshold,
   { keepEps = false }: { keepEps?: boolean } = {},
-): EpsModel<C> {
+): Costed<C> {
   const bounded = (z: Tensor, lambda: Tensor1D, eps: Tensor): Tensor => {
     const scales = alphaSigma(lambda);
     const [alpha, sigma] = [perSample(scales.alpha, z), perSample(scales.sigma, z)];
@@ -86,11 +87,11 @@ export function thresholdX<C>(
         const parts = model.split?.(z, lambda, condition) ?? same(model(z, lambda, condition));
         return { denoise: bounded(z, lambda, parts.denoise), renoise: parts.renoise };
       });
-  return result;
+  return withCost(result, (lambda) => costAt(model, lambda));
 }
 
 /** The ε-model whose x̂ is clipped to [low, high]: {@link thresholdX} with {@link staticThreshold}. */
-export const clipX = <C>(model: EpsModel<C>, low = -1, high = 1): EpsModel<C> =>
+export const clipX = <C>(model: EpsModel<C>, low = -1, high = 1): Costed<C> =>
   thresholdX(model, staticThreshold(low, high));
 
 const same = (eps: Tensor): SplitEps => ({ denoise: eps, renoise: eps });

@@ -1,5 +1,5 @@
 import type { Compile, EpsModel } from '@logsnr/core';
-import { type Tensor, tensor1d, tidy } from '@tensorflow/tfjs-core';
+import { type Tensor, tensor1d } from '@tensorflow/tfjs-core';
 import { type Program, type ProgramInputs, recordStep, runProgram, stateTensors } from './program.js';
 import { type SampleOptions, sample, trajectory } from './sample.js';
 import type { Sampler } from './sampler.js';
@@ -34,17 +34,12 @@ export function compileSampler<C, S>(
     ...(sampler as Sampler<unknown>),
     step(_eps, z, from, to, state, noise) {
       const { program, numbers, draws, stateOf } = recordStep(sampler as Sampler<unknown>, from, to, state, splits);
-      return tidy(() => {
-        const noises = Array.from({ length: draws }, noise);
-        const registers = [z, ...stateTensors(state)];
-        const [next, ...tensors] = run(JSON.stringify(program), {
-          registers,
-          noises,
-          numbers: tensor1d([...numbers]),
-          condition,
-        });
-        return { z: next, state: stateOf(tensors) } as never;
-      });
+      // The walk tidies up after a step.
+      const noises = Array.from({ length: draws }, noise);
+      const registers = [z, ...stateTensors(state)];
+      const inputs = { registers, noises, numbers: tensor1d(Float32Array.from(numbers), 'float32'), condition };
+      const [next, ...tensors] = run(JSON.stringify(program), inputs);
+      return { z: next, state: stateOf(tensors) } as never;
     },
   });
   const whole = (options: DrawOptions<C>) => ({ ...options, model, sampler: stepped(options.condition) });

@@ -1,4 +1,4 @@
-import { type Cost, gaussianMixture, inTurn, joined, key, labels, ONE_CALL } from '@logsnr/core';
+import { type Cost, clipX, gaussianMixture, inTurn, joined, key, labels, ONE_CALL } from '@logsnr/core';
 import { cfgPlusPlus, classifierFree, interval } from '@logsnr/guidance';
 import { expect, test } from 'vitest';
 import { ddim, type Sampler, trajectory } from './index.js';
@@ -20,6 +20,7 @@ test('each step says what its model calls cost', () => {
   );
   expect(costs(classifierFree(model, classes, interval(1, { lambda: [-1, 1] })))).toEqual([ONE_CALL, pair, ONE_CALL]);
   expect(costs(cfgPlusPlus(model, classes, -0.5))).toEqual([pair, pair, pair]);
+  expect(costs(clipX(classifierFree(model, classes, 1)))).toEqual([pair, pair, pair]);
 });
 
 test('a step that calls the model twice costs both', () => {
