@@ -1,4 +1,15 @@
-import { alpha, bind, gaussianMixture, key, labels, normal, sigma } from '@logsnr/core';
+import {
+  alpha,
+  alphaSigma,
+  bind,
+  type EpsModel,
+  gaussianMixture,
+  key,
+  labels,
+  normal,
+  perSample,
+  sigma,
+} from '@logsnr/core';
 import {
   autoguidance,
   cads,
@@ -13,6 +24,7 @@ import {
 } from '@logsnr/guidance';
 import { classEmbeddings, noisyClassifier, onEmbeddings, unet } from '@logsnr/networks';
 import { ancestral, compileSampler, ddim, sample } from '@logsnr/samplers';
+import { discrete, discreteModel, linearBetas } from '@logsnr/schedules';
 import { compile } from '@logsnr/tensorflow';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
@@ -125,5 +137,30 @@ describe('on U-Nets, compiled and operation by operation', () => {
     const mask = tf.tensor3d([1, 1, 0, 0, 0, 0, 0, 0], [8, 1, 1]);
     const measurement = tf.mul(normal(key(8), [2, 8, 8, 1]), mask);
     agree(posteriorSampling(model, inpainting(mask), 0.5), { condition: c, measurement });
+  });
+});
+
+test('guidance around a discrete-time model that was not trained here is guidance around the model that it stands for', () => {
+  const mixture = gaussianMixture([
+    { mean: [-1, 0.2], std: 0.4 },
+    { mean: [1, 0], std: 0.6 },
+  ]);
+  const classes = labels(2);
+  const times = discrete(linearBetas(1000, 1e-4, 0.02));
+  tf.tidy(() => {
+    const table = tf.tensor1d([...times.lambdas]);
+    // What a pre-trained DDPM is: a function of z and the number of the time, giving v.
+    const pretrained = (z: tf.Tensor, t: tf.Tensor1D, c: tf.Tensor1D) => {
+      const lambda = tf.gather(table, tf.cast(t, 'int32')) as tf.Tensor1D;
+      const { alpha, sigma } = alphaSigma(lambda);
+      const eps = mixture.model(z, lambda, c);
+      return tf.div(tf.sub(eps, tf.mul(perSample(sigma, z), z)), perSample(alpha, z));
+    };
+    const model = discreteModel(pretrained, times, { prediction: 'v' });
+    const lambda = tf.gather(table, tf.tensor1d([40, 300, 700], 'int32')) as tf.Tensor1D;
+    const args = [normal(key(4), [3, 2]), lambda, classes.of([0, 1, 1])] as const;
+    const guided = (m: EpsModel<tf.Tensor1D>) => classifierFree(m, classes, 1.5)(...args);
+    expect(difference(guided(model), guided(mixture.model))).toBeLessThan(1e-4);
+    expect(difference(guided(model), mixture.model(...args))).toBeGreaterThan(0.1);
   });
 });
