@@ -146,7 +146,7 @@ test('guidance around a discrete-time model that was not trained here is guidanc
     { mean: [1, 0], std: 0.6 },
   ]);
   const classes = labels(2);
-  const times = discrete(linearBetas(1000, 1e-4, 0.02));
+  const times = discrete(linearBetas());
   tf.tidy(() => {
     const table = tf.tensor1d([...times.lambdas]);
     // What a pre-trained DDPM is: a function of z and the number of the time, giving v.
