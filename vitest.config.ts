@@ -6,8 +6,7 @@ const packages = fileURLToPath(new URL('./packages', import.meta.url));
 export default defineConfig({
   resolve: {
     alias: [
-      { find: '@logsnr/training/node', replacement: `${packages}/training/src/node.ts` },
-      { find: '@logsnr/samplers/testing', replacement: `${packages}/samplers/src/testing.ts` },
+      { find: /^@logsnr\/([a-z]+)\/(node|testing)$/, replacement: `${packages}/$1/src/$2.ts` },
       { find: /^@logsnr\/([a-z]+)$/, replacement: `${packages}/$1/src/index.ts` },
     ],
   },

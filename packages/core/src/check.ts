@@ -49,3 +49,26 @@ export function checkIncreasing(lambdas: readonly number[]): void {
       );
   });
 }
+
+/** Throws a `RangeError` unless `value` is finite and above `low`. */
+export function checkAbove(what: string, value: number, low = 0): void {
+  if (!(value > low && Number.isFinite(value)))
+    throw new RangeError(`${what} is ${value}; it must be finite and above ${low}.`);
+}
+
+/** Throws a `RangeError` unless `value` is one of `choices`. */
+export function checkChoice<T extends string>(what: string, value: T, choices: readonly T[]): void {
+  if (!choices.includes(value))
+    throw new RangeError(
+      `${what} is ${JSON.stringify(value)}; it must be ${choices.map((choice) => `"${choice}"`).join(' or ')}.`,
+    );
+}
+
+/** Throws a `RangeError` when `options` has a name that is not among `known`. */
+export function checkKnown(what: string, options: object, known: readonly string[]): void {
+  const unknown = Object.keys(options).filter((name) => !known.includes(name));
+  if (unknown.length > 0)
+    throw new RangeError(
+      `${what} does not know the option "${unknown.join('", "')}"; its options are ${known.join(', ')}.`,
+    );
+}

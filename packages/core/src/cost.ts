@@ -1,4 +1,4 @@
-import type { EpsModel } from './model.js';
+import type { EpsModel } from './legacy.js';
 
 /** What one evaluation of an ε-model on n samples costs, in units of the network that it wraps evaluated on n samples. */
 export interface Cost {

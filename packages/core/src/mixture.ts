@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { checkFinite, checkInteger, checkShape } from './check.js';
+import type { EpsModel } from './legacy.js';
 import { alphaSigma, sigma, sigmoid } from './log-snr.js';
-import type { EpsModel } from './model.js';
 
 /** One isotropic Gaussian of a mixture: `weight` > 0 (relative), `mean`, standard deviation `std` > 0, and its class. */
 export interface Component {

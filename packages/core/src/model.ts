@@ -1,52 +1,221 @@
 import { add, div, mul, reshape, sub, type Tensor, type Tensor1D, tidy } from '@tensorflow/tfjs-core';
 import { checkShape } from './check.js';
+import { type Cost, ONE_CALL } from './cost.js';
 import { alphaSigma } from './log-snr.js';
 import type { Prediction } from './parametrization.js';
+import { mapTensors, type Tree } from './tree.js';
 
 /**
- * ε̂ in two parts, for methods that take the data from one estimate and the direction of the noise from another:
- * x̂ = (z − σ `denoise`)/α, and a step renoises with `renoise`, z' = α' x̂ + σ' `renoise`.
- *
- * CFG++ (Chung et al. 2024, arXiv 2406.08070) denoises with the guided ε̂ and renoises with the unconditional one; DDIM
- * with x̂ clipped and ε̂ left as it was denoises with the ε̂ of the clipped x̂ and renoises with the model's.
+ * What is known of x and ε at z_λ = α x + σ ε. `x` and `eps` belong together: z = α x̂ + σ ε̂. A step to λ' goes to
+ * α' x̂ + σ' ε̂_renoise.
  */
-export interface SplitEps<V = Tensor> {
-  denoise: V;
-  renoise: V;
+export interface Estimate<V = Tensor> {
+  /** x̂, of z's shape. */
+  readonly x: V;
+  /** ε̂, of z's shape. */
+  readonly eps: V;
+  /**
+   * The ε̂ to renoise with, where it is not `eps`: CFG++ (Chung et al. 2024, arXiv 2406.08070) takes x̂ from the guided
+   * prediction and renoises with the unconditional one.
+   */
+  readonly renoise: V | null;
+  /**
+   * A learned variance, of z's shape: the exponent v ∈ [0, 1] of the reverse process's (σ̃²)^{1−v} (σ²)^v, one for each
+   * value (Nichol & Dhariwal 2021, arXiv 2102.09672, eq. 15).
+   */
+  readonly variance: V | null;
+}
+
+/** What a model remembers from one call to the next: a tree of tensors whose first axis is the batch; null for nothing. */
+export type Memory = Tree<Tensor> | null;
+
+/** An estimate and what the model remembers after making it. The caller owns all of it. */
+export interface Predicted extends Estimate {
+  readonly memory: Memory;
+}
+
+/** Which of an estimate's optional parts a model gives, at every λ. */
+export interface Gives {
+  readonly renoise: boolean;
+  readonly variance: boolean;
 }
 
 /**
- * The noise prediction ε_θ(z_λ, c): `z` of shape [n, …], `lambda` of shape [n] (log-SNR in nats, one a sample), and n
- * conditions. Returns ε̂ of z's shape, which the caller owns. Guidance maps ε-models to an ε-model. A plain function is
- * an ε-model; one with `split` gives ε̂ in two parts to the samplers that use them, and the others refuse it.
+ * A model of data under noise: from z [n, …], λ [n] in nats (one a sample) and n conditions it predicts x̂ and ε̂. Guidance
+ * takes models and gives a model; a sampler walks with one. Make one by {@link defineModel}, {@link toModel} or
+ * {@link derive}, so that no part is forgotten.
  */
-export interface EpsModel<C> {
-  (z: Tensor, lambda: Tensor1D, condition: C): Tensor;
-  split?: ((z: Tensor, lambda: Tensor1D, condition: C) => SplitEps) | undefined;
+export interface Model<C> {
+  /** Borrows its arguments, the memory too; the caller owns what it returns. Pure and free of reads, so it can be compiled. */
+  predict(z: Tensor, lambda: Tensor1D, condition: C, memory: Memory): Predicted;
+  /** The memory before the first call, for n samples of `shape` (without the batch). The caller owns it. */
+  start(n: number, shape: readonly number[]): Memory;
+  /** What a call costs at a log-SNR. */
+  cost(lambda: number): Cost;
+  /**
+   * The same model for calls at this λ alone, where less may do: guidance whose w(λ) is 0 is the model that it wraps. It has
+   * the same memory. For the same answer it is the same object, so that one graph can serve it.
+   */
+  at(lambda: number): Model<C>;
+  readonly gives: Gives;
+}
+
+/** A plain noise prediction ε_θ(z_λ, c), of z's shape: accepted wherever a model is. The caller owns the result. */
+export type EpsFunction<C> = (z: Tensor, lambda: Tensor1D, condition: C) => Tensor;
+
+export type ModelLike<C> = Model<C> | EpsFunction<C>;
+
+/** What {@link defineModel} takes: a prediction and its cost; what is left out is not there. */
+export interface ModelParts<C> {
+  /** Called within a tidy, after the shape of λ was checked. */
+  predict(
+    z: Tensor,
+    lambda: Tensor1D,
+    condition: C,
+    memory: Memory,
+  ): Pick<Estimate, 'x' | 'eps'> & Partial<Pick<Estimate, 'renoise' | 'variance'>> & { readonly memory?: Memory };
+  cost(lambda: number): Cost;
+  gives?: Partial<Gives> | undefined;
+  start?: ((n: number, shape: readonly number[]) => Memory) | undefined;
+  /** See {@link Model.at}; the model itself unless given. */
+  at?: ((lambda: number) => Model<C>) | undefined;
+}
+
+/**
+ * The one constructor of models. Its `predict` frees what it makes on the way.
+ * @throws RangeError, in use, when λ is not one number a sample or x̂ and ε̂ are not of z's shape; TypeError when a part comes
+ *   that `gives` does not name, or does not come.
+ */
+export function defineModel<C>({ predict, cost, gives = {}, start, at }: ModelParts<C>): Model<C> {
+  const given: Gives = { renoise: gives.renoise ?? false, variance: gives.variance ?? false };
+  const model: Model<C> = {
+    predict(z, lambda, condition, memory) {
+      checkShape('lambda', lambda, [z.shape[0] ?? null]);
+      return owned(() => {
+        const { x, eps, renoise = null, variance = null, memory: next = null } = predict(z, lambda, condition, memory);
+        const estimate = { x, eps, renoise, variance };
+        for (const [name, value] of Object.entries(estimate))
+          if (value) checkShape(`the model's ${name}`, value, z.shape);
+        for (const part of ['renoise', 'variance'] as const)
+          if ((estimate[part] !== null) !== given[part])
+            throw new TypeError(
+              `the model ${given[part] ? 'gives no' : 'gives a'} ${part}, against what its \`gives\` says.`,
+            );
+        return { ...estimate, memory: next };
+      });
+    },
+    start: (n, shape) => (start ? owned(() => start(n, shape)) : null),
+    cost: (lambda) => cost(lambda),
+    at: (lambda) => at?.(lambda) ?? model,
+    gives: given,
+  };
+  return model;
+}
+
+/** `tidy` for results with null in them, which its types do not know. */
+const owned = <T>(body: () => T): T => tidy(body as () => never);
+
+/**
+ * A model made of others: `build` gets them and says what is made of their predictions. Its memory, unless `build` gives
+ * another, is the list of theirs, and its variants at a λ are built of theirs.
+ */
+export function derive<Models extends readonly Model<never>[], C>(
+  models: readonly [...Models],
+  build: (models: readonly [...Models]) => ModelParts<C>,
+): Model<C> {
+  const variants: { of: readonly Model<never>[]; model: Model<C> }[] = [];
+  const made = (of: readonly [...Models]): Model<C> => {
+    const known = variants.find((variant) => variant.of.every((model, i) => model === of[i]));
+    if (known) return known.model;
+    const parts = build(of);
+    const model: Model<C> = defineModel<C>({
+      start: (n, shape) => models.map((model) => model.start(n, shape)) as Memory,
+      ...parts,
+      at: (lambda): Model<C> => {
+        const there = made(models.map((model) => model.at(lambda)) as unknown as readonly [...Models]);
+        return there === model ? (parts.at?.(lambda) ?? model) : there.at(lambda);
+      },
+    });
+    variants.push({ of, model });
+    return model;
+  };
+  return made(models);
+}
+
+/** The memory of model `i` of those that {@link derive} was given. */
+export const memoryOf = (memory: Memory, i: number): Memory =>
+  ((memory as readonly Memory[] | null)?.[i] ?? null) as Memory;
+
+/** What a network's output stands for, and what it costs. */
+export interface ReadingOptions {
+  /** `eps` unless given. */
+  prediction?: Prediction | undefined;
+  /** One call unless given. */
+  cost?: Cost | undefined;
+}
+
+/**
+ * The model of a network that predicts ε, x, v = α ε − σ x (Salimans & Ho 2022, arXiv 2202.00512) or the score ∇ log p(z):
+ * x̂ and ε̂ each by the closed form that keeps its digits.
+ *
+ * ε: x̂ = (z − σ ε)/α.  x: ε̂ = (z − α x)/σ.  v: x̂ = α z − σ v, ε̂ = σ z + α v.  score: ε̂ = −σ s, x̂ = (z + σ² s)/α. From ε, x̂
+ * has few digits where α is small, as any x̂ from ε has.
+ * @param output the raw output, of z's shape; with `variance` also a learned exponent in [0, 1] (see `Estimate`).
+ */
+export function readModel<C>(
+  output: (z: Tensor, lambda: Tensor1D, condition: C) => Tensor | { output: Tensor; variance: Tensor },
+  { prediction = 'eps', cost = ONE_CALL, variance = false }: ReadingOptions & { variance?: boolean | undefined } = {},
+): Model<C> {
+  if (!['eps', 'x', 'v', 'score'].includes(prediction))
+    throw new RangeError(`prediction is "${prediction}"; it must be "eps", "x", "v" or "score".`);
+  return defineModel<C>({
+    predict(z, lambda, condition) {
+      const given = output(z, lambda, condition);
+      const parts = 'output' in given ? given : { output: given, variance: null };
+      return { ...estimateFrom(prediction, parts.output, z, lambda), variance: parts.variance };
+    },
+    cost: () => cost,
+    gives: { variance },
+  });
+}
+
+/** A prediction of one kind, of z's shape, as x̂ and ε̂. To be called within a tidy. */
+export function estimateFrom(
+  prediction: Prediction,
+  output: Tensor,
+  z: Tensor,
+  lambda: Tensor1D,
+): Pick<Estimate, 'x' | 'eps'> {
+  checkShape("the model's output", output, z.shape);
+  const scales = alphaSigma(lambda);
+  const [alpha, sigma] = [perSample(scales.alpha, z), perSample(scales.sigma, z)];
+  const xOf = (eps: Tensor): Tensor => div(sub(z, mul(sigma, eps)), alpha);
+  switch (prediction) {
+    case 'x':
+      return { x: output, eps: div(sub(z, mul(alpha, output)), sigma) };
+    case 'v':
+      return { x: sub(mul(alpha, z), mul(sigma, output)), eps: add(mul(sigma, z), mul(alpha, output)) };
+    case 'score': {
+      const eps = mul(mul(sigma, -1), output);
+      return { x: xOf(eps), eps };
+    }
+    default:
+      return { x: xOf(output), eps: output };
+  }
+}
+
+/** A model as it is; a plain ε-function as a model of one call that gives ε̂. */
+export const toModel = <C>(model: ModelLike<C>): Model<C> => (typeof model === 'function' ? readModel(model) : model);
+
+/** ε̂ alone of a model without memory, as a plain function: for tests and for code that wants one. */
+export function epsOf<C>(model: Model<C>): EpsFunction<C> {
+  return (z, lambda, condition) =>
+    tidy(() => model.predict(z, lambda, condition, model.start(z.shape[0] as number, z.shape.slice(1))).eps);
 }
 
 /** A batch of per-sample numbers shaped to multiply values of `like`'s rank: [n] → [n, 1, …, 1]. */
 export const perSample = (values: Tensor1D, like: Tensor): Tensor =>
   reshape(values, [-1, ...like.shape.slice(1).map(() => 1)]);
 
-/**
- * An ε-model from a model that predicts x, v = α ε − σ x (Salimans & Ho 2022, arXiv 2202.00512), the score, or ε.
- *
- * ε = (z − α x)/σ = σ z + α v = −σ ∇ log p(z). A network that predicts v keeps x̂ = α z − σ v well conditioned at every
- * λ, where x̂ from ε loses all accuracy as α → 0.
- */
-export function toEps<C>(model: EpsModel<C>, prediction: Prediction): EpsModel<C> {
-  if (prediction === 'eps') return model;
-  if (!['x', 'v', 'score'].includes(prediction))
-    throw new RangeError(`prediction is "${prediction}"; it must be "eps", "x", "v" or "score".`);
-  return (z, lambda, condition) =>
-    tidy(() => {
-      checkShape('lambda', lambda, [z.shape[0] ?? null]);
-      const output = model(z, lambda, condition);
-      const scales = alphaSigma(lambda);
-      const [alpha, sigma] = [perSample(scales.alpha, z), perSample(scales.sigma, z)];
-      if (prediction === 'v') return add(mul(sigma, z), mul(alpha, output));
-      if (prediction === 'x') return div(sub(z, mul(alpha, output)), sigma);
-      return mul(mul(sigma, -1), output);
-    });
-}
+/** A memory's tensors each through `f`: to join, cut or copy it along with the batch. */
+export const mapMemory = (memory: Memory, f: (tensor: Tensor) => Tensor): Memory => mapTensors(memory, f);

@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Key } from './key.js';
-import { type EpsModel, toEps } from './model.js';
+import { type EpsModel, toEps } from './legacy.js';
 import type { Prediction } from './parametrization.js';
 
 /** The weights of a network: tensors under flat, stable names such as `down.0.block.0.conv1.kernel`. */

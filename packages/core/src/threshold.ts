@@ -17,8 +17,9 @@ import {
 } from '@tensorflow/tfjs-core';
 import { checkInteger, checkWithin } from './check.js';
 import { type Costed, costAt, withCost } from './cost.js';
+import type { EpsModel, SplitEps } from './legacy.js';
 import { alphaSigma } from './log-snr.js';
-import { type EpsModel, perSample, type SplitEps } from './model.js';
+import { perSample } from './model.js';
 
 /**
  * Brings x̂ within bounds: a tensor of shape [samples, …], or float64 numbers, one sample after the other. Returns a new
