@@ -14,7 +14,7 @@ const run = promisify(execFile);
 const scripts = readdirSync(`${root}/examples`).flatMap((name) => {
   const manifest = JSON.parse(readFileSync(`${root}/examples/${name}/package.json`, 'utf8'));
   return Object.values<string>(manifest.scripts).flatMap((command) => {
-    const file = /^tsx (\S+\.ts)$/.exec(command)?.[1];
+    const file = /\btsx\b.* (\S+\.ts)\b/.exec(command)?.[1];
     return file ? [`examples/${name}/${file}`] : [];
   });
 });
