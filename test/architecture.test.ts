@@ -1,4 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
+import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 
@@ -13,7 +15,7 @@ const importsOf = (source: string) =>
     (match) => (match[1] ?? match[2] ?? match[3]) as string,
   );
 
-// A package imports those on floors below its own, never beside or above. `tensorflow` is known to those who compose alone.
+// ARCHITECTURE.md draws this. `tensorflow` is known to those who compose alone.
 const floors: Readonly<Record<string, number>> = {
   ...{ core: 0 },
   ...{ nn: 1, schedules: 1, io: 1, figures: 1 },
@@ -21,32 +23,87 @@ const floors: Readonly<Record<string, number>> = {
   ...{ runs: 3, evaluation: 3 },
 };
 const floorOf = (name: string): number => floors[name] ?? Number.NaN;
+// Their main entry runs in a browser. The other packages are for Node.
+const browsers = 'core nn schedules io networks training samplers guidance data metrics'.split(' ');
+// The forms before models were values: no package may go back to them.
+const legacy = /^(?:EpsModel|SplitEps|toEps|Costed|costAt|withCost|Compile|bind)$/;
+// What is still to be moved. A test of these fails as soon as its package is done: take it from the list then.
+const owed: Readonly<Record<string, readonly string[]>> = {
+  node: ['data', 'training'],
+  legacy: ['guidance', 'samplers', 'schedules', 'training'],
+};
+const testOf = (rule: string, name: string) => (owed[rule]?.includes(name) ? test.fails : test);
+
+const manifestOf = (name: string) => JSON.parse(readFileSync(`${root}/packages/${name}/package.json`, 'utf8'));
+/** `@logsnr/data/node` → `@logsnr/data`. */
+const ownerOf = (target: string) =>
+  target
+    .split('/')
+    .slice(0, target.startsWith('@') ? 2 : 1)
+    .join('/');
+const ours = (target: string) => (target.startsWith('@logsnr/') ? [target.slice('@logsnr/'.length)] : []);
+
+/** What an entry imports from outside of its package, with all that it imports within. */
+function importsFrom(name: string, entry: string): Set<string> {
+  const sources = new Map(sourcesOf(name));
+  const [seen, found] = [new Set<string>(), new Set<string>()];
+  const walk = (file: string): void => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    const source = sources.get(file);
+    if (source === undefined) throw new Error(`packages/${name}/src/${file} is imported and not there`);
+    for (const target of importsOf(source))
+      if (target.startsWith('.')) walk(posix.join(posix.dirname(file), target).replace(/\.js$/, '.ts'));
+      else found.add(target);
+  };
+  walk(entry);
+  return found;
+}
 
 describe.each(packages)('@logsnr/%s', (name) => {
-  const manifest = JSON.parse(readFileSync(`${root}/packages/${name}/package.json`, 'utf8'));
+  const manifest = manifestOf(name);
   const declared = { ...manifest.dependencies, ...manifest.peerDependencies };
+  const sources = sourcesOf(name);
 
-  test('imports packages of lower floors alone', () => {
+  test('has a floor, and imports and declares packages of lower floors alone', () => {
     expect(floorOf(name)).not.toBeNaN();
-    for (const [file, source] of sourcesOf(name))
-      for (const target of importsOf(source).filter((target) => target.startsWith('@logsnr/'))) {
-        const other = target.split('/')[1] as string;
-        expect([file, target, other !== 'tensorflow' && floorOf(other) < floorOf(name)]).toEqual([file, target, true]);
-      }
+    const imported = sources.flatMap(([, source]) => importsOf(source));
+    for (const target of [...imported, ...Object.keys(declared)])
+      for (const other of ours(ownerOf(target)))
+        expect([target, other !== 'tensorflow' && floorOf(other) < floorOf(name)]).toEqual([target, true]);
   });
 
-  test('declares what it imports', () => {
-    for (const [file, source] of sourcesOf(name))
-      for (const target of importsOf(source).filter(
-        (target) => !target.startsWith('.') && !target.startsWith('node:'),
-      )) {
-        const owner = target
-          .split('/')
-          .slice(0, target.startsWith('@') ? 2 : 1)
-          .join('/');
-        expect([file, owner, owner in declared]).toEqual([file, owner, true]);
-      }
+  test('declares what it imports, and imports what it declares', () => {
+    for (const [file, source] of sources)
+      for (const target of importsOf(source).filter((target) => !/^(?:\.|node:)/.test(target)))
+        expect([file, target, ownerOf(target) in declared]).toEqual([file, target, true]);
+    // A file of a package may also be looked up by its name.
+    const used = (target: string) => sources.some(([, source]) => new RegExp(`['"\`]${target}['"\`/]`).test(source));
+    expect(Object.keys(declared).filter((target) => !used(target))).toEqual([]);
   });
+
+  test('has no side effects', () => {
+    expect(manifest.sideEffects).toBe(false);
+  });
+
+  test('has a row in ARCHITECTURE.md', () => {
+    expect(readFileSync(`${root}/ARCHITECTURE.md`, 'utf8')).toContain(`(packages/${name})`);
+  });
+
+  if (browsers.includes(name))
+    testOf('node', name)('runs in a browser', () => {
+      expect(manifest.browser).toBeUndefined();
+      const targets = [...importsFrom(name, 'index.ts')];
+      expect(targets.filter((target) => isBuiltin(target))).toEqual([]);
+      expect(targets.flatMap(ours).filter((target) => !browsers.includes(target))).toEqual([]);
+    });
+
+  if (name !== 'core')
+    testOf('legacy', name)('uses no legacy name of core', () => {
+      for (const [file, source] of sources)
+        for (const [, names] of source.matchAll(/^import (?:type )?\{([^}]*)\} from '@logsnr\/core'/gm))
+          expect([file, names?.match(/\w+/g)?.filter((word) => legacy.test(word))]).toEqual([file, []]);
+    });
 
   test('never draws from a global generator', () => {
     for (const [file, source] of sourcesOf(name))
@@ -55,6 +112,20 @@ describe.each(packages)('@logsnr/%s', (name) => {
         source.match(/Math\.random\(|\brandomNormal\(|\brandomUniform\(|\btruncatedNormal\(|\bmultinomial\(/),
       ]).toEqual([file, null]);
   });
+});
+
+test('no package depends on itself by way of others, its tests included', () => {
+  const below = (name: string): string[] => {
+    const { dependencies, devDependencies, peerDependencies } = manifestOf(name);
+    return Object.keys({ ...dependencies, ...devDependencies, ...peerDependencies }).flatMap(ours);
+  };
+  const walk = (path: readonly string[]): void => {
+    for (const next of below(path.at(-1) as string)) {
+      expect(path).not.toContain(next);
+      walk([...path, next]);
+    }
+  };
+  for (const name of packages) walk([name]);
 });
 
 test('every changeset begins with the packages that it releases', () => {

@@ -1,17 +1,17 @@
 import { checkInteger } from './check.js';
 
-/** A 64-bit key of the counter-based generator Philox4x32-10, as two 32-bit words. A value: it is never advanced. */
+/** A key of the counter-based generator Philox4x32-10: 64 bits, as two 32-bit words. It is a value and never changes. */
 export interface Key {
   readonly words: readonly [number, number];
 }
 
-/** A key from an integer seed ≥ 0; every such seed, 0 included, gives a different key. */
+/** The key of an integer seed ≥ 0. Different seeds give different keys, and 0 is a seed like any other. */
 export function key(seed: number): Key {
   checkInteger('seed', seed);
   return { words: [seed >>> 0, Math.floor(seed / 2 ** 32)] };
 }
 
-/** A new key from `k` and integers ≥ 0 such as a step or a purpose: independent noise for each list of parts. */
+/** A new key from `k` and integers ≥ 0, such as a step or a purpose. Each list of parts gives independent noise. */
 export function fold(k: Key, ...parts: readonly number[]): Key {
   let [low, high] = k.words;
   for (const part of parts) {
@@ -23,7 +23,7 @@ export function fold(k: Key, ...parts: readonly number[]): Key {
   return { words: [low, high] };
 }
 
-/** The first `count` 32-bit words of a key's stream, from block `counter` (four words each) on. */
+/** `count` 32-bit words of a key's stream. They start at block number `counter`; a block has four words. */
 export function bits(k: Key, count: number, counter = 0): Uint32Array {
   checkInteger('count', count);
   checkInteger('counter', counter);
@@ -35,12 +35,12 @@ export function bits(k: Key, count: number, counter = 0): Uint32Array {
   return words.subarray(0, count);
 }
 
-/** `count` float64 numbers, uniform in [0, 1), of 32 random bits each. */
+/** `count` float64 numbers, uniform in [0, 1). Each has 32 random bits. */
 export function uniforms(k: Key, count: number): Float64Array {
   return Float64Array.from(bits(k, count), (word) => word / 2 ** 32);
 }
 
-/** A uniformly random order of 0 … `count` − 1 (Fisher–Yates). */
+/** The numbers 0 … `count` − 1 in a uniformly random order (Fisher–Yates). */
 export function permutation(k: Key, count: number): Uint32Array {
   const order = Uint32Array.from({ length: count }, (_, i) => i);
   const u = uniforms(k, count);
@@ -51,6 +51,7 @@ export function permutation(k: Key, count: number): Uint32Array {
   return order;
 }
 
+/** The upper 32 bits of the 64-bit product a · b. */
 const highOf = (a: number, b: number): number => {
   const [ah, al, bh, bl] = [a >>> 16, a & 0xffff, b >>> 16, b & 0xffff];
   const middle = ah * bl + ((al * bl) >>> 16);
@@ -58,8 +59,8 @@ const highOf = (a: number, b: number): number => {
 };
 
 /**
- * Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"): four words from a counter of
- * four words and a key of two.
+ * One block of Philox4x32-10: four words, from a counter of four words and a key of two (Salmon et al. 2011, "Parallel
+ * random numbers: as easy as 1, 2, 3").
  */
 export function philox(counter: readonly [number, number, number, number], k: readonly [number, number]): Uint32Array {
   let [c0, c1, c2, c3] = counter;
