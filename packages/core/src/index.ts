@@ -12,7 +12,6 @@ export {
 export type { Compile } from './compile.js';
 export { type Conditioning, type Labels, labels } from './conditioning.js';
 export { type Cost, type Costed, costAt, inTurn, joined, ONE_CALL, withCost } from './cost.js';
-export { ADAM, type AdamAttrs, GROUP_NORM, GROUP_NORM_GRADIENT, type GroupNormAttrs } from './kernels.js';
 export { bits, fold, type Key, key, permutation, philox, uniforms } from './key.js';
 export { type EpsModel, type SplitEps, toEps } from './legacy.js';
 export { alpha, alphaRatio, alphaSigma, posterior, sigma, sigmoid, transition } from './log-snr.js';

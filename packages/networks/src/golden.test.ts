@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { unflatten } from '@logsnr/core';
+import { type Parameters, shapesOf } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { unet } from './unet.js';
@@ -22,12 +24,14 @@ const tensor = (number: number, shape: number[], scale = 1): tf.Tensor =>
 test('outputs and gradients are those of the same network in PyTorch', () => {
   const network = unet(golden.config);
   const names = Object.keys(golden.shapes);
-  expect(Object.keys(network.shapes).sort()).toEqual(names);
+  expect(Object.keys(shapesOf(network)).sort()).toEqual(names);
   const weights = names.map((name, i) => tensor(10 + i, golden.shapes[name], 0.5));
   const [z, lambda] = [tensor(0, [3, 8, 4, 2]), tf.tensor1d(golden.noise)];
   const condition = tf.tensor1d(golden.condition, 'int32');
-  const run = (z: tf.Tensor, lambda: tf.Tensor, ...own: tf.Tensor[]) =>
-    network.apply(Object.fromEntries(names.map((name, i) => [name, own[i] as tf.Tensor])), z, lambda, condition);
+  const run = (z: tf.Tensor, lambda: tf.Tensor1D, ...own: tf.Tensor[]) => {
+    const parameters = unflatten(Object.fromEntries(names.map((name, i) => [name, own[i] as tf.Tensor]))) as Parameters;
+    return network.apply(parameters, { z, lambda, condition });
+  };
   const close = (what: string, got: tf.Tensor, expected: number[]) => {
     const scale = Math.max(...expected.map(Math.abs), 1e-3);
     got.dataSync().forEach((x, i) => {
