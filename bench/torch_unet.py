@@ -106,25 +106,18 @@ class Unet(nn.Module):
         return self.output(F.silu(self.norm(x)))
 
 
-def load_weights(model, weights):
-    """Copies weights by name; every one must be used and every parameter filled."""
-    left = dict(weights)
-
-    def fill(parameter, name, change=lambda t: t):
-        value = change(left.pop(name))
-        if value.shape != parameter.shape:
-            raise ValueError(f"{name} has shape {tuple(value.shape)}; {tuple(parameter.shape)} is needed.")
-        with torch.no_grad():
-            parameter.copy_(value)
+def places(model):
+    """Each parameter with the name of its weight and the change that brings the weight into PyTorch's layout."""
+    found = []
 
     def affine(module, name):
         change = (lambda t: t.permute(3, 2, 0, 1)) if isinstance(module, nn.Conv2d) else (lambda t: t.T)
-        fill(module.weight, f"{name}.kernel", change)
-        fill(module.bias, f"{name}.bias")
+        found.append((module.weight, f"{name}.kernel", change))
+        found.append((module.bias, f"{name}.bias", lambda t: t))
 
     def norm(module, name):
-        fill(module.weight, f"{name}.gamma")
-        fill(module.bias, f"{name}.beta")
+        found.append((module.weight, f"{name}.gamma", lambda t: t))
+        found.append((module.bias, f"{name}.beta", lambda t: t))
 
     def residual(module, name):
         norm(module.norm1, f"{name}.norm1")
@@ -133,7 +126,7 @@ def load_weights(model, weights):
         norm(module.norm2, f"{name}.norm2")
         affine(module.conv2, f"{name}.conv2")
         if not isinstance(module.skip, nn.Identity):
-            fill(module.skip.weight, f"{name}.skip.kernel", lambda t: t.T[:, :, None, None])
+            found.append((module.skip.weight, f"{name}.skip.kernel", lambda t: t.T[:, :, None, None]))
 
     def attention(module, name):
         if module is not None:
@@ -143,7 +136,7 @@ def load_weights(model, weights):
 
     affine(model.linear1, "lambda.linear1")
     affine(model.linear2, "lambda.linear2")
-    fill(model.table.weight, "class.table")
+    found.append((model.table.weight, "class.table", lambda t: t))
     affine(model.input, "in")
     levels = [(f"down.{i}", level) for i, level in enumerate(model.down)]
     levels += [(f"up.{len(model.up) - 1 - i}", level) for i, level in enumerate(model.up)]
@@ -159,6 +152,18 @@ def load_weights(model, weights):
             affine(conv, f"up.{len(model.up) - 1 - i}.upsample")
     norm(model.norm, "out.norm")
     affine(model.output, "out")
+    return found
+
+
+def load_weights(model, weights):
+    """Copies weights by name; every one must be used and every parameter filled."""
+    left = dict(weights)
+    for parameter, name, change in places(model):
+        value = change(left.pop(name))
+        if value.shape != parameter.shape:
+            raise ValueError(f"{name} has shape {tuple(value.shape)}; {tuple(parameter.shape)} is needed.")
+        with torch.no_grad():
+            parameter.copy_(value)
     if left:
         raise ValueError(f"weights that the network has no place for: {', '.join(left)}")
 

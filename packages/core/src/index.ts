@@ -11,7 +11,6 @@ export {
 } from './check.js';
 export { type Conditioning, type Labels, labels } from './conditioning.js';
 export { type Cost, inTurn, joined, ONE_CALL } from './cost.js';
-export { ADAM, type AdamAttrs, GROUP_NORM, GROUP_NORM_GRADIENT, type GroupNormAttrs } from './kernels.js';
 export { bits, fold, type Key, key, permutation, philox, uniforms } from './key.js';
 export { alpha, alphaRatio, alphaSigma, posterior, sigma, sigmoid, transition } from './log-snr.js';
 export { type Component, type GaussianMixture, gaussianMixture } from './mixture.js';

@@ -1,6 +1,6 @@
-import { type Conditioning, checkShape, type Network, type Parameters } from '@logsnr/core';
+import { type Conditioning, checkShape } from '@logsnr/core';
+import { type Network, ops, type Parameters } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
-import { rowsOf } from './unet-walk.js';
 
 /** Conditioning on class embeddings, float32 [n, embedding], in the place of labels. */
 export interface ClassEmbeddings extends Conditioning<tf.Tensor2D> {
@@ -15,12 +15,12 @@ export interface ClassEmbeddings extends Conditioning<tf.Tensor2D> {
  * @throws RangeError when the parameters have no class table.
  */
 export function classEmbeddings(parameters: Parameters): ClassEmbeddings {
-  const table = parameters['class.table'] as tf.Tensor2D | undefined;
+  const table = (parameters.class as { table?: tf.Tensor2D } | undefined)?.table;
   if (!table) throw new RangeError('the parameters have no "class.table"; an unconditional network has no embeddings.');
   const [rows, size] = table.shape;
-  const none = (n: number): tf.Tensor2D => tf.tidy(() => rowsOf(table, tf.fill([n], rows - 1, 'int32')));
+  const none = (n: number): tf.Tensor2D => tf.tidy(() => ops.rows(table, tf.fill([n], rows - 1, 'int32')));
   return {
-    of: (labels) => tf.tidy(() => rowsOf(table, labels)),
+    of: (labels) => tf.tidy(() => ops.rows(table, labels)),
     nullCondition: (like) => none(like.shape[0]),
     drop(c, mask) {
       checkShape('mask', mask, [c.shape[0]]);

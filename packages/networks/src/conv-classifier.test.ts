@@ -1,4 +1,5 @@
-import { key } from '@logsnr/core';
+import { flatten, key, unflatten } from '@logsnr/core';
+import type { Parameters } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { difference, expectNoLeak, random } from '../test/tools.js';
@@ -18,7 +19,7 @@ test('shapes, and each image on its own', () => {
   expect(Math.min(...features.dataSync())).toBeGreaterThanOrEqual(0);
   const one = network.apply(parameters, tf.slice(images, 1, 1));
   expect(difference(one.logits, tf.slice(logits, 1, 1))).toBeLessThan(1e-5);
-  expectNoLeak(() => Object.values(network.init(key(1))));
+  expectNoLeak(() => Object.values(flatten<tf.Tensor>(network.init(key(1)))));
   expectNoLeak(() => Object.values(network.apply(parameters, images)));
 });
 
@@ -40,11 +41,11 @@ test('it learns to tell where a bright square lies', () => {
   const images = tf.reshape(tf.add(tf.stack(squares), tf.mul(random(1, 30, 8, 8), 0.5)), [30, 8, 8, 1]);
   const truth = tf.cast(tf.oneHot(tf.tensor1d(labels, 'int32'), 3), 'float32');
   const network = convClassifier(config);
-  let parameters = network.init(key(1));
+  let parameters = flatten<tf.Tensor>(network.init(key(1)));
   const names = Object.keys(parameters);
   const loss = (...values: tf.Tensor[]) => {
     const { logits } = network.apply(
-      Object.fromEntries(names.map((name, i) => [name, values[i] as tf.Tensor])),
+      unflatten(Object.fromEntries(names.map((name, i) => [name, values[i] as tf.Tensor]))) as Parameters,
       images,
     );
     return tf.neg(tf.mean(tf.sum(tf.mul(truth, tf.logSoftmax(logits)), 1)));
@@ -58,7 +59,9 @@ test('it learns to tell where a bright square lies', () => {
       ]),
     );
   }
-  expect(Array.from(tf.argMax(network.apply(parameters, images).logits, 1).dataSync())).toEqual(labels);
+  expect(
+    Array.from(tf.argMax(network.apply(unflatten(parameters) as Parameters, images).logits, 1).dataSync()),
+  ).toEqual(labels);
 });
 
 test.each([

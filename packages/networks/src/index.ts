@@ -1,7 +1,9 @@
+export { type BindOptions, bind } from './bind.js';
 export { type ClassEmbeddings, classEmbeddings, onEmbeddings } from './class-embedding.js';
 export { type Classifier, type ConvClassifierConfig, convClassifier } from './conv-classifier.js';
-export { lambdaFeatures } from './embedding.js';
+export { type DiscreteModel, type DiscreteModelOptions, discreteModel } from './discrete-model.js';
 export { type NoisyClassifier, noisyClassifier } from './noisy-classifier.js';
-export { unet } from './unet.js';
+export { type UnetOptions, unet } from './unet.js';
+export { type Conditioned, classCondition, type UnetCondition } from './unet-condition.js';
 export type { UnetConfig } from './unet-config.js';
 export type { UnetPerturbation } from './unet-perturbation.js';

@@ -1,7 +1,8 @@
-import { key, type Parameters } from '@logsnr/core';
+import { flatten, key } from '@logsnr/core';
+import { shapesOf } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
-import { difference, expectNoLeak, random } from '../test/tools.js';
+import { difference, expectNoLeak, random, randomised } from '../test/tools.js';
 import { noisyClassifier } from './noisy-classifier.js';
 import type { UnetConfig } from './unet-config.js';
 
@@ -17,32 +18,30 @@ const config: UnetConfig = {
   groups: 2,
 };
 const network = noisyClassifier(config);
-const parameters: Parameters = Object.fromEntries(
-  Object.entries(network.shapes).map(([name, shape], i) => [name, tf.tidy(() => tf.mul(random(9 + i, ...shape), 0.3))]),
-);
+const parameters = randomised(network, 9);
 const [z, lambda] = [random<tf.Tensor4D>(1, 3, 8, 4, 1), tf.tensor1d([-3, 0, 2])];
 
 test('has the way down and the middle of the U-Net, and nothing of the way up', () => {
-  const names = Object.keys(network.shapes);
+  const names = Object.keys(shapesOf(network));
   expect(names).toContain('down.1.block.0.conv1.kernel');
   expect(names).toContain('middle.attention.0.qkv.kernel');
   expect(names.filter((name) => name.startsWith('up.') || name.startsWith('class.'))).toEqual([]);
-  expect(network.shapes['logits.kernel']).toEqual([8, 3]);
+  expect(shapesOf(network)['logits.kernel']).toEqual([8, 3]);
 });
 
 test('each sample by itself, and λ matters', () => {
-  const whole = network.apply(parameters, z, lambda);
+  const whole = network.apply(parameters, { z, lambda });
   expect(whole.shape).toEqual([3, 3]);
-  const one = network.apply(parameters, tf.slice(z, 1, 1), tf.slice(lambda, 1, 1));
+  const one = network.apply(parameters, { z: tf.slice(z, 1, 1), lambda: tf.slice(lambda, 1, 1) });
   expect(difference(one, tf.slice(whole, 1, 1))).toBeLessThan(1e-5);
-  expect(difference(network.apply(parameters, z, tf.tensor1d([-3, 1, 2])), whole)).toBeGreaterThan(1e-4);
-  expectNoLeak(() => [network.apply(parameters, z, lambda)]);
-  expectNoLeak(() => Object.values(network.init(key(1))));
+  expect(difference(network.apply(parameters, { z, lambda: tf.tensor1d([-3, 1, 2]) }), whole)).toBeGreaterThan(1e-4);
+  expectNoLeak(() => [network.apply(parameters, { z, lambda })]);
+  expectNoLeak(() => Object.values(flatten<tf.Tensor>(network.init(key(1)))));
 });
 
 test('its slope in z is that of finite differences', () => {
   const dy = random<tf.Tensor2D>(5, 3, 3);
-  const value = (at: tf.Tensor) => tf.sum(tf.mul(network.apply(parameters, at, lambda), dy));
+  const value = (at: tf.Tensor) => tf.sum(tf.mul(network.apply(parameters, { z: at, lambda }), dy));
   const slope = tf.grad((at: tf.Tensor) => value(at))(z);
   const length = tf.norm(slope).dataSync()[0] as number;
   const h = 1e-2;
@@ -52,6 +51,6 @@ test('its slope in z is that of finite differences', () => {
 
 test('refuses what does not fit', () => {
   expect(() => noisyClassifier({ ...config, classes: 1 })).toThrow(/classes is 1/);
-  expect(() => network.apply(parameters, tf.zeros([1, 4, 4, 1]), tf.zeros([1]))).toThrow(/z has shape/);
-  expect(() => network.apply(parameters, z, tf.zeros([1]))).toThrow(/lambda has shape/);
+  expect(() => network.apply(parameters, { z: tf.zeros([1, 4, 4, 1]), lambda: tf.zeros([1]) })).toThrow(/z has shape/);
+  expect(() => network.apply(parameters, { z, lambda: tf.zeros([1]) })).toThrow(/lambda has shape/);
 });

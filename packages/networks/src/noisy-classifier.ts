@@ -1,21 +1,11 @@
-import { checkInteger, checkShape, type Key, type Parameters } from '@logsnr/core';
+import { checkInteger } from '@logsnr/core';
+import { groupNorm, lambdaEmbedding, linear, type Module, module, ops } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
-import { groupNorm } from './ops/group-norm.js';
-import { initialise, type ParameterSpecs, reader, shapesOf } from './parameters.js';
-import { type UnetConfig, unetLevels } from './unet-config.js';
-import { lambdaParameters, linear, norm as normParameters, stepParameters } from './unet-parameters.js';
-import { type Step, unetPlan } from './unet-plan.js';
-import { affine, embed, filmTable, norm, walk } from './unet-walk.js';
+import { checkInput, type Level, type UnetConfig, unetLevels } from './unet-config.js';
+import { filmsOf, goDown, stageMaker, wayDown } from './unet-stages.js';
 
-/** A classifier of noised data, as a value: it holds no weights. */
-export interface NoisyClassifier {
-  /** Name and shape of each parameter, in a fixed order. */
-  readonly shapes: Readonly<Record<string, readonly number[]>>;
-  /** Fresh parameters, a function of the key alone. The caller owns them. */
-  init(k: Key): Parameters;
-  /** The logits [n, classes] of z [n, height, width, channels] at λ [n]. Differentiable in z and the parameters. */
-  apply(parameters: Parameters, z: tf.Tensor, lambda: tf.Tensor1D): tf.Tensor2D;
-}
+/** A classifier of noised data: the logits [n, classes] of z [n, height, width, channels] at λ [n]. */
+export type NoisyClassifier = Module<{ readonly z: tf.Tensor; readonly lambda: tf.Tensor1D }, tf.Tensor2D>;
 
 /**
  * The noise-aware classifier of classifier guidance: the way down and the middle of the U-Net of ADM (Dhariwal & Nichol
@@ -25,38 +15,19 @@ export interface NoisyClassifier {
  */
 export function noisyClassifier(config: UnetConfig): NoisyClassifier {
   const levels = unetLevels(config);
-  const { height, width, channels, classes, base, blocks, groups, embedding = 4 * base } = config;
+  const { channels, classes, base, blocks, groups, embedding = 4 * base } = config;
   checkInteger('classes', classes, 2);
-  const steps = wayDown(unetPlan(levels, blocks, channels));
-  const last = (levels[levels.length - 1] as { channels: number }).channels;
-  const specs: ParameterSpecs = {
-    ...lambdaParameters(base, embedding),
-    ...Object.assign({}, ...steps.map((step) => stepParameters(step, embedding))),
-    ...normParameters('out.norm', last),
-    ...linear('logits', last, classes),
+  const last = (levels[levels.length - 1] as Level).channels;
+  const parts = {
+    lambda: lambdaEmbedding(base, embedding),
+    ...wayDown(levels, blocks, channels, stageMaker(config)).parts,
+    out: { norm: groupNorm(last, groups, { silu: true }) },
+    logits: linear(last, classes),
   };
-  return {
-    shapes: shapesOf(specs),
-    init: (k) => initialise(specs, k),
-    apply(parameters, z, lambda) {
-      checkShape('z', z, [null, height, width, channels]);
-      checkShape('lambda', lambda, [z.shape[0] as number]);
-      const read = reader(specs, parameters);
-      return tf.tidy(() => {
-        const films = filmTable(steps, read, embed(read, lambda, undefined, base));
-        const walked = walk(steps, { read, films, groups }, z as tf.Tensor4D);
-        const features = groupNorm(walked, groups, { ...norm(read, 'out.norm'), silu: true });
-        return affine(read, 'logits', tf.mean(features, [1, 2]) as tf.Tensor2D);
-      });
-    },
-  };
+  return module(parts, (used, { z, lambda }: { z: tf.Tensor; lambda: tf.Tensor1D }) => {
+    checkInput(config, z, lambda);
+    const films = filmsOf([...used.down, used.middle], ops.silu(used.lambda(lambda)));
+    const { x } = goDown(used, z as tf.Tensor4D, films, ops.downsample);
+    return used.logits(tf.mean(used.out.norm(x), [1, 2])) as tf.Tensor2D;
+  });
 }
-
-/** The steps before the way up, which alone takes back what is kept. */
-const wayDown = (steps: readonly Step[]): Step[] =>
-  steps
-    .slice(
-      0,
-      steps.findIndex(({ kind }) => kind === 'join'),
-    )
-    .filter(({ kind }) => kind !== 'keep');

@@ -3,9 +3,11 @@ import * as networks from './index.js';
 
 test('the public surface', () => {
   expect(Object.keys(networks).sort()).toEqual([
+    'bind',
+    'classCondition',
     'classEmbeddings',
     'convClassifier',
-    'lambdaFeatures',
+    'discreteModel',
     'noisyClassifier',
     'onEmbeddings',
     'unet',

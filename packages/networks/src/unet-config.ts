@@ -1,12 +1,15 @@
-import { checkInteger } from '@logsnr/core';
+import { checkInteger, checkKnown, checkShape, checkWithin } from '@logsnr/core';
+import { Tensor } from '@tensorflow/tfjs-core';
 
 /** The size and shape of a {@link unet}. */
 export interface UnetConfig {
   /** Pixels of the input, each divisible by 2 for every level but the last. */
   height: number;
   width: number;
-  /** Channels of the input and the output. */
+  /** Channels of z. */
   channels: number;
+  /** Channels of the output, e.g. twice as many for a learned variance. Default `channels`. */
+  outputs?: number;
   /** Number of classes; 0 makes an unconditional network, which ignores its labels. */
   classes: number;
   /** Width of the network: level i has base · multipliers[i] channels. */
@@ -23,6 +26,8 @@ export interface UnetConfig {
   groups: number;
   /** Width of the embedding of λ and class. Default 4 · base. */
   embedding?: number;
+  /** The rate of the dropout in every residual block, for training. Default 0. */
+  dropout?: number;
 }
 
 /** One resolution of the network. */
@@ -41,14 +46,14 @@ const list = (values: readonly number[]): string => `[${values.join(', ')}]`;
  * level has, or an unknown option.
  */
 export function unetLevels(config: UnetConfig): Level[] {
-  const known = ['height', 'width', 'channels', 'classes', 'base', 'multipliers', 'blocks', 'attention', 'heads'];
-  known.push('headChannels', 'groups', 'embedding');
-  for (const option of Object.keys(config))
-    if (!known.includes(option)) throw new RangeError(`unknown option "${option}"; options are ${known.join(', ')}.`);
+  const known = ['height', 'width', 'channels', 'outputs', 'classes', 'base', 'multipliers', 'blocks', 'attention'];
+  checkKnown('the network', config, [...known, 'heads', 'headChannels', 'groups', 'embedding', 'dropout']);
   const { height, width, base, multipliers, attention = [], groups } = config;
   for (const option of ['height', 'width', 'channels', 'base', 'blocks', 'groups'] as const)
     checkInteger(option, config[option], 1);
   checkInteger('classes', config.classes);
+  checkInteger('outputs', config.outputs ?? config.channels, 1);
+  checkWithin('dropout', config.dropout ?? 0, 0, 1);
   if (base % 2 !== 0) throw new RangeError(`base is ${base}; it must be even: λ has base/2 sines and as many cosines.`);
   if (config.embedding !== undefined) checkInteger('embedding', config.embedding, 1);
   if (config.heads !== undefined && config.headChannels !== undefined)
@@ -82,4 +87,15 @@ function headsOf({ heads = 1, headChannels }: UnetConfig, channels: number): num
   if (channels % (divisor as number) !== 0)
     throw new RangeError(`${what} is ${divisor}, which does not divide the ${channels} channels under attention.`);
   return headChannels === undefined ? heads : channels / headChannels;
+}
+
+/** @throws RangeError or TypeError when z and λ do not fit a network of this configuration. */
+export function checkInput({ height, width, channels }: UnetConfig, z: Tensor, lambda: Tensor): void {
+  for (const [what, given] of Object.entries({ z, lambda }))
+    if (!(given instanceof Tensor) || given.dtype !== 'float32')
+      throw new TypeError(
+        `${what} is ${given instanceof Tensor ? `of type ${given.dtype}` : 'no tensor'}; it must be a tensor of float32.`,
+      );
+  checkShape('z', z, [null, height, width, channels]);
+  checkShape('lambda', lambda, [z.shape[0] as number]);
 }

@@ -1,4 +1,4 @@
-import type { Step } from './unet-plan.js';
+import type { Attends } from '@logsnr/nn';
 
 /**
  * What is broken in a U-Net to make a weaker one of the same parameters. Guided away from it by `autoguidance` of
@@ -6,11 +6,8 @@ import type { Step } from './unet-plan.js';
  * `attention: { blur }` is smoothed-energy guidance (Hong 2024, arXiv 2408.00760), and `skip` is skip-layer guidance.
  */
 export interface UnetPerturbation {
-  /**
-   * `identity`: each token attends to itself alone, so softmax(Q Kᵀ/√d) becomes I. `blur`: the queries are blurred over the
-   * map with a Gaussian of this deviation in tokens; `Infinity` makes all of them their mean.
-   */
-  readonly attention?: 'identity' | { readonly blur: number } | undefined;
+  /** Whom a token attends to; see `Attends` of `@logsnr/nn`. */
+  readonly attention?: Exclude<Attends, 'softmax'> | undefined;
   /** The attention layers concerned, e.g. `middle.attention.0`; all of them unless given. */
   readonly at?: readonly string[] | undefined;
   /** Residual blocks and attention layers that are left out, e.g. `up.1.block.0`: only what goes around them is kept. */
@@ -18,13 +15,14 @@ export interface UnetPerturbation {
 }
 
 /** @throws RangeError on a name that the network does not have, a blur that is not above 0, or an unknown attention. */
-export function checkPerturbation({ attention, at = [], skip = [] }: UnetPerturbation, steps: readonly Step[]): void {
+export function checkPerturbation(
+  { attention, at = [], skip = [] }: UnetPerturbation,
+  { blocks, layers }: { blocks: readonly string[]; layers: readonly string[] },
+): void {
   if (attention !== undefined && attention !== 'identity' && !(attention.blur > 0))
     throw new RangeError(
       `attention is ${JSON.stringify(attention)}; it must be "identity" or { blur } with a deviation above 0.`,
     );
-  const layers = steps.flatMap((step) => (step.kind === 'attention' ? [step.name] : []));
-  const blocks = steps.flatMap((step) => (step.kind === 'residual' ? [step.name] : []));
   for (const [what, names, known] of [
     ['at', at, layers],
     ['skip', skip, [...blocks, ...layers]],

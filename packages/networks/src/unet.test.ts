@@ -1,7 +1,9 @@
-import { bind, epsOf, key, type Parameters } from '@logsnr/core';
+import { epsOf, flatten, key, unflatten } from '@logsnr/core';
+import { type Parameters, shapesOf } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
-import { difference, expectNoLeak, onBackend, random } from '../test/tools.js';
+import { difference, expectNoLeak, onBackend, random, randomised } from '../test/tools.js';
+import { bind } from './bind.js';
 import { unet } from './unet.js';
 import type { UnetConfig } from './unet-config.js';
 
@@ -18,12 +20,6 @@ const small: UnetConfig = {
   groups: 2,
 };
 
-/** Parameters that are random everywhere, also where fresh ones are constant. */
-const randomised = (shapes: Readonly<Record<string, readonly number[]>>): Parameters =>
-  Object.fromEntries(
-    Object.entries(shapes).map(([name, shape], i) => [name, tf.tidy(() => tf.mul(random(100 + i, ...shape), 0.3))]),
-  );
-
 const batch = (n: number) => ({
   z: random<tf.Tensor4D>(1, n, 8, 4, 2),
   lambda: tf.linspace(-9, 7, n),
@@ -33,11 +29,14 @@ const batch = (n: number) => ({
   ),
 });
 
+type Flat = Record<string, tf.Tensor>;
+const flat = (parameters: Parameters): Flat => flatten<tf.Tensor>(parameters);
+
 const count = (shapes: Readonly<Record<string, readonly number[]>>): number =>
   Object.values(shapes).reduce((sum, shape) => sum + shape.reduce((product, size) => product * size, 1), 0);
 
 test('the number of parameters is that of the architecture, counted by hand', () => {
-  const { shapes } = unet({
+  const network = unet({
     height: 4,
     width: 4,
     channels: 1,
@@ -50,7 +49,7 @@ test('the number of parameters is that of the architecture, counted by hand', ()
   // λ: 2·8+8 and 8·8+8. Class: 3·8. In: 9·2+2. A block a → 2: 2a + (9·2a + 2) + (8·4 + 4) + 2·2 + (9·4 + 2), with a
   // skip 2a where a is not 2. There are one down, two middle (a = 2) and two up (a = 4). Out: 4 + 9·2 + 1.
   const block = (a: number) => 2 * a + 18 * a + 2 + 36 + 4 + 38 + (a === 2 ? 0 : 2 * a);
-  expect(count(shapes)).toBe(24 + 72 + 24 + 20 + 3 * block(2) + 2 * block(4) + 23);
+  expect(count(shapesOf(network))).toBe(24 + 72 + 24 + 20 + 3 * block(2) + 2 * block(4) + 23);
   const mnist = {
     height: 28,
     width: 28,
@@ -62,39 +61,20 @@ test('the number of parameters is that of the architecture, counted by hand', ()
     attention: [7],
     groups: 8,
   };
-  expect(count(unet(mnist).shapes)).toBe(288881);
-});
-
-test('parameter names are flat and stay as they are', () => {
-  const names = Object.keys(unet(small).shapes);
-  for (const name of [
-    'in.kernel',
-    'lambda.linear1.kernel',
-    'class.table',
-    'down.0.block.0.conv1.kernel',
-    'down.1.attention.0.qkv.kernel',
-    'middle.block.1.norm2.gamma',
-    'up.1.block.1.skip.kernel',
-    'up.1.upsample.bias',
-    'up.0.block.0.film.kernel',
-    'out.norm.beta',
-    'out.bias',
-  ])
-    expect(names).toContain(name);
+  expect(count(shapesOf(unet(mnist)))).toBe(288881);
 });
 
 test('fresh parameters depend on the key alone and give exactly 0', () => {
   const network = unet(small);
   const { z, lambda, labels } = batch(3);
-  const [a, b, other] = [network.init(key(1)), network.init(key(1)), network.init(key(2))];
+  const [a, b, other] = [1, 1, 2].map((seed) => flat(network.init(key(seed)))) as [Flat, Flat, Flat];
   const name = 'down.0.block.0.conv1.kernel';
   expect(difference(a[name] as tf.Tensor, b[name] as tf.Tensor)).toBe(0);
   expect(difference(a[name] as tf.Tensor, other[name] as tf.Tensor)).toBeGreaterThan(0.1);
-  expect(Object.keys(a)).toEqual(Object.keys(network.shapes));
-  for (const [at, shape] of Object.entries(network.shapes)) expect(a[at]?.shape).toEqual(shape);
+  for (const [at, shape] of Object.entries(shapesOf(network))) expect(a[at]?.shape).toEqual(shape);
   expect(
     network
-      .apply(a, z, lambda, labels)
+      .apply(unflatten(a) as Parameters, { z, lambda, condition: labels })
       .dataSync()
       .every((value) => value === 0),
   ).toBe(true);
@@ -102,10 +82,10 @@ test('fresh parameters depend on the key alone and give exactly 0', () => {
 
 test('λ, label and z matter, each to its own sample alone', () => {
   const network = unet(small);
-  const parameters = randomised(network.shapes);
+  const parameters = randomised(network);
   const { z, lambda, labels } = batch(2);
   const run = (z: tf.Tensor, lambda: number[], labels: number[]) =>
-    network.apply(parameters, z, tf.tensor1d(lambda), tf.tensor1d(labels, 'int32'));
+    network.apply(parameters, { z, lambda: tf.tensor1d(lambda), condition: tf.tensor1d(labels, 'int32') });
   const sample = (y: tf.Tensor, i: number) => tf.slice(y, [i, 0, 0, 0], [1, 8, 4, 2]);
   const base = run(z, [-2, 3], [0, 1]);
   for (const changed of [run(z, [-2, 3.5], [0, 1]), run(z, [-2, 3], [0, 3]), run(z, [-2, 3], [0, 2])]) {
@@ -117,7 +97,7 @@ test('λ, label and z matter, each to its own sample alone', () => {
 
 test('a batch gives what its samples give one by one', () => {
   const network = unet(small);
-  const model = epsOf(bind(network, randomised(network.shapes)));
+  const model = epsOf(bind(network, randomised(network)));
   const { z, lambda, labels } = batch(5);
   const whole = model(z, lambda, labels);
   const parts = [0, 1, 2, 3, 4].map((i) => model(tf.slice(z, i, 1), tf.slice(lambda, i, 1), tf.slice(labels, i, 1)));
@@ -127,12 +107,16 @@ test('a batch gives what its samples give one by one', () => {
 /** Gradients of Σ y · dy by every parameter, by name, and by z and λ. */
 function gradients(config: UnetConfig): Record<string, tf.Tensor> {
   const network = unet(config);
-  const parameters = randomised(network.shapes);
+  const parameters = flat(randomised(network));
   const { z, lambda, labels } = batch(2);
   const names = Object.keys(parameters);
   const loss = (...inputs: tf.Tensor[]) => {
     const own = Object.fromEntries(names.map((name, i) => [name, inputs[i + 2] as tf.Tensor]));
-    return network.apply(own, inputs[0] as tf.Tensor, inputs[1] as tf.Tensor1D, labels);
+    return network.apply(unflatten(own) as Parameters, {
+      z: inputs[0] as tf.Tensor,
+      lambda: inputs[1] as tf.Tensor1D,
+      condition: labels,
+    });
   };
   const all = tf.grads(loss)([z, lambda, ...Object.values(parameters)], random(7, ...z.shape));
   return Object.fromEntries(['z', 'lambda', ...names].map((name, i) => [name, all[i] as tf.Tensor]));
@@ -140,12 +124,15 @@ function gradients(config: UnetConfig): Record<string, tf.Tensor> {
 
 test('gradients are those of finite differences', () => {
   const network = unet(small);
-  const parameters = randomised(network.shapes);
+  const parameters = flat(randomised(network));
   const { z, lambda, labels } = batch(2);
   const dy = random(7, ...z.shape);
   const exact = gradients(small);
-  const value = (changed: Parameters, at = lambda) =>
-    tf.tidy(() => tf.sum(tf.mul(network.apply(changed, z, at, labels), dy)).dataSync()[0] as number);
+  const value = (changed: Flat) =>
+    tf.tidy(() => {
+      const y = network.apply(unflatten(changed) as Parameters, { z, lambda, condition: labels });
+      return tf.sum(tf.mul(y, dy)).dataSync()[0] as number;
+    });
   for (const name of [
     'in.kernel',
     'lambda.linear1.kernel',
@@ -189,19 +176,19 @@ test('gradients on wasm and in plain JavaScript are those of this backend', asyn
 
 test('without classes labels are not looked at', () => {
   const network = unet({ ...small, classes: 0 });
-  expect(Object.keys(network.shapes)).not.toContain('class.table');
-  const parameters = randomised(network.shapes);
+  expect(Object.keys(network.parameters)).not.toContain('class');
+  const parameters = randomised(network);
   const { z, lambda, labels } = batch(2);
-  const one = network.apply(parameters, z, lambda, labels);
-  expect(difference(network.apply(parameters, z, lambda, tf.zeros([2])), one)).toBe(0);
+  const one = network.apply(parameters, { z, lambda, condition: labels });
+  expect(difference(network.apply(parameters, { z, lambda, condition: tf.zeros([2]) }), one)).toBe(0);
 });
 
 test('init and apply leave nothing but their results', () => {
   const network = unet(small);
   const { z, lambda, labels } = batch(2);
-  expectNoLeak(() => Object.values(network.init(key(1))));
+  expectNoLeak(() => Object.values(flat(network.init(key(1)))));
   const parameters = network.init(key(1));
-  expectNoLeak(() => [network.apply(parameters, z, lambda, labels)]);
+  expectNoLeak(() => [network.apply(parameters, { z, lambda, condition: labels })]);
 });
 
 test.each([
@@ -216,7 +203,8 @@ test.each([
   [{ blocks: 1.5 }, /blocks is 1.5/],
   [{ classes: -1 }, /classes is -1/],
   [{ multipliers: [] }, /multipliers is empty/],
-  [{ dropout: 0.1 }, /unknown option "dropout"/],
+  [{ dropout: 1.5 }, /dropout is 1.5/],
+  [{ droput: 0.1 }, /does not know the option "droput"/],
 ])('a configuration with %o is refused', (change, message) => {
   expect(() => unet({ ...small, ...change } as UnetConfig)).toThrow(message);
 });
@@ -225,13 +213,26 @@ test('apply refuses what does not fit', () => {
   const network = unet(small);
   const parameters = network.init(key(1));
   const { z, lambda, labels } = batch(2);
-  expect(() => network.apply(parameters, random(1, 2, 8, 8, 2), lambda, labels)).toThrow(/z has shape/);
-  expect(() => network.apply(parameters, z, tf.zeros([3]), labels)).toThrow(/lambda has shape/);
-  expect(() => network.apply(parameters, z, lambda, tf.zeros([2]))).toThrow(/int32/);
-  const { 'in.kernel': kernel, ...rest } = parameters;
-  expect(() => network.apply(rest, z, lambda, labels)).toThrow(/"in.kernel" is missing/);
-  expect(() => network.apply({ ...rest, 'in.kernel': tf.zeros([3, 3, 1, 4]) }, z, lambda, labels)).toThrow(
-    /"in.kernel" has shape/,
-  );
-  kernel?.dispose();
+  const run =
+    (change: object, own: Parameters = parameters) =>
+    () =>
+      network.apply(own, { z, lambda, condition: labels, ...change });
+  const before = tf.memory().numTensors;
+  for (const [change, message] of [
+    [{ z: random(1, 2, 8, 8, 2) }, /z has shape/],
+    [{ z: tf.zeros([2, 8, 4, 2], 'int32') }, /z is of type int32/],
+    [{ z: [1] }, /z is no tensor/],
+    [{ lambda: tf.zeros([3]) }, /lambda has shape/],
+    [{ condition: tf.zeros([2]) }, /has type float32; labels are int32/],
+    [{ condition: tf.zeros([3], 'int32') }, /the condition has shape \[3\]; it must be \[2\]/],
+    [{ condition: [0, 1] }, /the condition is an array; give a tensor of labels/],
+    [{ condition: undefined }, /the condition is of type undefined/],
+  ] as const)
+    expect(run(change)).toThrow(message);
+  const { in: first, ...rest } = parameters as { in: { kernel: tf.Tensor; bias: tf.Tensor } };
+  expect(run({}, rest)).toThrow(/"in.kernel" is missing/);
+  expect(run({}, { ...rest, in: { ...first, kernel: tf.zeros([3, 3, 1, 4]) } })).toThrow(/"in.kernel" has shape/);
+  expect(run({}, flat(parameters))).toThrow(/is missing.*nested: `unflatten`/);
+  // Only the tensors that this test made are left.
+  expect(tf.memory().numTensors - before).toBe(6);
 });

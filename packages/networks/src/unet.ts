@@ -1,63 +1,108 @@
-import { checkShape, type Network, type Parameters } from '@logsnr/core';
+import { checkShape } from '@logsnr/core';
+import {
+  conv,
+  groupNorm,
+  lambdaEmbedding,
+  type Module,
+  module,
+  type Network,
+  type NetworkInput,
+  ops,
+  type ParameterSpec,
+  type Used,
+} from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
-import { groupNorm } from './ops/group-norm.js';
-import { initialise, reader, shapesOf } from './parameters.js';
-import { type UnetConfig, unetLevels } from './unet-config.js';
-import { unetParameters } from './unet-parameters.js';
+import { classCondition, noCondition, type UnetCondition } from './unet-condition.js';
+import { checkInput, type Level, type UnetConfig, unetLevels } from './unet-config.js';
 import { checkPerturbation, type UnetPerturbation } from './unet-perturbation.js';
-import { unetPlan } from './unet-plan.js';
-import { convolve, embed, filmTable, norm, walk } from './unet-walk.js';
+import { filmsOf, goDown, join, stageMaker, through, wayDown } from './unet-stages.js';
+
+/** How a {@link unet} is conditioned, and what is broken in it. */
+export interface UnetOptions<C> extends UnetPerturbation {
+  /** What a condition adds to the network; unless given, class labels, or nothing with `classes: 0`. */
+  readonly condition?: UnetCondition<C> | undefined;
+}
 
 /**
- * The U-Net of ADM (Dhariwal & Nichol 2021, arXiv 2105.05233, section 3) conditioned on λ and a class, as a value.
+ * The U-Net (Ronneberger et al. 2015, arXiv 1505.04597) of ADM (Dhariwal & Nichol 2021, arXiv 2105.05233, section 3),
+ * conditioned on λ and whatever `condition` embeds.
  *
  * Residual blocks of group norm, SiLU and 3×3 convolution, whose second norm is scaled and shifted by the embedding of
- * λ and class; self-attention at the given resolutions; mean pooling down, nearest neighbours and a convolution up;
+ * λ and condition; self-attention at the given resolutions; mean pooling down, nearest neighbours and a convolution up;
  * the features of the way down are joined to those of the way up. The last convolution of every branch and of the
  * network starts at zero, so fresh parameters give 0 everywhere.
  *
- * `apply` takes z [n, height, width, channels], λ [n] in nats and labels int32 [n], where the label `classes` is ∅.
- * Labels are not read back, so one outside [0, classes] is no error: it counts as no class embedding at all. In the place
- * of labels it takes class embeddings, float32 [n, embedding]; see `classEmbeddings`.
+ * z is [n, height, width, channels], λ [n] in nats; the output has `outputs` channels. Unless a condition of one's own is
+ * given, conditions are labels int32 [n], where the label `classes` is ∅, or class embeddings (`classEmbeddings`).
  *
- * With a `perturbation` it is a weaker network with the same parameters, to be guided away from.
+ * With `attention` or `skip` it is a weaker network with the same parameters, to be guided away from.
  * @throws RangeError on a configuration that fits no network, and in `apply` on shapes or types that do not fit.
  */
-export function unet(config: UnetConfig, perturbation?: UnetPerturbation): Network<tf.Tensor1D> {
+export function unet(config: UnetConfig, options?: UnetOptions<tf.Tensor1D>): Network<tf.Tensor1D>;
+export function unet<C>(config: UnetConfig, options: UnetOptions<C>): Network<C>;
+export function unet<C>(config: UnetConfig, options: UnetOptions<C> = {}): Network<C> {
   const levels = unetLevels(config);
-  const { height, width, channels, classes, base, blocks, groups, embedding = 4 * base } = config;
-  const steps = unetPlan(levels, blocks, channels);
-  if (perturbation) checkPerturbation(perturbation, steps);
-  const specs = unetParameters(config, steps);
+  const { channels, outputs = channels, classes, base, blocks, groups, embedding = 4 * base } = config;
+  const given = classes > 0 ? classCondition(classes, embedding) : noCondition;
+  const condition = options.condition ?? (given as unknown as UnetCondition<C>);
+  const maker = stageMaker(config, options);
+  const down = wayDown(levels, blocks, channels + (condition.channels ?? 0), maker);
+  const kept = [...down.kept];
+  const coarsest = (levels[levels.length - 1] as Level).channels;
+  let from = coarsest;
+  const up = levels
+    .map((level, i) => ({ level, i }))
+    .reverse()
+    .map(({ level, i }) => {
+      const inputs = Array.from(
+        { length: blocks + 1 },
+        (_, at) => (at === 0 ? from : level.channels) + (kept.pop() as number),
+      );
+      from = level.channels;
+      return { ...maker.stage(`up.${i}`, level, inputs), upsample: i > 0 ? conv(from, from) : undefined };
+    })
+    .reverse();
+  checkPerturbation(options, maker.names);
 
-  return {
-    shapes: shapesOf(specs),
-    init: (k) => initialise(specs, k),
-    apply(parameters: Parameters, z, lambda, labels) {
-      checkShape('z', z, [null, height, width, channels]);
-      const n = z.shape[0] as number;
-      checkShape('lambda', lambda, [n]);
-      if (classes > 0) checkCondition(labels, n, classes, embedding);
-      const read = reader(specs, parameters);
-      return tf.tidy(() => {
-        const films = filmTable(
-          steps,
-          read,
-          embed(read, lambda as tf.Tensor1D, classes > 0 ? labels : undefined, base),
-        );
-        const context = { read, films, groups, perturbation };
-        const walked = walk(steps, context, z as tf.Tensor4D);
-        const last = { ...norm(read, 'out.norm'), silu: true };
-        const x = groupNorm(walked, groups, last);
-        return convolve(read, 'out', x);
-      });
-    },
+  const parts = {
+    lambda: lambdaEmbedding(base, embedding),
+    // An unknown name would lose the type of the others.
+    ...({ [condition.name ?? 'condition']: condition.module } as object),
+    ...down.parts,
+    up,
+    out: head(from, outputs, groups),
   };
+  return module(parts, (used, { z, lambda, condition: c }: NetworkInput<C>) => {
+    checkInput(config, z, lambda);
+    const n = z.shape[0] as number;
+    condition.check?.(c, n);
+    const embed = (used as unknown as Record<string, Used<UnetCondition<C>['module']>>)[condition.name ?? 'condition'];
+    const { vector, image } = embed?.({ condition: c, z: z as tf.Tensor4D }) ?? {};
+    if (vector) checkShape('the embedding of the condition', vector, [n, embedding]);
+    const ofLambda = used.lambda(lambda);
+    const films = filmsOf(
+      [...used.down, used.middle, ...[...used.up].reverse()],
+      ops.silu(vector ? tf.add(ofLambda, vector) : ofLambda),
+    );
+    const whole = image ? join(z as tf.Tensor4D, image) : (z as tf.Tensor4D);
+    const { x: middle, kept } = goDown(used, whole, films, ops.downsample);
+    let x = middle;
+    for (const stage of [...used.up].reverse()) {
+      stage.block.forEach((_, at) => {
+        x = through(stage, at, join(x, kept.pop() as tf.Tensor4D), films);
+      });
+      if (stage.upsample) x = stage.upsample(ops.upsample(x));
+    }
+    return used.out(x);
+  });
 }
 
-function checkCondition(condition: tf.Tensor, n: number, classes: number, embedding: number): void {
-  const embedded = condition.rank === 2 && condition.dtype === 'float32';
-  checkShape(embedded ? 'the class embeddings' : 'the condition', condition, embedded ? [n, embedding] : [n]);
-  if (!embedded && condition.dtype !== 'int32')
-    throw new TypeError(`the condition has type ${condition.dtype}; labels are int32 numbers in [0, ${classes}].`);
+/** Group norm, SiLU and the last convolution, whose parameters stand beside the norm. */
+function head(from: number, to: number, groups: number): Module<tf.Tensor4D, tf.Tensor4D> {
+  const last = conv(from, to, { zero: true });
+  const norm = groupNorm(from, groups, { silu: true });
+  const own = last.parameters as Record<'kernel' | 'bias', ParameterSpec>;
+  return module({ norm, kernel: own.kernel, bias: own.bias }, ({ norm, kernel, bias }, x: tf.Tensor4D, context) =>
+    last.apply({ kernel, bias }, norm(x), context),
+  );
 }

@@ -1,4 +1,5 @@
-import { key, normal } from '@logsnr/core';
+import { key, normal, unflatten } from '@logsnr/core';
+import { type Module, type Parameters, shapesOf } from '@logsnr/nn';
 import { backendInfo, useBackend } from '@logsnr/tensorflow';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'vitest';
@@ -6,27 +7,21 @@ import { expect } from 'vitest';
 /** Random values of a shape, the same on every backend. */
 export const random = <T extends tf.Tensor>(seed: number, ...shape: number[]): T => normal(key(seed), shape) as T;
 
+/** Parameters that are random everywhere, also where fresh ones are constant. */
+export const randomised = (module: Pick<Module<never, unknown>, 'parameters'>, first = 100): Parameters => {
+  const drawn = Object.entries(shapesOf(module)).map(([path, shape], i) => [
+    path,
+    tf.tidy(() => tf.mul(random(first + i, ...shape), 0.3)),
+  ]);
+  return unflatten(Object.fromEntries(drawn)) as Parameters;
+};
+
 /** The largest difference relative to the largest expected value. */
 export function difference(got: tf.Tensor, expected: tf.Tensor): number {
   expect(got.shape).toEqual(expected.shape);
   return tf.tidy(() => {
     const scale = tf.maximum(tf.max(tf.abs(expected)), 1e-12);
     return tf.div(tf.max(tf.abs(tf.sub(got, expected))), scale).dataSync()[0] as number;
-  });
-}
-
-type Op = (...inputs: tf.Tensor[]) => tf.Tensor;
-
-/** Holds two forms of one operation together: values and gradients in all inputs, of a weighted sum of the result. */
-export function expectSame(op: Op, reference: Op, inputs: tf.Tensor[], tolerance: number): void {
-  tf.tidy(() => {
-    const expected = reference(...inputs);
-    expect(difference(op(...inputs), expected)).toBeLessThan(tolerance);
-    const dy = random(99, ...expected.shape);
-    const gradients = tf.grads(op)(inputs, dy);
-    tf.grads(reference)(inputs, dy).forEach((gradient, i) => {
-      expect(difference(gradients[i] as tf.Tensor, gradient), `gradient of input ${i}`).toBeLessThan(tolerance);
-    });
   });
 }
 

@@ -1,2 +1,35 @@
+export { type Attends, type AttentionBlockOptions, attentionBlock } from './attention-block.js';
+export { module, operation, type Part, type Run, sequential, type Used } from './compose.js';
+export { dropout } from './dropout.js';
+export {
+  ADAM,
+  type AdamAttrs,
+  GROUP_NORM,
+  GROUP_NORM_GRADIENT,
+  type GroupNormAttrs,
+  PHILOX_UNIFORM,
+  type PhiloxUniformAttrs,
+} from './kernels.js';
+export { lambdaEmbedding } from './lambda-embedding.js';
+export { lambdaFeatures } from './lambda-features.js';
+export {
+  type ConvLayerOptions,
+  conv,
+  embedding,
+  groupNorm,
+  type LinearOptions,
+  linear,
+} from './layers.js';
 export { logProbability } from './log-probability.js';
-export type { Context, Module, Network, NetworkInput, ParameterSpec, ParameterSpecs, Parameters } from './module.js';
+export {
+  type Context,
+  type Module,
+  type Network,
+  type NetworkInput,
+  ParameterSpec,
+  type ParameterSpecs,
+  type Parameters,
+} from './module.js';
+export * as ops from './ops/index.js';
+export { constant, gaussian, shapesOf, type WeightOptions, weight } from './parameters.js';
+export { films, type ResidualBlockOptions, type ResidualInput, residualBlock } from './residual-block.js';

@@ -1,11 +1,13 @@
 import type { Key, Tree } from '@logsnr/core';
 import type { Tensor, Tensor1D } from '@tensorflow/tfjs-core';
 
-/** A parameter before it has values. */
-export interface ParameterSpec {
-  readonly shape: readonly number[];
-  /** Its first values, a function of the key alone; the caller's. */
-  init(key: Key): Tensor;
+/** A parameter before it has values. A class, so that `flatten` and `mapLeaves` of `@logsnr/core` take it for a leaf. */
+export class ParameterSpec {
+  constructor(
+    readonly shape: readonly number[],
+    /** Its first values, a function of the key alone; the caller's. */
+    readonly init: (key: Key) => Tensor,
+  ) {}
 }
 
 /** A module's parameters: tensors under nested names. In files they stand under their paths (`flatten` of `@logsnr/core`). */
@@ -18,6 +20,8 @@ export interface Context {
   readonly train: boolean;
   /** The key of what is random in this call, int32 [2]: a tensor, so that a graph can take another one at every step. */
   readonly key?: Tensor1D | undefined;
+  /** The path of the module within the one that was applied first. It names the stream of a random layer. Callers leave it out. */
+  readonly path?: string | undefined;
 }
 
 /** A layer or a network as a value: it holds no weights, only how to make and to use them. */

@@ -1,13 +1,8 @@
-import { alpha, epsOf, type Model, posterior, sigma } from '@logsnr/core';
-import { dynamicThreshold, thresholdX } from '@logsnr/guidance';
-import { backendInfo, compile } from '@logsnr/tensorflow';
-import { mul, reshape, type Tensor, type Tensor1D, tensor1d, tensor2d } from '@tensorflow/tfjs-core';
+import { alpha, posterior, sigma } from '@logsnr/core';
 import { describe, expect, test } from 'vitest';
-import { expectNoLeak } from '../../../test/no-leak.js';
 import {
   cosineBetas,
   discrete,
-  discreteModel,
   fromSigmas,
   fromTimes,
   grid,
@@ -117,69 +112,4 @@ test('a grid of one’s own levels σ/α', () => {
   expect(fromSigmas([80, 1, 0])).toEqual([-2 * Math.log(80), -0]);
   expect(() => fromSigmas([1, 2])).toThrow(/does not exceed/);
   expect(() => fromSigmas([1, -2])).toThrow('sigmas[1] is -2; it must be above 0.');
-});
-
-describe('discreteModel', () => {
-  /** What a network sees is kept for the test; its output is 0.1 (t + 1) z. */
-  const seeing = (seen: number[]) => (z: Tensor, t: Tensor1D) => {
-    seen.push(...t.dataSync());
-    return mul(z, 0.1);
-  };
-  const z = tensor2d([[1], [2], [3], [4], [5]]);
-  const times = [0, 1, 500, 998, 999];
-  const lambda = tensor1d(times.map((t) => ddpm.lambdas[t] as number));
-
-  test('gives the model its own times, exactly at those of the table', () => {
-    const seen: number[] = [];
-    epsOf(discreteModel(seeing(seen), ddpm))(z, lambda, null);
-    expect(seen).toEqual(times);
-  });
-
-  test('between and beyond them, as timeOf does', () => {
-    const [seen, whole]: number[][] = [[], []];
-    const between = [0.25, 17.6, 640.1, 998.9].map((t) => ddpm.lambdaOf(t));
-    const all = tensor1d([...between, 30, -30]);
-    const zs = tensor2d([1, 2, 3, 4, 5, 6], [6, 1]);
-    epsOf(discreteModel(seeing(seen as number[]), ddpm))(zs, all, null);
-    [0.25, 17.6, 640.1, 998.9, 0, 999].forEach((t, i) => {
-      expect(Math.abs(((seen as number[])[i] as number) - t)).toBeLessThan(2e-3);
-    });
-    epsOf(discreteModel(seeing(whole as number[]), ddpm, { round: true }))(zs, all, null);
-    expect(whole).toEqual([0, 18, 640, 999, 0, 999]);
-  });
-
-  test.each(['eps', 'x', 'v'] as const)('reads its output as %s', (prediction) => {
-    // One point x with noise ε, of which the model knows what it predicts.
-    const [x, eps] = [0.7, -1.3];
-    const value = (l: number) => ({ eps, x, v: alpha(l) * eps - sigma(l) * x })[prediction];
-    const lambdas = [...lambda.dataSync()];
-    const points = tensor2d(lambdas.map((l) => [alpha(l) * x + sigma(l) * eps]));
-    const model: Model<null> = discreteModel(() => tensor2d(lambdas.map((l) => [value(l)])), ddpm, { prediction });
-    const made = model.predict(points, lambda, null, null);
-    for (const found of made.eps.dataSync()) expect(found).toBeCloseTo(eps, 4);
-  });
-
-  test.runIf(backendInfo()?.backend === 'tensorflow')('can be compiled, thresholds included', () => {
-    const plain: Model<null> = discreteModel((z, t) => mul(z, reshape(t, [-1, 1])), ddpm);
-    const points = tensor2d([3, -2, 1, 0.5, 4, 2, 0, 1, 2, -3, 5, 0.1, 7, 1, -1], [5, 3]);
-    const model = epsOf(thresholdX(plain, dynamicThreshold({ ratio: 0.9 })));
-    const compiled = compile((z: Tensor, lambda: Tensor1D) => model(z, lambda, null));
-    for (const shift of [0, 0.3]) {
-      const moved = tensor1d([...lambda.dataSync()].map((l) => l - shift));
-      const expected = model(points, moved, null).dataSync();
-      compiled(points, moved)
-        .dataSync()
-        .forEach((value: number, i: number) => {
-          expect(value).toBeCloseTo(expected[i] as number, 4);
-        });
-    }
-    compiled.dispose();
-  });
-
-  test('leaks nothing, and refuses what it cannot do', () => {
-    expectNoLeak(() => epsOf(discreteModel((z) => mul(z, 2), ddpm, { prediction: 'v', round: true }))(z, lambda, null));
-    expect(() => discreteModel((z) => z, ddpm, { prediction: 'noise' as 'v' })).toThrow(/prediction is "noise"/);
-    const same = { ...ddpm, lambdas: [1, 1 - 1e-12] };
-    expect(() => discreteModel((z) => z, same)).toThrow(/the same λ in float32/);
-  });
 });

@@ -8,7 +8,6 @@ export {
   respaced,
   respacedTimes,
 } from './discrete.js';
-export { type DiscreteModel, discreteModel } from './discrete-model.js';
 export { fromSigmas, grid } from './grid.js';
 export { bisect, normalCdf, normalQuantile } from './quantiles.js';
 export type { LambdaRange } from './range.js';

@@ -1,4 +1,5 @@
-import { GROUP_NORM, key, normal, normalNumbers, PHILOX_NORMAL, type PhiloxNormalAttrs } from '@logsnr/core';
+import { key, normal, normalNumbers, PHILOX_NORMAL, type PhiloxNormalAttrs } from '@logsnr/core';
+import { GROUP_NORM } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, expect, test, vi } from 'vitest';
 import { backendInfo, describe, useBackend } from './backend.js';

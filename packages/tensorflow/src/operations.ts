@@ -1,10 +1,10 @@
-import { ADAM, type AdamAttrs, GROUP_NORM, GROUP_NORM_GRADIENT, type GroupNormAttrs } from '@logsnr/core';
+import { ADAM, type AdamAttrs, GROUP_NORM, GROUP_NORM_GRADIENT, type GroupNormAttrs } from '@logsnr/nn';
 import { getKernel, registerKernel, type TensorInfo } from '@tensorflow/tfjs-core';
 import type { Binding, NativeBackend, OpAttr } from './native.js';
 
 const inputs = ['x', 'gamma', 'beta', 'bias', 'scale', 'shift'];
 
-/** Registers core's kernels that this package's own operations of the same names compute, for the native backend. */
+/** Registers nn's kernels that this package's own operations of the same names compute, for the native backend. */
 export function registerOperations(): void {
   const groupNorm = ({ groups, silu }: GroupNormAttrs, binding: Binding): OpAttr[] => [
     { name: 'groups', type: binding.TF_ATTR_INT, value: groups },

@@ -1,27 +1,51 @@
 import { PHILOX_NORMAL, type PhiloxNormalAttrs } from '@logsnr/core';
-import { getKernel, type KernelFunc, registerKernel } from '@tensorflow/tfjs-core';
-import type { NativeBackend } from './native.js';
+import { PHILOX_UNIFORM, type PhiloxUniformAttrs } from '@logsnr/nn';
+import { getKernel, type KernelFunc, registerKernel, type TensorInfo } from '@tensorflow/tfjs-core';
+import type { Binding, NativeBackend, OpAttr } from './native.js';
 
 // Numbers of TensorFlow's DataType and of its Algorithm enumeration that the binding does not name.
 const UINT64 = 23;
 const PHILOX = 1;
 
 /**
- * Registers core's keyed-noise kernel for the native backend: TensorFlow's `StatelessRandomNormalV2` with algorithm 1,
- * Philox4x32-10. Its key is one uint64 and its counter two, each passed as a bit cast of int32 words.
+ * Registers the keyed random kernels for the native backend: TensorFlow's `StatelessRandomNormalV2` and
+ * `StatelessRandomUniformV2` with algorithm 1, Philox4x32-10. The key is one uint64 and the counter two, each passed as a
+ * bit cast of int32 words.
  */
 export function registerPhilox(): void {
-  if (getKernel(PHILOX_NORMAL, 'tensorflow')) return;
-  const kernelFunc: KernelFunc = ({ attrs, backend }) => {
-    const { words, counter, samples, blocks } = attrs as unknown as PhiloxNormalAttrs;
-    const { binding } = backend as NativeBackend;
-    const type = (name: string, value: number) => ({ name, type: binding.TF_ATTR_TYPE, value });
+  register(PHILOX_NORMAL, 'StatelessRandomNormalV2', ({ words, counter, samples, blocks }: PhiloxNormalAttrs) => ({
+    key: words,
+    counter: [counter % 2 ** 32, Math.floor(counter / 2 ** 32), 0, 0],
+    shape: [samples, blocks * 4],
+  }));
+  register(PHILOX_UNIFORM, 'StatelessRandomUniformV2', ({ stream, samples, blocks }: PhiloxUniformAttrs) => ({
+    counter: [0, 0, stream, 0],
+    shape: [samples, blocks * 4],
+  }));
+}
+
+interface Draw {
+  /** The key's words, unless it is an input. */
+  key?: readonly number[];
+  counter: readonly number[];
+  shape: readonly number[];
+}
+
+function register<A>(kernelName: string, operation: string, drawOf: (attrs: A) => Draw): void {
+  if (getKernel(kernelName, 'tensorflow')) return;
+  const kernelFunc: KernelFunc = ({ inputs, attrs, backend }) => {
+    const native = backend as NativeBackend;
+    const { binding } = native;
+    const draw = drawOf(attrs as unknown as A);
     const owned: number[] = [];
     const own = (id: number): number => {
       owned.push(id);
       return id;
     };
-    const ints = (shape: number[], ...values: number[]) =>
+    const run = (name: string, attrs: OpAttr[], ids: number[]) =>
+      (binding.executeOp(name, attrs, ids, 1) as [ReturnType<Binding['executeOp']>[number]])[0];
+    const type = (name: string, value: number): OpAttr => ({ name, type: binding.TF_ATTR_TYPE, value });
+    const ints = (shape: number[], values: readonly number[]) =>
       own(
         binding.createTensor(
           shape,
@@ -29,31 +53,31 @@ export function registerPhilox(): void {
           Int32Array.from(values, (value) => value | 0),
         ),
       );
-    const uint64 = (...halves: number[]) => {
-      const [cast] = binding.executeOp(
-        'Bitcast',
-        [type('T', binding.TF_INT32), type('type', UINT64)],
-        [ints([halves.length / 2, 2], ...halves)],
-        1,
+    const uint64 = (pairs: number) =>
+      own(run('Bitcast', [type('T', binding.TF_INT32), type('type', UINT64)], [pairs]).id);
+    const int32 = binding.TF_INT32;
+    // One key of two words: [2] → [1, 2], which the cast makes one number of.
+    const given = () =>
+      own(
+        run(
+          'Reshape',
+          [type('T', int32), type('Tshape', int32)],
+          [...native.getInputTensorIds([inputs.key as TensorInfo]), ints([2], [1, 2])],
+        ).id,
       );
-      return own((cast as { id: number }).id);
-    };
     try {
-      const [noise] = binding.executeOp(
-        'StatelessRandomNormalV2',
-        [type('dtype', binding.TF_FLOAT), type('Tshape', binding.TF_INT32)],
-        [
-          ints([2], samples, blocks * 4),
-          uint64(...words),
-          uint64(counter % 2 ** 32, Math.floor(counter / 2 ** 32), 0, 0),
-          ints([], PHILOX),
-        ],
-        1,
+      const ids = [
+        ints([2], draw.shape),
+        uint64(draw.key ? ints([1, 2], draw.key) : given()),
+        uint64(ints([2, 2], draw.counter)),
+        ints([], [PHILOX]),
+      ];
+      return native.createOutputTensor(
+        run(operation, [type('dtype', binding.TF_FLOAT), type('Tshape', binding.TF_INT32)], ids),
       );
-      return (backend as NativeBackend).createOutputTensor(noise as NonNullable<typeof noise>);
     } finally {
       for (const id of owned) binding.deleteTensor(id);
     }
   };
-  registerKernel({ kernelName: PHILOX_NORMAL, backendName: 'tensorflow', kernelFunc });
+  registerKernel({ kernelName, backendName: 'tensorflow', kernelFunc });
 }

@@ -1,4 +1,4 @@
-import { ADAM, type AdamAttrs } from '@logsnr/core';
+import { ADAM, type AdamAttrs } from '@logsnr/nn';
 import {
   add,
   div,

@@ -78,9 +78,9 @@ function recorder(binding: Binding, recording: Recording): Binding {
       return id;
     },
     executeOp(name, attrs, inputs, outputs) {
-      if (/Random|Multinomial|TruncatedNormal/.test(name))
+      if (/Random|Multinomial|TruncatedNormal/.test(name) && !newKey(recording, name, inputs))
         throw new Error(
-          `compile: ${name} would draw ${name.startsWith('Stateless') ? 'the same noise at every replay' : 'from a generator with hidden state'}; draw the noise outside and pass it as an argument.`,
+          `compile: ${name} would draw ${name.startsWith('Stateless') ? 'the same noise at every replay' : 'from a generator with hidden state'}; draw the noise outside and pass it, or a key for it, as an argument.`,
         );
       const results = binding.executeOp(name, attrs, inputs, outputs);
       const from = inputs.map((id) => recording.sources.get(id) ?? captured(binding, recording, id));
@@ -99,6 +99,18 @@ function recorder(binding: Binding, recording: Recording): Binding {
     }) as never,
   };
   return Object.setPrototypeOf(overrides, binding) as Binding;
+}
+
+/** Whether it is a keyed draw whose key is made of what a replay may change: an argument, as a state is too. */
+function newKey({ nodes, sources }: Recording, name: string, inputs: readonly number[]): boolean {
+  if (name !== 'StatelessRandomUniformV2') return false;
+  const byName = new Map(nodes.map((node) => [node.name, node]));
+  const changes = (source: Source | undefined): boolean => {
+    if (source === undefined) return false;
+    const node = byName.get(source.slice(0, source.lastIndexOf(':')));
+    return node !== undefined && (node.op === 'Placeholder' || node.input.some(changes));
+  };
+  return changes(sources.get(inputs[1] as number));
 }
 
 /** A tensor that the function closes over, as it is at capture. */

@@ -1,4 +1,5 @@
-import { checkShape, type Model, type Prediction, readModel } from '@logsnr/core';
+import { checkShape, type Model, readModel } from '@logsnr/core';
+import type { DiscreteTimes } from '@logsnr/schedules';
 import {
   clipByValue,
   div,
@@ -11,25 +12,33 @@ import {
   tensor1d,
   tidy,
 } from '@tensorflow/tfjs-core';
-import type { DiscreteTimes } from './discrete.js';
+import type { BindOptions } from './bind.js';
+import { readOutput } from './output.js';
 
-/** A discrete-time model: z [n, …], times [n] (float32, 0 … T − 1) and n conditions to an output of z's shape. */
+/** A discrete-time model: z [n, …], times [n] (float32, 0 … T − 1) and n conditions to its raw output. */
 export type DiscreteModel<C> = (z: Tensor, t: Tensor1D, condition: C) => Tensor;
 
+export interface DiscreteModelOptions extends BindOptions {
+  /** Whether to give the model the nearest whole time, for one that looks times up in a table. Default false. */
+  round?: boolean | undefined;
+}
+
 /**
- * The model of a pre-trained discrete-time DDPM that predicts ε, x or v (Ho et al. 2020, arXiv 2006.11239), for
- * any sampler and grid: λ becomes the model's time by {@link DiscreteTimes.timeOf}, on tensors, so that the whole can be
- * compiled. A λ beyond the model's own gets its nearest time.
- *
- * @param round whether to give the model the nearest whole time, for one that looks times up in a table.
+ * The model of a pre-trained discrete-time DDPM that predicts ε, x or v (Ho et al. 2020, arXiv 2006.11239), for any sampler
+ * and grid: λ becomes the model's time by {@link DiscreteTimes.timeOf}, on tensors, so that the whole can be compiled. A λ
+ * beyond the model's own gets its nearest time.
  */
 export function discreteModel<C>(
   model: DiscreteModel<C>,
   times: DiscreteTimes,
-  { prediction = 'eps', round = false }: { prediction?: Prediction; round?: boolean } = {},
+  { prediction, cost, variance, round = false }: DiscreteModelOptions = {},
 ): Model<C> {
   const timeOf = tensorTimeOf(times, round);
-  return readModel((z, lambda, condition) => tidy(() => model(z, timeOf(lambda), condition)), { prediction });
+  return readModel<C>((z, lambda, condition) => readOutput(model(z, timeOf(lambda), condition), z, { variance }), {
+    prediction,
+    cost,
+    variance: variance !== undefined,
+  });
 }
 
 /**

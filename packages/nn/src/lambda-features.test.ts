@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { expectNoLeak } from '../test/tools.js';
-import { lambdaFeatures, lambdaFrequencies } from './embedding.js';
+import { lambdaFeatures, lambdaFrequencies } from './lambda-features.js';
 
 test('features are sines, then cosines, of geometric frequencies', () => {
   const lambda = tf.tensor1d([-20, 0.3]);

@@ -36,3 +36,17 @@ export interface AdamAttrs {
   beta1: number;
   beta2: number;
 }
+
+/**
+ * Uniform numbers of a key that is an input, so that a graph draws anew for each key. Input key, int32 [2]; attributes
+ * {@link PhiloxUniformAttrs}. Output: float32 [samples, 4 · blocks] in [0, 1), the 23 low bits of each word of Philox4x32-10.
+ */
+export const PHILOX_UNIFORM = 'PhiloxUniform';
+
+export interface PhiloxUniformAttrs {
+  /** The third word of the counter: which of the key's streams. Not 0, which noise has, and not `fold`'s of `@logsnr/core`. */
+  stream: number;
+  samples: number;
+  /** Philox blocks a sample, four values each; sample i begins at block i · blocks. */
+  blocks: number;
+}

@@ -1,14 +1,19 @@
-import { GROUP_NORM, GROUP_NORM_GRADIENT, type GroupNormAttrs } from '@logsnr/core';
 import * as tf from '@tensorflow/tfjs-core';
+import { GROUP_NORM, GROUP_NORM_GRADIENT, type GroupNormAttrs } from '../kernels.js';
 import { siluGradient } from './silu.js';
+
+/** FiLM conditioning, scale and shift of each sample: [n, 1, 1, c]. */
+export interface Film {
+  scale: tf.Tensor;
+  shift: tf.Tensor;
+}
 
 /** What a group norm is given beside x. */
 export interface GroupNormInputs {
   /** Gain γ and offset β, [c]. */
   gamma: tf.Tensor;
   beta: tf.Tensor;
-  /** FiLM conditioning, scale and shift of each sample: [n, 1, 1, c]. */
-  film?: { scale: tf.Tensor; shift: tf.Tensor } | undefined;
+  film?: Film | undefined;
   /** The bias of the convolution that made x, [c]: the norm acts on x + bias, without a pass over the pixels for it. */
   bias?: tf.Tensor | undefined;
   /** Apply SiLU to the result. */

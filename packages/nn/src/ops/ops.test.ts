@@ -12,8 +12,8 @@ type T4 = tf.Tensor4D;
 
 test.each([1, 3, 5])('the composed gradients of a %i×%i convolution are those of the kernels', async (size) => {
   const inputs = () => [random<T4>(1, 2, 6, 5, 3), random<T4>(2, size, size, 3, 4)];
-  const composed = (...[x, k]: tf.Tensor[]) => conv2d(x as T4, k as T4, 'composed');
-  const kernels = (...[x, k]: tf.Tensor[]) => conv2d(x as T4, k as T4, 'kernels');
+  const composed = (...[x, k]: tf.Tensor[]) => conv2d(x as T4, k as T4, { gradients: 'composed' });
+  const kernels = (...[x, k]: tf.Tensor[]) => conv2d(x as T4, k as T4, { gradients: 'kernels' });
   await onBackend('cpu', () => expectSame(composed, kernels, inputs(), 1e-5));
 });
 

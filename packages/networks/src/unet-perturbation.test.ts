@@ -1,10 +1,10 @@
-import { bind, epsOf, labels, type Parameters } from '@logsnr/core';
+import { epsOf, flatten, labels, unflatten } from '@logsnr/core';
+import { ops, type Parameters } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
-import { difference, expectNoLeak, random } from '../test/tools.js';
+import { difference, expectNoLeak, random, randomised } from '../test/tools.js';
+import { bind } from './bind.js';
 import { classEmbeddings, onEmbeddings } from './class-embedding.js';
-import { attention } from './ops/attention.js';
-import { blurMatrix } from './ops/blur.js';
 import { unet } from './unet.js';
 import type { UnetConfig } from './unet-config.js';
 import type { UnetPerturbation } from './unet-perturbation.js';
@@ -21,13 +21,11 @@ const config: UnetConfig = {
   heads: 2,
   groups: 2,
 };
-const { shapes } = unet(config);
-const parameters: Parameters = Object.fromEntries(
-  Object.entries(shapes).map(([name, shape], i) => [name, tf.tidy(() => tf.mul(random(100 + i, ...shape), 0.3))]),
-);
+const parameters = randomised(unet(config));
+const flat = flatten<tf.Tensor>(parameters);
 const [z, lambda, c] = [random<tf.Tensor4D>(1, 3, 8, 8, 1), tf.tensor1d([-3, 0, 2]), labels(3).of([0, 1, 2])];
-const run = (perturbation?: UnetPerturbation, weights = parameters) =>
-  unet(config, perturbation).apply(weights, z, lambda, c);
+const run = (perturbation?: UnetPerturbation, weights = flat) =>
+  unet(config, perturbation).apply(unflatten(weights) as Parameters, { z, lambda, condition: c });
 const layers = ['down.1.attention.0', 'middle.attention.0', 'up.1.attention.0', 'up.1.attention.1'];
 const whole = run();
 
@@ -40,9 +38,8 @@ describe('a perturbed U-Net', () => {
 
   test('identity attention changes what attention gives, and nothing else', () => {
     expect(difference(run({ attention: 'identity' }), whole)).toBeGreaterThan(1e-3);
-    const none = { ...parameters };
-    for (const layer of layers)
-      none[`${layer}.out.kernel`] = tf.zerosLike(parameters[`${layer}.out.kernel`] as tf.Tensor);
+    const none = { ...flat };
+    for (const layer of layers) none[`${layer}.out.kernel`] = tf.zerosLike(flat[`${layer}.out.kernel`] as tf.Tensor);
     expect(difference(run({ attention: 'identity' }, none), run({}, none))).toBe(0);
   });
 
@@ -52,6 +49,31 @@ describe('a perturbed U-Net', () => {
     expect(difference(infinite, whole)).toBeGreaterThan(1e-3);
     const far = difference(run({ attention: { blur: 0.5 } }), infinite);
     expect(difference(run({ attention: { blur: 3 } }), infinite)).toBeLessThan(far);
+  });
+
+  /** The outputs with the q, k and v part of every qkv kernel and bias multiplied. */
+  const scaled = (perturbation: UnetPerturbation, q: number, k: number, v: number) => {
+    const changed = Object.fromEntries(
+      Object.entries(flat).map(([path, value]) => {
+        if (!path.includes('.qkv.')) return [path, value];
+        const third = (value.shape[value.rank - 1] as number) / 3;
+        const factors = [q, k, v].flatMap((factor) => Array.from({ length: third }, () => factor));
+        return [path, tf.mul(value, tf.tensor1d(factors))];
+      }),
+    );
+    return run(perturbation, changed);
+  };
+
+  test('under identity attention queries and keys do not matter, and values do (PAG)', () => {
+    const plain = run({ attention: 'identity' });
+    expect(difference(scaled({ attention: 'identity' }, 2, 0.5, 1), plain)).toBe(0);
+    expect(difference(scaled({ attention: 'identity' }, 1, 1, 2), plain)).toBeGreaterThan(1e-3);
+  });
+
+  test('without queries a blur changes nothing; without keys neither, and all attend to the mean', () => {
+    const blur: UnetPerturbation = { attention: { blur: 1 } };
+    expect(difference(scaled(blur, 0, 1, 1), scaled({}, 0, 1, 1))).toBeLessThan(1e-5);
+    expect(difference(scaled(blur, 1, 0, 1), scaled({}, 1, 0, 1))).toBeLessThan(1e-5);
   });
 
   test('only the named layers are concerned', () => {
@@ -65,9 +87,9 @@ describe('a perturbed U-Net', () => {
     for (const name of ['middle.block.0', 'up.1.block.0', 'middle.attention.0']) {
       const last = name.includes('block') ? `${name}.conv2` : `${name}.out`;
       const zeroed = {
-        ...parameters,
-        [`${last}.kernel`]: tf.zerosLike(parameters[`${last}.kernel`] as tf.Tensor),
-        [`${last}.bias`]: tf.zerosLike(parameters[`${last}.bias`] as tf.Tensor),
+        ...flat,
+        [`${last}.kernel`]: tf.zerosLike(flat[`${last}.kernel`] as tf.Tensor),
+        [`${last}.bias`]: tf.zerosLike(flat[`${last}.bias`] as tf.Tensor),
       };
       expect(difference(run({ skip: [name] }), run(undefined, zeroed))).toBeLessThan(1e-6);
     }
@@ -92,12 +114,12 @@ test('identity attention is attention whose softmax is the identity', () => {
   const t = 4;
   const onehot = tf.mul(tf.expandDims(tf.eye(t), 0), 100) as tf.Tensor3D;
   const values = random<tf.Tensor3D>(3, 1, t, t);
-  const mixed = attention(tf.concat([onehot, onehot, values], 2), 1);
+  const mixed = ops.attention(tf.concat([onehot, onehot, values], 2), 1);
   expect(difference(mixed, values)).toBeLessThan(1e-6);
 });
 
 describe('the blur', () => {
-  const rows = (h: number, w: number, sigma: number) => blurMatrix(h, w, sigma).arraySync();
+  const rows = (h: number, w: number, sigma: number) => ops.blurMatrix(h, w, sigma).arraySync();
   test('keeps constants', () => {
     for (const [h, w, sigma] of [
       [4, 4, 0.7],
@@ -129,7 +151,7 @@ describe('class embeddings', () => {
 
   test('give what their labels give, ∅ included', () => {
     expect(difference(model(z, lambda, embeddings.of(c)), whole)).toBeLessThan(1e-6);
-    const none = unet(config).apply(parameters, z, lambda, labels(3).nullCondition(c));
+    const none = unet(config).apply(parameters, { z, lambda, condition: labels(3).nullCondition(c) });
     expect(difference(model(z, lambda, embeddings.nullCondition(embeddings.of(c))), none)).toBeLessThan(1e-6);
   });
   test('are dropped and joined row by row', () => {

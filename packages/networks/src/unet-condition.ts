@@ -1,0 +1,56 @@
+import { checkShape } from '@logsnr/core';
+import { embedding as embeddingLayer, type Module, module } from '@logsnr/nn';
+import * as tf from '@tensorflow/tfjs-core';
+
+/** What a condition adds to a U-Net. */
+export interface Conditioned {
+  /** Added to the embedding of λ, [n, embedding]. */
+  readonly vector?: tf.Tensor2D | undefined;
+  /** Joined to the channels of z, [n, height, width, channels]. */
+  readonly image?: tf.Tensor4D | undefined;
+}
+
+/** How a U-Net takes conditions of type C: labels, vectors, an image beside z, or any structure of them. */
+export interface UnetCondition<C> {
+  /** The network's parameters have those of the module under this name. Default `condition`. */
+  readonly name?: string | undefined;
+  readonly module: Module<{ readonly condition: C; readonly z: tf.Tensor4D }, Conditioned>;
+  /** Channels of the image that it gives. Default none. */
+  readonly channels?: number | undefined;
+  /** Throws on conditions that do not fit n samples, before any work. */
+  check?(condition: C, n: number): void;
+}
+
+/** No condition: what is given is not looked at. */
+export const noCondition: UnetCondition<unknown> = { module: module({}, (): Conditioned => ({})) };
+
+/**
+ * Labels int32 [n] of `classes` classes, ∅ being the label `classes`, or class embeddings, float32 [n, size]. Labels are not
+ * read back, so one outside [0, classes] is no error: it counts as no class embedding at all.
+ */
+export function classCondition(classes: number, size: number): UnetCondition<tf.Tensor1D | tf.Tensor2D> {
+  // One row more than classes: the last is the null token's.
+  const { parameters, apply } = embeddingLayer(classes + 1, size);
+  return {
+    name: 'class',
+    module: module(
+      parameters as { table: never },
+      (table, { condition }: { condition: tf.Tensor1D | tf.Tensor2D }, context) => ({
+        vector:
+          condition.rank === 2
+            ? (condition as tf.Tensor2D)
+            : apply(table as never, condition as tf.Tensor1D, { ...context, path: context.path ?? '' }),
+      }),
+    ),
+    check(condition, n) {
+      if (!(condition instanceof tf.Tensor))
+        throw new TypeError(
+          `the condition is ${condition === null ? 'null' : Array.isArray(condition) ? 'an array' : `of type ${typeof condition}`}; give a tensor of labels, int32 [${n}], such as labels(${classes}).of([…]) of @logsnr/core.`,
+        );
+      const embedded = condition.rank === 2 && condition.dtype === 'float32';
+      checkShape(embedded ? 'the class embeddings' : 'the condition', condition, embedded ? [n, size] : [n]);
+      if (!embedded && condition.dtype !== 'int32')
+        throw new TypeError(`the condition has type ${condition.dtype}; labels are int32 numbers in [0, ${classes}].`);
+    },
+  };
+}

@@ -1,0 +1,61 @@
+import { checkInteger } from '@logsnr/core';
+import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from '@tensorflow/tfjs-core';
+import { module } from './compose.js';
+import type { Module } from './module.js';
+import * as ops from './ops/index.js';
+import { constant, gaussian, type WeightOptions, weight } from './parameters.js';
+
+export interface LinearOptions extends WeightOptions {
+  /** Whether there is one. Default true. */
+  bias?: boolean | undefined;
+}
+
+/** y = x W + b over the last axis, [..., from] → [..., to]. */
+export function linear(
+  from: number,
+  to: number,
+  { bias = true, ...start }: LinearOptions = {},
+): Module<Tensor, Tensor> {
+  checkInteger('from', from, 1);
+  checkInteger('to', to, 1);
+  const parts = { kernel: weight([from, to], start), bias: bias ? constant([to]) : undefined };
+  return module(parts, ({ kernel, bias }, x: Tensor) => {
+    const y = ops.linear(x, kernel as Tensor2D);
+    return bias ? ops.addBias(y, bias) : y;
+  });
+}
+
+export interface ConvLayerOptions extends LinearOptions, Pick<ops.ConvOptions, 'stride' | 'padding'> {
+  /** Height and width of the kernel. Default 3. */
+  size?: number | undefined;
+}
+
+/** A convolution, [n, h, w, from] → [n, h', w', to]; see `ops.conv2d`. */
+export function conv(from: number, to: number, options: ConvLayerOptions = {}): Module<Tensor4D, Tensor4D> {
+  const { size = 3, bias = true, stride, padding, ...start } = options;
+  for (const [what, value] of Object.entries({ from, to, size, stride: stride ?? 1 })) checkInteger(what, value, 1);
+  const parts = { kernel: weight([size, size, from, to], start), bias: bias ? constant([to]) : undefined };
+  return module(parts, ({ kernel, bias }, x: Tensor4D) => {
+    const y = ops.conv2d(x, kernel as Tensor4D, { stride, padding });
+    return bias ? ops.addBias(y, bias) : y;
+  });
+}
+
+/** Group norm, [n, h, w, channels] → the same, with SiLU on request; see `ops.groupNorm`. */
+export function groupNorm(
+  channels: number,
+  groups: number,
+  { silu = false }: { silu?: boolean } = {},
+): Module<Tensor4D, Tensor4D> {
+  checkInteger('groups', groups, 1);
+  if (channels % groups !== 0) throw new RangeError(`groups is ${groups}, which does not divide ${channels} channels.`);
+  const parts = { gamma: constant([channels], 1), beta: constant([channels]) };
+  return module(parts, ({ gamma, beta }, x: Tensor4D) => ops.groupNorm(x, groups, { gamma, beta, silu }));
+}
+
+/** A row of a table for each label, int32 [n] → [n, size]. The rows begin normal, of deviation 1. */
+export function embedding(rows: number, size: number): Module<Tensor1D, Tensor2D> {
+  return module({ table: gaussian([rows, size], 1) }, ({ table }, labels: Tensor1D) =>
+    ops.rows(table as Tensor2D, labels),
+  );
+}

@@ -1,0 +1,109 @@
+import * as tf from '@tensorflow/tfjs-core';
+
+/** How a convolution's gradients are made: by the backend's kernels, or from slices, products and convolutions. */
+export type ConvGradients = 'kernels' | 'composed';
+
+/** `kernels` where the current backend has them, else `composed` (WebAssembly has no filter gradient). */
+export const convGradients = (): ConvGradients =>
+  tf.getKernel(tf.Conv2DBackpropFilter, tf.getBackend()) && tf.getKernel(tf.Conv2DBackpropInput, tf.getBackend())
+    ? 'kernels'
+    : 'composed';
+
+/** Rows and columns of zeros around an image: [[top, bottom], [left, right]]. */
+export type Padding = 'same' | number | readonly [readonly [number, number], readonly [number, number]];
+
+export interface ConvOptions {
+  /** Default 1. */
+  stride?: number | undefined;
+  /** `same` (the default) gives ⌈size/stride⌉ pixels; a number pads as many zeros on all sides. */
+  padding?: Padding | undefined;
+  gradients?: ConvGradients | undefined;
+}
+
+/**
+ * Convolution with zero padding: y[n,h,w,o] = Σ_{i,j,c} x[n, s h + i − top, s w + j − left, c] k[i,j,c,o]. `x` is [n, h, w,
+ * in], `kernel` [K, L, in, out]. Differentiable once in both, on every backend.
+ */
+export function conv2d(x: tf.Tensor4D, kernel: tf.Tensor4D, options: ConvOptions = {}): tf.Tensor4D {
+  const { stride = 1, padding = 'same', gradients = convGradients() } = options;
+  if (gradients === 'kernels' && padding === 'same') return tf.conv2d(x, kernel, stride, 'same');
+  // Explicit zeros, since the native backend's convolution knows no numeric padding.
+  const pairs = pairsOf(padding, x, kernel, stride);
+  const padded = pairs.flat().some((size) => size > 0) ? tf.pad4d(x, [[0, 0], ...pairs, [0, 0]]) : x;
+  if (gradients === 'kernels') return tf.conv2d(padded, kernel, stride, 'valid');
+  const op = tf.customGrad((...args) => {
+    const [a, k, save] = args as unknown as [tf.Tensor4D, tf.Tensor4D, tf.GradSaveFunc];
+    save([a, k]);
+    return {
+      value: tf.conv2d(a, k, stride, 'valid'),
+      gradFunc: (dy, saved) => {
+        const [a, k] = saved as [tf.Tensor4D, tf.Tensor4D];
+        return [inputGradient(dy as tf.Tensor4D, a, k, stride), filterGradient(a, dy as tf.Tensor4D, k, stride)];
+      },
+    };
+  });
+  return op(padded, kernel) as tf.Tensor4D;
+}
+
+type Pairs = [[number, number], [number, number]];
+
+function pairsOf(padding: Padding, x: tf.Tensor4D, kernel: tf.Tensor4D, stride: number): Pairs {
+  if (typeof padding === 'number')
+    return [
+      [padding, padding],
+      [padding, padding],
+    ];
+  if (padding !== 'same') return padding.map(([before, after]) => [before, after]) as Pairs;
+  return [1, 2].map((axis) => {
+    const size = x.shape[axis] as number;
+    const needed = (Math.ceil(size / stride) - 1) * stride + (kernel.shape[axis - 1] as number) - size;
+    const total = Math.max(needed, 0);
+    return [Math.floor(total / 2), Math.ceil(total / 2)];
+  }) as Pairs;
+}
+
+/** The gradient by x is a convolution too: of dy, spread by the stride, with the kernel turned by 180°. */
+function inputGradient(dy: tf.Tensor4D, x: tf.Tensor4D, kernel: tf.Tensor4D, stride: number): tf.Tensor4D {
+  return tf.tidy(() => {
+    const turned = tf.transpose(tf.reverse(kernel, [0, 1]), [0, 1, 3, 2]);
+    const wide = spread(dy, stride);
+    const around = [1, 2].map((axis) => {
+      const before = (kernel.shape[axis - 1] as number) - 1;
+      return [before, (x.shape[axis] as number) - (wide.shape[axis] as number)];
+    });
+    // What a stride leaves over at the end was never looked at; zeros stand for it, or are cut off.
+    const padded = tf.pad4d(wide, [[0, 0], ...around.map(([a, b]) => [a, Math.max(b as number, 0)]), [0, 0]] as never);
+    const size = around.map(([before], i) => (x.shape[i + 1] as number) + (before as number)) as [number, number];
+    const cut = tf.slice(padded, [0, 0, 0, 0], [dy.shape[0], ...size, dy.shape[3]]);
+    return tf.conv2d(cut as tf.Tensor4D, turned, 1, 'valid');
+  });
+}
+
+/** s − 1 rows and columns of zeros after each: [n, h, w, c] → [n, s h, s w, c]. */
+function spread(dy: tf.Tensor4D, stride: number): tf.Tensor4D {
+  if (stride === 1) return dy;
+  const [n, h, w, c] = dy.shape;
+  const wide = tf.concat([dy, tf.zeros([n, h, w, (stride - 1) * c])], 3);
+  const row = w * stride * c;
+  const rows = [tf.reshape(wide, [n, h, row]), tf.zeros([n, h, (stride - 1) * row])];
+  return tf.reshape(tf.concat(rows, 2), [n, h * stride, w * stride, c]);
+}
+
+/** dk[i,j] = Σ_{n,h,w} x[n, s h + i, s w + j, :] dy[n,h,w,:]ᵀ: one plain matrix product for each of the K L offsets. */
+function filterGradient(x: tf.Tensor4D, dy: tf.Tensor4D, kernel: tf.Tensor4D, stride: number): tf.Tensor4D {
+  return tf.tidy(() => {
+    const [rows, columns, channels, out] = kernel.shape;
+    const [n, h, w] = dy.shape;
+    const product = tf.reshape(dy, [n * h * w, out]);
+    // Transposed once and ahead of the slices, so that no product has to transpose its factor.
+    const planes = tf.transpose(x, [3, 0, 1, 2]);
+    const [tall, long] = [(h - 1) * stride + 1, (w - 1) * stride + 1];
+    const offsets = Array.from({ length: rows * columns }, (_, at) => {
+      const [i, j] = [Math.floor(at / columns), at % columns];
+      const seen = tf.slice(planes, [0, 0, i, j], [channels, n, tall, long]);
+      const part = stride === 1 ? seen : tf.stridedSlice(seen, [0, 0, 0, 0], seen.shape, [1, 1, stride, stride]);
+      return tf.matMul(tf.reshape(part, [channels, n * h * w]), product);
+    });
+    return tf.reshape(tf.stack(offsets), [rows, columns, channels, out]);
+  });
+}

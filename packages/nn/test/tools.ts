@@ -1,0 +1,50 @@
+import { key, normal } from '@logsnr/core';
+import { backendInfo, useBackend } from '@logsnr/tensorflow';
+import * as tf from '@tensorflow/tfjs-core';
+import { expect } from 'vitest';
+
+/** Random values of a shape, the same on every backend. */
+export const random = <T extends tf.Tensor>(seed: number, ...shape: number[]): T => normal(key(seed), shape) as T;
+
+/** The largest difference relative to the largest expected value. */
+export function difference(got: tf.Tensor, expected: tf.Tensor): number {
+  expect(got.shape).toEqual(expected.shape);
+  return tf.tidy(() => {
+    const scale = tf.maximum(tf.max(tf.abs(expected)), 1e-12);
+    return tf.div(tf.max(tf.abs(tf.sub(got, expected))), scale).dataSync()[0] as number;
+  });
+}
+
+type Op = (...inputs: tf.Tensor[]) => tf.Tensor;
+
+/** Holds two forms of one operation together: values and gradients in all inputs, of a weighted sum of the result. */
+export function expectSame(op: Op, reference: Op, inputs: tf.Tensor[], tolerance: number): void {
+  tf.tidy(() => {
+    const expected = reference(...inputs);
+    expect(difference(op(...inputs), expected)).toBeLessThan(tolerance);
+    const dy = random(99, ...expected.shape);
+    const gradients = tf.grads(op)(inputs, dy);
+    tf.grads(reference)(inputs, dy).forEach((gradient, i) => {
+      expect(difference(gradients[i] as tf.Tensor, gradient), `gradient of input ${i}`).toBeLessThan(tolerance);
+    });
+  });
+}
+
+/** Runs `work` on another backend, then makes the one before it current again. */
+export async function onBackend<T>(backend: 'wasm' | 'cpu', work: () => T): Promise<T> {
+  const before = backendInfo()?.backend ?? 'cpu';
+  await useBackend({ backend, quiet: true });
+  try {
+    return work();
+  } finally {
+    await useBackend({ backend: before, quiet: true });
+  }
+}
+
+/** Fails unless `work` leaves as many tensors as it returns. */
+export function expectNoLeak(work: () => tf.Tensor[]): void {
+  const before = tf.memory().numTensors;
+  const results = work();
+  expect(tf.memory().numTensors - before).toBe(results.length);
+  tf.dispose(results);
+}
