@@ -1,10 +1,21 @@
-import { key, normal } from '@logsnr/core';
+import { key, normal, unflatten } from '@logsnr/core';
 import { backendInfo, useBackend } from '@logsnr/tensorflow';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'vitest';
+import type { Module, Parameters } from '../src/module.js';
+import { shapesOf } from '../src/parameters.js';
 
 /** Random values of a shape, the same on every backend. */
 export const random = <T extends tf.Tensor>(seed: number, ...shape: number[]): T => normal(key(seed), shape) as T;
+
+/** Parameters that are random everywhere, also where fresh ones are constant. */
+export const randomised = (module: Pick<Module<never, unknown>, 'parameters'>, first = 100): Parameters => {
+  const drawn = Object.entries(shapesOf(module)).map(([path, shape], i) => [
+    path,
+    tf.tidy(() => tf.mul(random(first + i, ...shape), 0.3)),
+  ]);
+  return unflatten(Object.fromEntries(drawn)) as Parameters;
+};
 
 /** The largest difference relative to the largest expected value. */
 export function difference(got: tf.Tensor, expected: tf.Tensor): number {
