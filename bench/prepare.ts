@@ -1,22 +1,24 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bits, fold, type Key, key, normalNumbers, uniforms } from '@logsnr/core';
+import { encodeSafetensors, type Stored } from '@logsnr/io';
 import { type UnetConfig, unet } from '@logsnr/networks';
+import { shapesOf } from '@logsnr/nn';
 import { arctan } from '@logsnr/schedules';
-import { type Array32, drawDropped, drawLambda, encodeSafetensors } from '@logsnr/training';
+import { drawDropped, drawLambda } from '@logsnr/training';
 import { settings } from './cases.js';
 
 const product = (shape: readonly number[]): number => shape.reduce((all, size) => all * size, 1);
 
-function normals(k: Key, shape: readonly number[], std = 1, mean = 0): Array32 {
+function normals(k: Key, shape: readonly number[], std = 1, mean = 0): Stored {
   const size = product(shape);
   const values = normalNumbers({ words: k.words, counter: 0, samples: 1, blocks: Math.ceil(size / 4) });
   return { shape, data: values.slice(0, size).map((value) => mean + std * value) };
 }
 
 /** Weights for a comparison: none is zero, as fresh ones would be, so that every part of the network counts. */
-function weightsOf(config: UnetConfig): Record<string, Array32> {
-  const entries = Object.entries(unet(config).shapes).map(([name, shape], i): [string, Array32] => {
+function weightsOf(config: UnetConfig): Record<string, Stored> {
+  const entries = Object.entries(shapesOf(unet(config))).map(([name, shape], i): [string, Stored] => {
     const k = fold(key(1), i);
     if (name === 'class.table') return [name, normals(k, shape)];
     if (shape.length === 1) return [name, normals(k, shape, 0.1, name.endsWith('gamma') ? 1 : 0)];
@@ -25,10 +27,10 @@ function weightsOf(config: UnetConfig): Record<string, Array32> {
   return Object.fromEntries(entries);
 }
 
-function inputsOf({ height, width, channels, classes }: UnetConfig, batch: number): Record<string, Array32> {
+function inputsOf({ height, width, channels, classes }: UnetConfig, batch: number): Record<string, Stored> {
   const k = key(2);
   const images = [batch, height, width, channels];
-  const column = (data: Float32Array | Int32Array): Array32 => ({ shape: [batch], data });
+  const column = (data: Float32Array | Int32Array): Stored => ({ shape: [batch], data });
   const schedule = arctan({ lambdaMin: settings.lambdaMin, lambdaMax: settings.lambdaMax });
   const x = uniforms(fold(k, 0), product(images));
   return {
@@ -43,7 +45,7 @@ function inputsOf({ height, width, channels, classes }: UnetConfig, batch: numbe
 
 /** Writes the weights and the inputs that all variants share; gives the two files. */
 export function prepare(folder: string, network: string, config: UnetConfig, batch: number) {
-  const write = (what: string, tensors: Record<string, Array32>): string => {
+  const write = (what: string, tensors: Record<string, Stored>): string => {
     const file = join(folder, `${network}-${what}.safetensors`);
     writeFileSync(file, encodeSafetensors({ tensors, metadata: {} }));
     return file;

@@ -1,10 +1,21 @@
 import { readFileSync } from 'node:fs';
-import { bind, eager, key, labels, type Parameters, type Runtime } from '@logsnr/core';
+import { eager, key, labels, mapLeaves, type Runtime, unflatten } from '@logsnr/core';
 import { classifierFree } from '@logsnr/guidance';
-import { unet } from '@logsnr/networks';
+import { decodeSafetensors } from '@logsnr/io';
+import { bind, unet } from '@logsnr/networks';
+import type { Parameters } from '@logsnr/nn';
 import { compileSampler, ddim, sample } from '@logsnr/samplers';
 import { type CompileOptions, type GraphLoader, native } from '@logsnr/tensorflow';
-import { adam, decodeSafetensors, diffusionLoss, layout, trainStep } from '@logsnr/training';
+import {
+  adam,
+  diffusionLoss,
+  layoutOf,
+  numbersOf,
+  packState,
+  type StepInputs,
+  type StepParts,
+  trainStep,
+} from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Job } from './cases.js';
 
@@ -21,20 +32,22 @@ export function load(job: Job, precision?: CompileOptions['precision'], loader?:
   const runtime = precision ? native({ precision, ...(loader ? { loader } : {}) }) : eager;
   const network = unet(job.config);
   const classes = labels(job.config.classes);
-  const parameters = read(job.weights);
+  const flat = read(job.weights);
+  const parameters = unflatten<tf.Tensor>(flat) as Parameters;
   const inputs = read(job.inputs, job.batch) as Inputs;
   const { z, lambda, labels: condition } = inputs;
-  const count = Object.values(parameters).reduce((sum, { size }) => sum + size, 0);
+  const count = Object.values(flat).reduce((sum, { size }) => sum + size, 0);
   const of = (step: () => tf.Tensor): Workload => ({ parameters: count, ...latest(step) });
 
   if (job.case === 'forward') {
-    const apply = (z: tf.Tensor, lambda: tf.Tensor, c: tf.Tensor1D) => network.apply(parameters, z, lambda, c);
+    const apply = (z: tf.Tensor, lambda: tf.Tensor1D, condition: tf.Tensor1D) =>
+      network.apply(parameters, { z, lambda, condition });
     const forward = runtime.jit(apply);
     return of(() => forward(z, lambda, condition));
   }
   if (job.case === 'train') return of(training(job, parameters, inputs, runtime));
 
-  const model = classifierFree(bind(network, parameters, 'v'), classes, job.w);
+  const model = classifierFree(bind(network, parameters, { prediction: 'v' }), classes, job.w);
   const draw = { condition, lambdas: job.lambdas, shape: z.shape, key: key(0), z };
   const sampler = ddim();
   if (!precision) return of(() => sample({ ...draw, model, sampler }));
@@ -44,33 +57,32 @@ export function load(job: Job, precision?: CompileOptions['precision'], loader?:
 
 type Inputs = Record<'z' | 'x' | 'eps', tf.Tensor> & Record<'lambda' | 'labels' | 'dropped', tf.Tensor1D>;
 
+/** `train`'s own step in its own session. */
 function training(job: Job, parameters: Parameters, inputs: Inputs, runtime: Runtime) {
   const network = unet(job.config);
   const conditioning = labels(job.config.classes);
   const optimizer = adam({ learningRate: job.learningRate });
-  const shapes = layout(network.shapes);
   const { x, eps, lambda, labels: condition, dropped } = inputs;
   const data = { x, eps, lambda, condition, dropped };
-  const step = trainStep<typeof data>({
-    layout: shapes,
+  const layout = layoutOf(parameters, optimizer);
+  const parts: StepParts<typeof data> = {
+    layout,
     optimizer,
     loss: (weights, data) =>
       diffusionLoss({
-        model: (z, lambda, condition) => network.apply(weights, z, lambda, condition),
+        model: (z, lambda, condition) => network.apply(weights, { z, lambda, condition }),
         prediction: 'v',
         conditioning,
         ...data,
       }),
-  });
-  const weights = shapes.pack(parameters);
+  };
+  const first = packState({ step: 0, parameters }, { layout, optimizer, averages: [], accumulate: 1 });
+  const session = runtime.session(trainStep(parts), first);
   let t = 0;
-  const scalars = () =>
-    Object.fromEntries(Object.entries(optimizer.scalars(t++)).map(([name, value]) => [name, tf.scalar(value)]));
-  const session = runtime.session(step, { weights, ...optimizer.init({ weights }) } as Parameters);
   return () => {
-    const given = { data, scalars: scalars() };
-    const { loss, norm } = session.run(given);
-    tf.dispose([given.scalars, norm] as unknown as tf.TensorContainer);
+    const scalars = mapLeaves(numbersOf(parts, t++), (value) => tf.scalar(value as number));
+    const { loss, norm } = session.run({ data, scalars: scalars as StepInputs<typeof data>['scalars'] });
+    tf.dispose([scalars, norm] as unknown as tf.TensorContainer);
     return loss;
   };
 }
@@ -82,7 +94,10 @@ function read(file: string, batch?: number): Record<string, tf.Tensor> {
     Object.entries(tensors).map(([name, { shape, data }]) => {
       const whole = batch === undefined ? [...shape] : [batch, ...shape.slice(1)];
       const size = whole.reduce((product, length) => product * length, 1);
-      return [name, tf.tensor(data.slice(0, size), whole, data instanceof Int32Array ? 'int32' : 'float32')];
+      return [
+        name,
+        tf.tensor(data.slice(0, size) as Float32Array, whole, data instanceof Int32Array ? 'int32' : 'float32'),
+      ];
     }),
   );
 }

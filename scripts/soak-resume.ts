@@ -1,6 +1,7 @@
 // Kills a training run again and again (SIGKILL, at random moments, in the middle of a write too), lets it go on each
 // time by
 // the same command, and compares what comes out with a run that nobody disturbed, byte by byte.
+
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, watch } from 'node:fs';
@@ -10,7 +11,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { key, uniforms } from '@logsnr/core';
-import { type Array32, decodeSafetensors } from '@logsnr/training';
+import { decodeSafetensors, type Stored } from '@logsnr/io';
 
 const { values } = parseArgs({
   args: process.argv.slice(2).filter((arg) => arg !== '--'),
@@ -156,13 +157,13 @@ function lastOf(run: string) {
   const { seconds: _, ...rest } = metadata;
   return { tensors, metadata: JSON.stringify(rest) };
 }
-const bytesOf = ({ data }: Array32) => Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+const bytesOf = ({ data }: Stored) => Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 const [a, b] = [lastOf(undisturbed), lastOf(disturbed)];
 if (JSON.stringify(Object.keys(a.tensors)) !== JSON.stringify(Object.keys(b.tensors)) || a.metadata !== b.metadata)
   fail(`the checkpoints hold other things: ${a.metadata} and ${b.metadata}`);
 let [total, different] = [0, 0];
 for (const [name, tensor] of Object.entries(a.tensors)) {
-  const [own, other] = [bytesOf(tensor), bytesOf(b.tensors[name] as Array32)];
+  const [own, other] = [bytesOf(tensor), bytesOf(b.tensors[name] as Stored)];
   if (own.length !== other.length) fail(`${name} has ${own.length} and ${other.length} bytes`);
   total += own.length;
   for (let i = 0; i < own.length; i++) if (own[i] !== other[i]) different++;

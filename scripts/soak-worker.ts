@@ -1,12 +1,15 @@
 // The run that soak-resume.ts kills: `soak-worker.ts FOLDER STEPS [eager] [unet] [pause=N]`. Prints a line after its first
 // step, and one where it waits to be killed, after step N.
-import { fold, key, labels, type Network, normal, normalNumbers } from '@logsnr/core';
+
+import { fold, key, labels, normal, normalNumbers } from '@logsnr/core';
 import { batch, type ImageSet, shuffledIndices } from '@logsnr/data';
 import { unet } from '@logsnr/networks';
+import { constant, type Network, shapesOf } from '@logsnr/nn';
+import { withRun } from '@logsnr/runs';
 import { arctan } from '@logsnr/schedules';
 import { native, useBackend } from '@logsnr/tensorflow';
 import { adam, cosineDecay, ema, train } from '@logsnr/training';
-import { withRun } from '@logsnr/training/node';
+
 import * as tf from '@tensorflow/tfjs-core';
 
 const [folder = '', steps = '', ...modes] = process.argv.slice(2);
@@ -29,7 +32,7 @@ await withRun(
   {
     folder,
     settings: { seed: 1, batch: 16 },
-    shapes: network.shapes,
+    shapes: shapesOf(network),
     save: { steps: 5 },
     logEvery: 4,
     async onStep({ step }) {
@@ -65,13 +68,13 @@ await withRun(
 function dense(): Network<tf.Tensor1D> {
   const [inputs, hidden, outputs] = [64 + 1 + 5, 256, 64];
   return {
-    shapes: { in: [inputs, hidden], bias: [hidden], out: [hidden, outputs] },
+    parameters: { in: constant([inputs, hidden]), bias: constant([hidden]), out: constant([hidden, outputs]) },
     init: (k) => ({
       in: tf.tidy(() => tf.mul(normal(fold(k, 0), [inputs, hidden]), inputs ** -0.5)),
       bias: tf.zeros([hidden]),
       out: tf.tidy(() => tf.mul(normal(fold(k, 1), [hidden, outputs]), hidden ** -0.5)),
     }),
-    apply: (parameters, z, lambda, condition) =>
+    apply: (parameters, { z, lambda, condition }) =>
       tf.tidy(() => {
         const features = tf.concat2d(
           [

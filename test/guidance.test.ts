@@ -1,7 +1,6 @@
 import {
   alpha,
   alphaSigma,
-  bind,
   epsOf,
   gaussianMixture,
   key,
@@ -10,6 +9,7 @@ import {
   normal,
   perSample,
   sigma,
+  unflatten,
 } from '@logsnr/core';
 import {
   autoguidance,
@@ -23,9 +23,10 @@ import {
   seeded,
   seededConditioning,
 } from '@logsnr/guidance';
-import { classEmbeddings, noisyClassifier, onEmbeddings, unet } from '@logsnr/networks';
+import { bind, classEmbeddings, discreteModel, noisyClassifier, onEmbeddings, unet } from '@logsnr/networks';
+import { type Module, type Parameters, shapesOf } from '@logsnr/nn';
 import { ancestral, compileSampler, ddim, sample } from '@logsnr/samplers';
-import { discrete, discreteModel, linearBetas } from '@logsnr/schedules';
+import { discrete, linearBetas } from '@logsnr/schedules';
 import { compile, native } from '@logsnr/tensorflow';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
@@ -84,12 +85,17 @@ describe('on U-Nets, compiled and operation by operation', () => {
     attention: [4],
     groups: 2,
   };
-  const randomised = (shapes: Readonly<Record<string, readonly number[]>>) =>
-    Object.fromEntries(
-      Object.entries(shapes).map(([name, shape], i) => [name, tf.tidy(() => tf.mul(normal(key(i), shape), 0.3))]),
-    );
-  const parameters = randomised(unet(config).shapes);
-  const model = bind(unet(config), parameters, 'v');
+  const randomised = (module: Pick<Module<never, unknown>, 'parameters'>) =>
+    unflatten(
+      Object.fromEntries(
+        Object.entries(shapesOf(module)).map(([path, shape], i) => [
+          path,
+          tf.tidy(() => tf.mul(normal(key(i), shape), 0.3)),
+        ]),
+      ),
+    ) as Parameters;
+  const parameters = randomised(unet(config));
+  const model = bind(unet(config), parameters, { prediction: 'v' });
   const classes = labels(3);
   const [z, lambda, c] = [normal(key(90), [2, 8, 8, 1]), tf.tensor1d([-2, 1]), classes.of([0, 2])];
   const agree = <C>(guided: ModelLike<C>, condition: C) => {
@@ -105,18 +111,18 @@ describe('on U-Nets, compiled and operation by operation', () => {
     ['smoothed energy', { attention: { blur: 1 } }],
     ['skip-layer', { skip: ['middle.block.0'] }],
   ])('%s', (_, perturbation) => {
-    const weak = bind(unet(config, perturbation), parameters, 'v');
+    const weak = bind(unet(config, perturbation), parameters, { prediction: 'v' });
     agree(autoguidance(model, weak, 2), c);
     expect(difference(epsOf(autoguidance(model, weak, 0))(z, lambda, c), epsOf(model)(z, lambda, c))).toBe(0);
   });
 
   test('classifier guidance by a noise-aware classifier', () => {
     const classifier = noisyClassifier(config);
-    const weights = randomised(classifier.shapes);
+    const weights = randomised(classifier);
     agree(
       classifierGuidance(
         model,
-        logits((z, lambda) => classifier.apply(weights, z, lambda)),
+        logits((z, lambda) => classifier.apply(weights, { z, lambda })),
         20,
       ),
       c,
@@ -125,7 +131,7 @@ describe('on U-Nets, compiled and operation by operation', () => {
 
   test('CADS on class embeddings, under classifier-free guidance', () => {
     const embeddings = classEmbeddings(parameters);
-    const onVectors = bind(onEmbeddings(unet(config)), parameters, 'v');
+    const onVectors = bind(onEmbeddings(unet(config)), parameters, { prediction: 'v' });
     const condition = seeded(embeddings.of(c), key(7), 2, [16]);
     const guided = (scale: number) =>
       classifierFree(cads(onVectors, { scale, from: 0.1 }), seededConditioning(embeddings), 1);

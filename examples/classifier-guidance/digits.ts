@@ -1,12 +1,15 @@
 // The diffusion model of the MNIST example: from its checkpoint where there is one, else trained here for some minutes.
+
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { fold, type Key, labels, type Parameters } from '@logsnr/core';
+import { fold, type Key, labels, tensorsOf } from '@logsnr/core';
 import { batch, mnist, shuffledIndices } from '@logsnr/data';
 import { unet } from '@logsnr/networks';
+import { type Parameters, shapesOf } from '@logsnr/nn';
+import { loadCheckpoint, progressLine, saveCheckpoint } from '@logsnr/runs';
 import { arctan } from '@logsnr/schedules';
 import { native } from '@logsnr/tensorflow';
-import { adam, cosineDecay, loadCheckpoint, progressLine, saveCheckpoint, train } from '@logsnr/training';
+import { adam, cosineDecay, train } from '@logsnr/training';
 
 /** Where `npm run demo` leaves its checkpoint. */
 const demoCheckpoint = fileURLToPath(new URL('../../out/mnist/checkpoint.safetensors', import.meta.url));
@@ -24,7 +27,7 @@ export const config = {
 export const classes = labels(10);
 export const schedule = arctan({ lambdaMin: -12, lambdaMax: 12 });
 export const size = (parameters: Parameters): number =>
-  Object.values(parameters).reduce((sum, parameter) => sum + parameter.size, 0);
+  tensorsOf(parameters).reduce((sum, parameter) => sum + parameter.size, 0);
 
 export interface Digits {
   /** The averaged weights; the network predicts v. */
@@ -44,7 +47,7 @@ export async function digits(options: {
   const { from = demoCheckpoint } = options;
   if (options.from !== undefined && !existsSync(from)) throw new RangeError(`there is no checkpoint ${from}.`);
   if (existsSync(from)) {
-    const { ema, parameters, step } = await loadCheckpoint(from, { shapes: network.shapes });
+    const { ema, parameters, step } = await loadCheckpoint(from, { shapes: shapesOf(network) });
     console.log(`diffusion model: ${from}, ${step} steps`);
     return { weights: ema ?? parameters };
   }

@@ -1,10 +1,12 @@
 // A digit classifier of clean images that guides nothing: it judges the samples as in the MNIST example.
+
 import { fold, type Key } from '@logsnr/core';
 import { batch, type mnist, shuffledIndices } from '@logsnr/data';
 import { gaussianStatistics } from '@logsnr/metrics';
 import { convClassifier } from '@logsnr/networks';
+import { progressLine } from '@logsnr/runs';
 import { native } from '@logsnr/tensorflow';
-import { adam, cosineDecay, optimize, progressLine } from '@logsnr/training';
+import { adam, cosineDecay, optimize } from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
 
 type Data = Awaited<ReturnType<typeof mnist>>;

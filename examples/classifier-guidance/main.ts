@@ -1,18 +1,20 @@
 // Classifier guidance (ADM-G: Dhariwal & Nichol 2021) beside classifier-free guidance on MNIST: one diffusion model, the same
 // noise, FID and Inception Score by an independent judge. Then the two drawbacks of the classifier: what it costs, and that
 // its gradients please itself more than the judge.
+
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bind, fold, key, type Model, withCondition } from '@logsnr/core';
+import { fold, key, type Model, withCondition } from '@logsnr/core';
 import { batch, imageGrid, mnist, shuffledIndices } from '@logsnr/data';
 import { captionedGrid, lineChart, writePng } from '@logsnr/figures';
 import { classifierFree, classifierGuidance, logits } from '@logsnr/guidance';
 import { accuracy, frechetDistance, gaussianStatistics, inceptionScore } from '@logsnr/metrics';
-import { noisyClassifier, unet } from '@logsnr/networks';
+import { bind, noisyClassifier, unet } from '@logsnr/networks';
+import { progressLine } from '@logsnr/runs';
 import { ancestral, compileSampler, sampleMany } from '@logsnr/samplers';
 import { grid } from '@logsnr/schedules';
 import { native, useBackend } from '@logsnr/tensorflow';
-import { adam, cosineDecay, progressLine, trainNoisyClassifier } from '@logsnr/training';
+import { adam, cosineDecay, trainNoisyClassifier } from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
 import { classes, config, digits, schedule, size } from './digits.js';
 import { trainJudge } from './judge.js';
@@ -32,7 +34,7 @@ console.log(
 
 const to = file('checkpoint.safetensors');
 const diffusion = await digits({ from: options.from, to, minutes: options.minutes, key: fold(seed, 1) });
-const model = bind(unet(config), diffusion.weights, 'v');
+const model = bind(unet(config), diffusion.weights, { prediction: 'v' });
 const unconditional = withCondition(model, (c: tf.Tensor1D) => classes.nullCondition(c));
 
 // The first drawback: a second network, trained on data noised as for the diffusion model.
@@ -51,7 +53,7 @@ const { parameters: guide, losses } = await trainNoisyClassifier({
 });
 line.stop();
 const classifierSeconds = (performance.now() - classifierStarted) / 1000;
-const classify = (z: tf.Tensor, lambda: tf.Tensor1D) => classifier.apply(guide, z, lambda);
+const classify = (z: tf.Tensor, lambda: tf.Tensor1D) => classifier.apply(guide, { z, lambda });
 /** The guiding classifier's own probabilities of images, which it reads at a λ near clean data. */
 const guideReads = (images: tf.Tensor) => {
   const data = tf.tidy(() => tf.softmax(classify(images, tf.fill([images.shape[0] as number], 12)))).dataSync();

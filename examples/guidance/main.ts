@@ -1,7 +1,8 @@
 // Every guidance method on one model with the same noise: a labelled grid of digits, and what each method costs.
+
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { bind, fold, key, type Model } from '@logsnr/core';
+import { fold, key, type Model } from '@logsnr/core';
 import { batch, imageGrid, mnist, shuffledIndices } from '@logsnr/data';
 import { captionedGrid, writePng } from '@logsnr/figures';
 import {
@@ -34,11 +35,12 @@ import {
   uniformLabels,
   zeroInit,
 } from '@logsnr/guidance';
-import { classEmbeddings, noisyClassifier, onEmbeddings, unet } from '@logsnr/networks';
+import { bind, classEmbeddings, noisyClassifier, onEmbeddings, unet } from '@logsnr/networks';
+import { progressLine } from '@logsnr/runs';
 import { ddim, sample } from '@logsnr/samplers';
 import { grid } from '@logsnr/schedules';
 import { native, useBackend } from '@logsnr/tensorflow';
-import { adam, cosineDecay, progressLine, train, trainNoisyClassifier } from '@logsnr/training';
+import { adam, cosineDecay, train, trainNoisyClassifier } from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
 import { Command } from 'commander';
 import { classes, config, digits, schedule } from '../classifier-guidance/digits.js';
@@ -76,7 +78,7 @@ const data = await mnist();
 
 const to = join(options.out, 'checkpoint.safetensors');
 const { weights } = await digits({ from: options.from, to, minutes: options.minutes, key: fold(seed, 0) });
-const model = bind(unet(config), weights, 'v');
+const model = bind(unet(config), weights, { prediction: 'v' });
 
 // A smaller network, briefly trained, to be guided away from; and a noise-aware classifier.
 const small = unet({ ...config, base: 8 });
@@ -99,7 +101,7 @@ const weaker = await train({
   runtime: native(),
 });
 line.stop();
-const weak = bind(small, weaker.ema, 'v');
+const weak = bind(small, weaker.ema, { prediction: 'v' });
 const classifier = noisyClassifier(config);
 line = await progressLine({ label: 'noise-aware classifier' });
 const guide = await trainNoisyClassifier({
@@ -113,7 +115,7 @@ const guide = await trainNoisyClassifier({
   runtime: native(),
 });
 line.stop();
-const likelihood = logits((z, lambda) => classifier.apply(guide.parameters, z, lambda));
+const likelihood = logits((z, lambda) => classifier.apply(guide.parameters, { z, lambda }));
 
 const count = 20;
 const wanted = Array.from({ length: count }, (_, i) => i % 10);
@@ -121,9 +123,10 @@ const c = classes.of(wanted);
 const next = classes.of(wanted.map((digit) => (digit + 1) % 10));
 const shape = [count, 28, 28, 1];
 const lambdas = grid(schedule, options.steps);
-const perturbed = (perturbation: Parameters<typeof unet>[1]) => bind(unet(config, perturbation), weights, 'v');
+const perturbed = (perturbation: Parameters<typeof unet>[1]) =>
+  bind(unet(config, perturbation), weights, { prediction: 'v' });
 const embeddings = classEmbeddings(weights);
-const onVectors = bind(onEmbeddings(unet(config)), weights, 'v');
+const onVectors = bind(onEmbeddings(unet(config)), weights, { prediction: 'v' });
 const real = batch(
   data.test,
   wanted.map((digit) => data.test.labels.indexOf(digit)),

@@ -1,27 +1,21 @@
 // The main job: trains a class-conditional diffusion model on MNIST with classifier-free guidance (Ho & Salimans 2022),
 // samples the ten digits at several guidance weights from the same noise, and measures what guidance does.
+
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { bind, eager, fold, key, labels, readModel } from '@logsnr/core';
+import { eager, fold, key, labels, readModel } from '@logsnr/core';
 import { batch, imageGrid, mnist, shuffledIndices, subset } from '@logsnr/data';
 import { captionedGrid, encodePng, lineChart, writePng } from '@logsnr/figures';
 import { classifierFree } from '@logsnr/guidance';
 import { accuracy, frechetDistance, gaussianStatistics, inceptionScore } from '@logsnr/metrics';
-import { convClassifier, unet } from '@logsnr/networks';
+import { bind, convClassifier, unet } from '@logsnr/networks';
+import { shapesOf } from '@logsnr/nn';
+import { loadCheckpoint, progressLine, saveCheckpoint, withRun } from '@logsnr/runs';
 import { ancestral, compileSampler, ddim, sample, sampleMany } from '@logsnr/samplers';
 import { arctan, grid } from '@logsnr/schedules';
 import { native, useBackend } from '@logsnr/tensorflow';
-import {
-  adam,
-  cosineDecay,
-  loadCheckpoint,
-  optimize,
-  progressLine,
-  saveCheckpoint,
-  type TrainingState,
-  train,
-} from '@logsnr/training';
-import { withRun } from '@logsnr/training/node';
+import { adam, cosineDecay, optimize, type TrainingState, train } from '@logsnr/training';
+
 import * as tf from '@tensorflow/tfjs-core';
 import { readOptions } from './options.js';
 
@@ -106,7 +100,9 @@ const schedule = arctan({ lambdaMin: -12, lambdaMax: 12 });
 const raw = runtime.jit(network.apply);
 const glimpse = ({ ema = {} }: TrainingState) => {
   const images = tf.tidy(() => {
-    const model = readModel<tf.Tensor1D>((z, lambda, c) => raw(ema, z, lambda, c), { prediction: 'v' });
+    const model = readModel<tf.Tensor1D>((z, lambda, condition) => raw(ema, { z, lambda, condition }), {
+      prediction: 'v',
+    });
     return sample({
       model: classifierFree(model, classes, 1),
       condition: classes.of([...Array(10).keys()]),
@@ -123,7 +119,7 @@ const glimpse = ({ ema = {} }: TrainingState) => {
 
 /** The state in another run's checkpoint.safetensors, as the beginning of this one. */
 const begun = async (path: string): Promise<TrainingState> => {
-  const { key: _, ...state } = await loadCheckpoint(path, { shapes: network.shapes });
+  const { key: _, ...state } = await loadCheckpoint(path, { shapes: shapesOf(network) });
   return { ...state, seconds: 0 };
 };
 const from =
@@ -133,7 +129,7 @@ const trained = await withRun(
   {
     folder: options.out,
     settings: { seed: options.seed, precision, compile: options.compile, network: shape, from: from ?? null },
-    shapes: network.shapes,
+    shapes: shapesOf(network),
     save: { seconds: 30 },
     samples: { every: 250, draw: glimpse },
     onStep: line.update,
@@ -173,7 +169,7 @@ const table: { w: number; fid: number; is: number; accuracy: number }[] = [];
 const rows: { caption: string; images: ReturnType<typeof imageGrid>[] }[] = [];
 const samplingStarted = performance.now();
 for (const [row, w] of options.w.entries()) {
-  const model = classifierFree(bind(network, trained.ema, 'v'), classes, w);
+  const model = classifierFree(bind(network, trained.ema, { prediction: 'v' }), classes, w);
   const drawing = compileSampler(runtime, { model, sampler: ancestral() });
   const drawn = sampleMany({
     draw: drawing,

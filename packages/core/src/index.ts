@@ -35,10 +35,10 @@ export {
   toModel,
   withCondition,
 } from './model.js';
-export { bind, type Network, type Parameters } from './network.js';
 export { normal, normalNumbers, PHILOX_NORMAL, type PhiloxNormalAttrs } from './noise.js';
 export { convert, type Prediction } from './parametrization.js';
 export { eager, type Jitted, type Runtime, type Session, type SessionStep } from './runtime.js';
 export type { Schedule } from './schedule.js';
+export { scoped } from './scoped.js';
 export { flatten, isBranch, mapLeaves, mapTensors, type Tree, tensorsOf, unflatten } from './tree.js';
 export { type Combinable, combine, scaleByExp, type Value } from './value.js';

@@ -1,9 +1,8 @@
-import { add, mul, type Tensor, tensor, tensor1d, tensor2d, zeros } from '@tensorflow/tfjs-core';
+import { add, mul, type Tensor, tensor1d, tensor2d, zeros } from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { expectNoLeak } from '../../../test/no-leak.js';
 import {
   alpha,
-  bind,
   combine,
   convert,
   defineModel,
@@ -156,21 +155,6 @@ describe('defineModel and derive', () => {
     expect([...epsOf((z: Tensor) => mul(z, 3))(z, lambda, null).dataSync()]).toEqual([3, 6]);
     expectNoLeak(() => epsOf(counting)(z, lambda, null));
   });
-});
-
-test('bind joins a network, its parameters and what its output stands for', () => {
-  const parameters = { gain: tensor([2]) };
-  const network = {
-    shapes: { gain: [1] },
-    init: () => parameters,
-    apply: (p: Readonly<Record<string, Tensor>>, z: Tensor) => mul(z, p.gain as Tensor),
-  };
-  const z = tensor2d([[0.5]]);
-  const lambda = tensor1d([0]);
-  expect(epsOf(bind(network, parameters))(z, lambda, null).dataSync()[0]).toBe(1);
-  const { x, eps } = bind(network, parameters, 'v').predict(z, lambda, null, null);
-  expect(eps.dataSync()[0]).toBeCloseTo(Math.SQRT1_2 * 1.5, 6);
-  expect(x.dataSync()[0]).toBeCloseTo(Math.SQRT1_2 * -0.5, 6);
 });
 
 describe('labels', () => {

@@ -3,6 +3,7 @@ import { checkShape } from './check.js';
 import { type Cost, ONE_CALL } from './cost.js';
 import { alphaSigma } from './log-snr.js';
 import type { Prediction } from './parametrization.js';
+import { scoped } from './scoped.js';
 import { mapTensors, type Tree } from './tree.js';
 
 /**
@@ -91,7 +92,7 @@ export function defineModel<C>({ predict, cost, gives = {}, start, at }: ModelPa
   const model: Model<C> = {
     predict(z, lambda, condition, memory) {
       checkShape('lambda', lambda, [z.shape[0] ?? null]);
-      return owned(() => {
+      return scoped(() => {
         const { x, eps, renoise = null, variance = null, memory: next = null } = predict(z, lambda, condition, memory);
         const estimate = { x, eps, renoise, variance };
         for (const [name, value] of Object.entries(estimate))
@@ -104,16 +105,13 @@ export function defineModel<C>({ predict, cost, gives = {}, start, at }: ModelPa
         return { ...estimate, memory: next };
       });
     },
-    start: (n, shape) => (start ? owned(() => start(n, shape)) : null),
+    start: (n, shape) => (start ? scoped(() => start(n, shape)) : null),
     cost: (lambda) => cost(lambda),
     at: (lambda) => at?.(lambda) ?? model,
     gives: given,
   };
   return model;
 }
-
-/** `tidy` for results with null in them, which its types do not know. */
-const owned = <T>(body: () => T): T => tidy(body as () => never);
 
 /**
  * A model made of others: `build` gets them and says what is made of their predictions. Its memory, unless `build` gives

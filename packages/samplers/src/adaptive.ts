@@ -1,4 +1,4 @@
-import { alpha, alphaRatio, checkFinite, combine, type Value } from '@logsnr/core';
+import { alpha, alphaRatio, checkFinite, combine, scoped, type Value } from '@logsnr/core';
 import { abs, add, div, max, maximum, mean, mul, reshape, square, Tensor, tidy } from '@tensorflow/tfjs-core';
 import { epsMove, isData } from './exact-moves.js';
 import type { Predict, Sampler } from './sampler.js';
@@ -84,7 +84,7 @@ function pair<V extends Value>(
     const last = eps(next, to);
     return { z: next, slope: last, error: combine(...of(-5 / 72, 1 / 12, 1 / 9), [-move.eps / 8, last]) };
   };
-  return tidy(body as () => never);
+  return scoped(body);
 }
 
 /** The largest over samples of the root mean square of error/(atol + rtol max(|z|, |z'|)). */

@@ -1,6 +1,7 @@
 import { convert, epsOf, gaussianMixture, key, labels, type Prediction } from '@logsnr/core';
 import { classifierFree } from '@logsnr/guidance';
-import { discrete, discreteModel, linearBetas, respaced } from '@logsnr/schedules';
+import { discreteModel } from '@logsnr/networks';
+import { discrete, linearBetas, respaced } from '@logsnr/schedules';
 import { add, expandDims, mul, type Tensor, type Tensor1D, tensor1d } from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { ancestral, ddim, heun, sample } from './index.js';

@@ -5,9 +5,11 @@ import {
   type Memory,
   type Model,
   mapLeaves,
+  mapMemory,
+  scoped,
   tensorsOf,
 } from '@logsnr/core';
-import { add, broadcastTo, exp, mul, reshape, slice, Tensor, type Tensor1D, tidy } from '@tensorflow/tfjs-core';
+import { add, broadcastTo, exp, mul, reshape, slice, Tensor, type Tensor1D } from '@tensorflow/tfjs-core';
 import type { Place, Predict, Sampler } from './sampler.js';
 
 /**
@@ -125,7 +127,7 @@ export function runProgram<C>(
   program: Program,
   inputs: ProgramInputs<C>,
 ): { results: Tensor[]; memory: Memory } {
-  const body = () => {
+  return scoped(() => {
     const registers = [...inputs.registers];
     let { memory } = inputs;
     let used = 0;
@@ -148,8 +150,7 @@ export function runProgram<C>(
       } else
         registers.push(instruction.combine.map((i) => mul(read(i), number())).reduce((sum, term) => add(sum, term)));
     }
-    const own = (memory: Memory) => mapLeaves(memory, (leaf) => (leaf instanceof Tensor ? leaf.clone() : leaf));
-    return { results: program.results.map((i) => read(i).clone()), memory: own(memory) as Memory };
-  };
-  return tidy(body as () => never);
+    const own = (memory: Memory) => mapMemory(memory, (tensor) => tensor.clone());
+    return { results: program.results.map((i) => read(i).clone()), memory: own(memory) };
+  });
 }

@@ -1,5 +1,5 @@
-import { type Cost, checkIncreasing, type Memory, type Value } from '@logsnr/core';
-import { dispose, Tensor, tensor_util, tidy } from '@tensorflow/tfjs-core';
+import { type Cost, checkIncreasing, type Memory, scoped, tensorsOf, type Value } from '@logsnr/core';
+import { dispose, Tensor } from '@tensorflow/tfjs-core';
 import type { Place, Predict, Sampler } from './sampler.js';
 
 /** Where a walk stands after a step: the step's number (1 … T), the log-SNR reached (+∞ at the last), and z there. */
@@ -77,14 +77,14 @@ export function* follow<S, V extends Value>(
   points: readonly number[],
 ): Generator<Step<V>, void> {
   const steps = points.length - 1;
-  let now = keeping(first);
+  let now = scoped(first);
   try {
     for (let index = 0; index < steps; index++) {
       const [from, to] = [points[index] as number, points[index + 1] as number];
       let draws = 0;
       const before = now;
       let cost: Cost | undefined;
-      now = keeping(() => {
+      now = scoped(() => {
         const place = { z: before.z, from, to, index, points, noise: () => noise(index + 1, draws++) };
         const { cost: spent, ...next } = advance(place, before);
         cost = spent;
@@ -101,13 +101,8 @@ export function* follow<S, V extends Value>(
 export const copy = <V extends Value>(value: V): V =>
   (value instanceof Tensor ? value.clone() : Float64Array.from(value as Float64Array)) as V;
 
-const tensorsIn = (container: unknown): Tensor[] => tensor_util.getTensorsInContainer(container as never);
-
-/** `body`'s tensors are freed but for those in its result. */
-const keeping = <T extends object>(body: () => T): T => tidy(body as () => never) as T;
-
 /** Frees the tensors of `before` that `after` no longer holds. */
 function release(before: object, after: object | null): void {
-  const kept = new Set(tensorsIn(after ?? {}));
-  dispose(tensorsIn(before).filter((tensor) => !kept.has(tensor)) as never);
+  const kept = new Set(tensorsOf(after ?? {}));
+  dispose(tensorsOf(before).filter((tensor) => !kept.has(tensor)) as never);
 }

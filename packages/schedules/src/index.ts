@@ -1,5 +1,6 @@
 export { type BetaRange, cosineBetas, linearBetas, scaledLinearBetas } from './betas.js';
 export { karras, laplace, logNormal, uniform } from './densities.js';
+export { densityOf, secant } from './density.js';
 export {
   type DiscreteTimes,
   discrete,

@@ -1,9 +1,9 @@
-import { checkInteger, checkWithin, type Parameters } from '@logsnr/core';
-import { type Tensor, tidy, zerosLike } from '@tensorflow/tfjs-core';
+import { checkInteger, checkKnown, checkWithin, scoped } from '@logsnr/core';
+import { mul, type Scalar, type Tensor, zerosLike } from '@tensorflow/tfjs-core';
 import { adamStep } from './adam-step.js';
 import { clipByGlobalNorm } from './clip.js';
 import { type LearningRate, rateAt } from './learning-rate.js';
-import type { Optimizer } from './optimizer.js';
+import type { Optimizer, ParameterGroup } from './optimizer.js';
 
 export interface AdamOptions {
   /** The step's size; see `cosineDecay` for one that falls over the run. */
@@ -20,6 +20,8 @@ export interface AdamOptions {
   readonly clipNorm?: number;
   /** Steps over which the rate rises linearly to `learningRate`: (step + 1)/warmup. 0 unless given. */
   readonly warmup?: number;
+  /** Parameters with a decay or a rate of their own, or frozen; the first group that matches counts. None unless given. */
+  readonly groups?: readonly ParameterGroup[];
 }
 
 /**
@@ -33,67 +35,79 @@ export interface AdamOptions {
  * @throws RangeError on an option out of its range, and on an unknown one.
  */
 export function adam(options: AdamOptions): Optimizer {
-  const { learningRate, beta1, beta2, epsilon, weightDecay, clipNorm, warmup } = checked(options);
+  const { learningRate, beta1, beta2, epsilon, weightDecay, clipNorm, warmup, groups } = checked(options);
+  const ofGroup = (group: number) => ({ weightDecay, rate: 1, ...groups[group] });
+  const decays = [...groups.map((_, i) => i), groups.length].some((group) => ofGroup(group).weightDecay > 0);
   return {
-    init: (parameters) =>
-      tidy(() => {
-        const zeros = (slot: string) =>
-          Object.entries(parameters).map(([name, p]): [string, Tensor] => [`${slot}.${name}`, zerosLike(p)]);
-        return Object.fromEntries([...zeros('m'), ...zeros('v')]);
-      }),
-    scalars(step, progress = 0) {
+    groups,
+    init: (weights) => scoped(() => ({ m: weights.map((p) => zerosLike(p)), v: weights.map((p) => zerosLike(p)) })),
+    numbers(step, progress = 0) {
       checkInteger('step', step);
       checkWithin('progress', progress, 0, 1);
       const eta = rateAt(learningRate, step, progress) * (warmup > 0 ? Math.min(1, (step + 1) / warmup) : 1);
       const root = Math.sqrt(oneMinusPower(beta2, step + 1));
+      const keep = Array.from({ length: groups.length + 1 }, (_, group) => {
+        const own = ofGroup(group);
+        return 1 - eta * own.rate * own.weightDecay;
+      });
       return {
         rate: (eta * root) / oneMinusPower(beta1, step + 1),
         epsilon: epsilon * root,
-        ...(weightDecay > 0 ? { keep: 1 - eta * weightDecay } : {}),
+        ...(decays ? { keep } : {}),
       };
     },
-    update(parameters, gradients, state, scalars) {
-      const scalar = (name: string) => named(scalars, name, 'scalars');
-      return tidy(() => {
-        const used = clipNorm === undefined ? gradients : clipByGlobalNorm(gradients, clipNorm);
-        const next: { parameters: Record<string, Tensor>; state: Record<string, Tensor> } = {
-          parameters: {},
-          state: {},
-        };
-        const numbers = {
-          rate: scalar('rate'),
-          epsilon: scalar('epsilon'),
-          keep: weightDecay > 0 ? scalar('keep') : undefined,
-        };
-        for (const [name, p] of Object.entries(parameters)) {
-          const g = named(used, name, 'gradients');
-          const old = { p, g, m: named(state, `m.${name}`, 'state'), v: named(state, `v.${name}`, 'state') };
-          const [changed, m, v] = adamStep(old, numbers, { beta1, beta2 });
-          next.parameters[name] = changed;
-          next.state[`m.${name}`] = m;
-          next.state[`v.${name}`] = v;
-        }
-        return next;
+    update(weights, state, scalars) {
+      const { rate, epsilon, keep } = scalars as { rate?: Scalar; epsilon?: Scalar; keep?: readonly Scalar[] };
+      if (!rate || !epsilon || (decays && !keep))
+        throw new RangeError('scalars lacks rate, epsilon or keep; enter what `numbers(step)` returns.');
+      return scoped(() => {
+        const gradients = weights.map(({ gradient }) => gradient);
+        const used = clipNorm === undefined ? gradients : clipped(gradients, clipNorm);
+        const made = weights.map(({ value: p, group }, i): readonly [Tensor, Tensor, Tensor] => {
+          const [m, v] = [state.m?.[i], state.v?.[i]];
+          if (!m || !v) throw new RangeError(`the state has no m and v for vector ${i}; it is not this optimizer's.`);
+          const g = used[i];
+          if (!g) return [p.clone(), m.clone(), v.clone()];
+          const own = ofGroup(group);
+          const numbers = {
+            rate: own.rate === 1 ? rate : mul(rate, own.rate),
+            epsilon,
+            keep: own.weightDecay > 0 ? keep?.[group] : undefined,
+          };
+          return adamStep({ p, g, m, v }, numbers, { beta1, beta2 });
+        });
+        const slot = (at: 0 | 1 | 2) => made.map((vectors) => vectors[at]);
+        return { weights: slot(0), state: { m: slot(1), v: slot(2) } };
       });
     },
   };
 }
 
+/** Gradients clipped together; those that are not taken stay so. */
+function clipped(gradients: readonly (Tensor | null)[], limit: number): (Tensor | null)[] {
+  const taken = clipByGlobalNorm(
+    gradients.filter((gradient) => gradient !== null),
+    limit,
+  );
+  let next = 0;
+  return gradients.map((gradient) => gradient && (taken[next++] as Tensor));
+}
+
+/** Gains and biases: parameters of fewer than two axes. */
+const vectors: ParameterGroup = { match: (_, shape) => shape.length < 2, weightDecay: 0 };
+
 /**
  * AdamW: `adam` with a decay of the weights beside the gradient's step, θ ← (1 − η·weightDecay) θ − … (Loshchilov &
  * Hutter 2019, arXiv 1711.05101, Algorithm 2), 0.01 unless given. η is the rate of the step, schedule and warm-up
- * included.
+ * included. Gains and biases (parameters of fewer than two axes) do not decay, unless `groups` says otherwise.
  */
-export const adamW = (options: AdamOptions): Optimizer => adam({ weightDecay: 0.01, ...options });
+export const adamW = (options: AdamOptions): Optimizer =>
+  adam({ weightDecay: 0.01, ...options, groups: [...(options.groups ?? []), vectors] });
 
 /** 1 − βᵗ, without cancellation. */
 const oneMinusPower = (beta: number, t: number): number => -Math.expm1(t * Math.log(beta));
 
-function named(record: Parameters, name: string, what: string): Tensor {
-  const found = record[name];
-  if (!found) throw new RangeError(`${what} has no "${name}"; it has ${Object.keys(record).join(', ') || 'nothing'}.`);
-  return found;
-}
+const KNOWN = ['learningRate', 'beta1', 'beta2', 'epsilon', 'weightDecay', 'clipNorm', 'warmup', 'groups'];
 
 type Checked = Required<Omit<AdamOptions, 'clipNorm'>> & Pick<AdamOptions, 'clipNorm'>;
 
@@ -106,13 +120,9 @@ function checked(options: AdamOptions): Checked {
     weightDecay = 0,
     clipNorm,
     warmup = 0,
-    ...rest
+    groups = [],
   } = options;
-  const unknown = Object.keys(rest);
-  if (unknown.length > 0)
-    throw new RangeError(
-      `adam does not know the option "${unknown.join('", "')}"; it takes learningRate, beta1, beta2, epsilon, weightDecay, clipNorm and warmup.`,
-    );
+  checkKnown('adam', options, KNOWN);
   if (typeof learningRate !== 'function') checkWithin('learningRate', learningRate, 0, Number.MAX_VALUE);
   for (const [what, beta] of [
     ['beta1', beta1],
@@ -125,5 +135,19 @@ function checked(options: AdamOptions): Checked {
   if (clipNorm !== undefined && !(clipNorm > 0 && Number.isFinite(clipNorm)))
     throw new RangeError(`clipNorm is ${clipNorm}; it must be finite and above 0. Leave it out for no clipping.`);
   checkInteger('warmup', warmup);
-  return { learningRate, beta1, beta2, epsilon, weightDecay, warmup, ...(clipNorm === undefined ? {} : { clipNorm }) };
+  for (const [i, group] of groups.entries()) {
+    if (group.weightDecay !== undefined)
+      checkWithin(`weightDecay of group ${i}`, group.weightDecay, 0, Number.MAX_VALUE);
+    if (group.rate !== undefined) checkWithin(`rate of group ${i}`, group.rate, 0, Number.MAX_VALUE);
+  }
+  return {
+    learningRate,
+    beta1,
+    beta2,
+    epsilon,
+    weightDecay,
+    warmup,
+    groups,
+    ...(clipNorm === undefined ? {} : { clipNorm }),
+  };
 }

@@ -1,19 +1,18 @@
-import type { Parameters } from '@logsnr/core';
 import { addN, div, maximum, mul, type Scalar, sqrt, square, sum, type Tensor, tidy } from '@tensorflow/tfjs-core';
 
 /** ‖g‖ = √(Σ g²) over all elements of all tensors: a scalar that the caller owns. */
-export const globalNorm = (tensors: Parameters): Scalar =>
-  tidy(() => sqrt(addN(Object.values(tensors).map((g) => sum(square(g))))) as Scalar);
+export const globalNorm = (tensors: readonly Tensor[]): Scalar =>
+  tidy(() => sqrt(addN(tensors.map((g) => sum(square(g))))) as Scalar);
 
 /**
  * Gradients scaled to a global norm of at most `limit`: g · limit / max(‖g‖, limit) (Pascanu et al. 2013, arXiv
  * 1211.5063, section 3.2). Within the limit they are unchanged bit for bit. The caller owns the result.
  */
-export function clipByGlobalNorm(gradients: Parameters, limit: number): Parameters {
+export function clipByGlobalNorm(gradients: readonly Tensor[], limit: number): Tensor[] {
   if (!(limit > 0 && Number.isFinite(limit)))
     throw new RangeError(`the norm to clip at is ${limit}; it must be finite and above 0.`);
   return tidy(() => {
     const factor = div(limit, maximum(globalNorm(gradients), limit));
-    return Object.fromEntries(Object.entries(gradients).map(([name, g]): [string, Tensor] => [name, mul(g, factor)]));
+    return gradients.map((g) => mul(g, factor));
   });
 }

@@ -1,7 +1,5 @@
 export { type AdamOptions, adam, adamW } from './adam.js';
-export { type Checkpoint, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
 export { clipByGlobalNorm, globalNorm } from './clip.js';
-export { densityOf, secant } from './density.js';
 export { type DiffusionLossInputs, diffusionLoss } from './diffusion-loss.js';
 export { drawDropped, drawLambda, type Spread } from './draws.js';
 export { type Ema, ema } from './ema.js';
@@ -23,18 +21,18 @@ export {
 } from './loss-weight.js';
 export { NonFiniteError } from './non-finite.js';
 export { type OptimizeOptions, type OptimizeResult, optimize, type StepReport } from './optimize.js';
-export type { Optimizer, Scalars } from './optimizer.js';
+export type { Numbers, Optimizer, ParameterGroup, Scalars, Slots, Weights } from './optimizer.js';
 export { type EmaSnapshot, powerEma, powerGamma, reconstructEma } from './power-ema.js';
-export { type ProgressLine, type ProgressLineOptions, progressLine, type TextStream } from './progress-line.js';
 export type { RunLimits } from './run-limits.js';
-export { type Array32, decodeSafetensors, encodeSafetensors, type SafetensorsFile } from './safetensors.js';
 export { assertShapes, type Shaped } from './shapes.js';
 export {
-  partScalars,
+  numbersOf,
   type Step,
   type StepInputs,
+  type StepNumbers,
   type StepParts,
   type StepResult,
+  type StepState,
   trainStep,
 } from './step.js';
 export { type Batch, type TrainOptions, type TrainResult, train } from './train.js';
@@ -45,5 +43,5 @@ export {
   type TrainNoisyClassifierOptions,
   trainNoisyClassifier,
 } from './train-noisy-classifier.js';
-export { disposeState, type TrainingState } from './training-state.js';
+export { disposeState, layoutOf, packState, type TrainingState, unpackState } from './training-state.js';
 export { type Vlb, type VlbOptions, vlb } from './vlb.js';

@@ -1,10 +1,20 @@
-import { alpha, type Conditioning, key, type Network, normal, type Prediction, sigma } from '@logsnr/core';
-import { arctan, cosine, linearBeta } from '@logsnr/schedules';
+import {
+  alpha,
+  type Conditioning,
+  fold,
+  key,
+  normal,
+  normalNumbers,
+  type Prediction,
+  sigma,
+  uniforms,
+} from '@logsnr/core';
+import { constant, type Network } from '@logsnr/nn';
+import { arctan, cosine, densityOf, linearBeta, secant } from '@logsnr/schedules';
 import { native } from '@logsnr/tensorflow';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { adam } from './adam.js';
-import { densityOf, secant } from './density.js';
 import { diffusionLoss } from './diffusion-loss.js';
 import { cosineDecay } from './learning-rate.js';
 import { withLogVariance } from './log-variance.js';
@@ -114,9 +124,9 @@ test('an error of each prediction weighs what it should, to the last digits at �
 
 /** output = a·z with one number a for all λ: the weight decides which λ it suits. */
 const slope: Network<null> = {
-  shapes: { a: [1, 1] },
+  parameters: { a: constant([1, 1]) },
   init: () => ({ a: tf.zeros([1, 1]) }),
-  apply: ({ a }, z) => tf.matMul(z as tf.Tensor2D, a as tf.Tensor2D),
+  apply: ({ a }, { z }) => tf.matMul(z as tf.Tensor2D, a as tf.Tensor2D),
 };
 const alone: Conditioning<null> = { drop: (c) => c, nullCondition: (c) => c, concat: (c) => c };
 const spread = 0.7;
@@ -154,7 +164,7 @@ test.each(['eps', 'x', 'v'] as const)('every weight leads a model of %s to its o
   const optima: number[] = [];
   for (const [name, weight] of Object.entries(weights)) {
     const result = await train({ ...options, prediction, weight });
-    const found = result.ema.a?.dataSync()[0];
+    const found = (result.ema.a as tf.Tensor).dataSync()[0];
     const best = optimum(prediction, weight);
     expect([name, Math.abs((found as number) - best) < 0.015]).toEqual([name, true]);
     optima.push(best);
@@ -171,9 +181,9 @@ test("importance weights give draws from one density another's optimum", async (
   const weight = perLambda(secant(range), densityOf(flat));
   const result = await train({ ...options, prediction: 'eps', schedule: flat, weight });
   const best = optimum('eps', uniform, arctan(range));
-  expect(Math.abs((result.ema.a?.dataSync()[0] as number) - best)).toBeLessThan(0.015);
+  expect(Math.abs(((result.ema.a as tf.Tensor).dataSync()[0] as number) - best)).toBeLessThan(0.015);
   const plain = await train({ ...options, prediction: 'eps', schedule: flat });
-  expect(Math.abs((plain.ema.a?.dataSync()[0] as number) - best)).toBeGreaterThan(0.03);
+  expect(Math.abs(((plain.ema.a as tf.Tensor).dataSync()[0] as number) - best)).toBeGreaterThan(0.03);
   disposeState(result);
   disposeState(plain);
 });
@@ -181,9 +191,9 @@ test("importance weights give draws from one density another's optimum", async (
 test('the learned weighting finds the size of the loss at every λ', async () => {
   // The best ε̂ = a(λ) z is known, and so is the loss that is left: 1 − σ²/(α²s² + σ²) = α²s²/(α²s² + σ²).
   const exact: Network<null> = {
-    shapes: { unused: [1] },
+    parameters: { unused: constant([1]) },
     init: () => ({ unused: tf.zeros([1]) }),
-    apply: ({ unused }, z, lambda) =>
+    apply: ({ unused }, { z, lambda }) =>
       tf.tidy(() => {
         const [a2, s2] = [tf.sigmoid(lambda), tf.sigmoid(tf.neg(lambda))];
         const a = tf.div(tf.sqrt(s2), tf.add(tf.mul(a2, spread ** 2), s2));
@@ -201,4 +211,19 @@ test('the learned weighting finds the size of the loss at every λ', async () =>
     expect(Math.abs((u as number) - Math.log(left))).toBeLessThan(0.2);
   }
   disposeState(result);
+});
+
+test('the features of the learned weighting are those of EDM2: of c_noise = ln(σ)/4 = −λ/8', () => {
+  const { logVariance } = withLogVariance(slope, { channels: 1, key: key(3) });
+  const [f, phi] = [
+    normalNumbers({ words: fold(key(3), 0).words, counter: 0, samples: 1, blocks: 1 })[0],
+    uniforms(fold(key(3), 1), 1)[0],
+  ];
+  for (const lambda of [-7, 0, 2.5]) {
+    const angle = 2 * Math.PI * ((f as number) * (lambda / 8) + (phi as number));
+    const [u] = tf.tidy(() =>
+      logVariance({ logVariance: { weight: tf.ones([1, 1]) } }, tf.tensor1d([lambda])).dataSync(),
+    );
+    expect(u).toBeCloseTo(Math.SQRT2 * Math.cos(angle), 4);
+  }
 });

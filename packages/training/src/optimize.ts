@@ -1,12 +1,13 @@
-import { checkInteger, eager, type Key, type Parameters, type Runtime } from '@logsnr/core';
+import { checkInteger, eager, type Key, mapLeaves, type Runtime } from '@logsnr/core';
+import type { Parameters } from '@logsnr/nn';
 import { dispose, getGradient, type Scalar, scalar, type Tensor, type TensorContainer } from '@tensorflow/tfjs-core';
 import { type Ema, ema as exponential } from './ema.js';
 import { historyOf } from './history.js';
 import { NonFiniteError } from './non-finite.js';
 import type { Optimizer } from './optimizer.js';
 import { breathe, progressOf, type RunLimits } from './run-limits.js';
-import { averageScalars, averagesIn, partScalars, type StepInputs, trainStep } from './step.js';
-import { layoutOf, packState, type TrainingState, unpackState } from './training-state.js';
+import { numbersOf, type StepInputs, type StepNumbers, type StepParts, type StepState, trainStep } from './step.js';
+import { EMA, layoutOf, packState, type TrainingState, unpackState } from './training-state.js';
 
 /** What is known after each step. */
 export interface StepReport {
@@ -31,13 +32,13 @@ export interface StepReport {
   snapshot(): TrainingState;
 }
 
-export interface OptimizeOptions<I> extends RunLimits {
+export interface OptimizeOptions<I, P extends Parameters = Parameters> extends RunLimits {
   /** The weights to begin with, borrowed. */
-  readonly parameters?: Parameters;
+  readonly parameters?: P;
   /** The state of a run to go on with, borrowed; `parameters` is then left alone. */
   readonly from?: TrainingState | undefined;
   /** A scalar, differentiable in the parameters. It may not draw or read: what changes enters through `inputs`. */
-  readonly loss: (parameters: Parameters, inputs: I) => Tensor;
+  readonly loss: (parameters: P, inputs: I) => Tensor;
   /**
    * The tensors of step `step` (from 0), a function of it alone; with `accumulate`, of its part `part` (from 0). They
    * are disposed of after the step.
@@ -59,12 +60,16 @@ export interface OptimizeOptions<I> extends RunLimits {
   readonly onStep?: ((report: StepReport) => void | Promise<void>) | undefined;
   /** Where the step runs, with its state: e.g. `native()` of @logsnr/tensorflow. Operation by operation unless given. */
   readonly runtime?: Runtime;
+  /** What happens to loss and gradient, one vector, before the update; see `trainStep`. */
+  readonly reduce?: StepParts<I>['reduce'];
   /** Noted in the states, which then can only be gone on from with the same key. */
   readonly key?: Key;
 }
 
-export type OptimizeResult = Required<Pick<TrainingState, 'optimizer' | 'losses' | 'skipped' | 'seconds'>> &
-  TrainingState;
+export type OptimizeResult<P extends Parameters = Parameters> = Required<
+  Pick<TrainingState, 'optimizer' | 'losses' | 'skipped' | 'seconds'>
+> &
+  TrainingState & { readonly parameters: P; readonly ema?: P };
 
 /**
  * The training loop: minimizes any loss of named parameters and inputs. Diffusion's `train` is one use of it, an image
@@ -76,19 +81,21 @@ export type OptimizeResult = Required<Pick<TrainingState, 'optimizer' | 'losses'
  * @throws RangeError on options that do not fit, before any step.
  * @throws NonFiniteError, which holds the last good state, after `skipLimit` skipped steps in a row.
  */
-export async function optimize<I>(options: OptimizeOptions<I>): Promise<OptimizeResult> {
-  const { loss, inputs, optimizer, accumulate = 1, skipLimit = 10, onStep, signal, runtime = eager } = options;
+export async function optimize<I, P extends Parameters = Parameters>(
+  options: OptimizeOptions<I, P>,
+): Promise<OptimizeResult<P>> {
+  const { loss, inputs, optimizer, reduce, accumulate = 1, skipLimit = 10, onStep, signal, runtime = eager } = options;
   checkGradients();
   checkInteger('accumulate', accumulate, 1);
   checkInteger('skipLimit', skipLimit, 1);
   const from = startOf(options);
   const progressAt = progressOf(options);
-  const rules = rulesOf(options);
-  const averages = averagesIn(rules);
-  const layout = layoutOf(from.parameters);
+  const averages = rulesOf(options);
+  const layout = layoutOf(from.parameters, optimizer);
   const first = packState(from, { layout, optimizer, averages: Object.keys(averages), accumulate });
-  const session = runtime.session(trainStep<I>({ loss, layout, optimizer, ...rules, accumulate }), first);
-  dispose(first as TensorContainer);
+  const parts: StepParts<I> = { loss: loss as StepParts<I>['loss'], layout, optimizer, averages, accumulate, reduce };
+  const session = runtime.session<StepState, StepInputs<I>, { loss: Scalar; norm: Scalar }>(trainStep(parts), first);
+  dispose(first as unknown as TensorContainer);
   const advance = (inputs: StepInputs<I>): [Scalar, Scalar] => {
     const { loss, norm } = session.run(inputs);
     return [loss, norm];
@@ -98,34 +105,35 @@ export async function optimize<I>(options: OptimizeOptions<I>): Promise<Optimize
     try {
       return unpackState(state, layout);
     } finally {
-      dispose(state as TensorContainer);
+      dispose(state as unknown as TensorContainer);
     }
   };
   const history = historyOf(from);
   const began = performance.now() - 1000 * (from.seconds ?? 0);
   const seconds = () => (performance.now() - began) / 1000;
   const key = options.key ?? from.key;
-  const stateOf = (step: number): OptimizeResult => ({
-    step,
-    ...stored(),
-    ...history.upTo(step),
-    seconds: seconds(),
-    ...(key ? { key } : {}),
-  });
+  const stateOf = (step: number) =>
+    ({
+      step,
+      ...stored(),
+      ...history.upTo(step),
+      seconds: seconds(),
+      ...(key ? { key } : {}),
+    }) as unknown as OptimizeResult<P>;
   const rest = breathe();
   try {
     let step = from.step;
     while (progressAt(step, seconds()) < 1 && !signal?.aborted) {
       const before = seconds();
-      const numbers = { ...optimizer.scalars(step, progressAt(step, before)), ...averageScalars(averages, step) };
+      const progress = progressAt(step, before);
       let [count, wait, loss, norm] = [0, 0, 0, 0];
       for (let part = 0; part < accumulate; part++) {
         const asked = performance.now();
         const data = await inputs(step, part);
         wait += (performance.now() - asked) / 1000;
         count += options.images?.(data) ?? 1;
-        const scalars = { ...numbers, ...partScalars(part, accumulate) };
-        [loss, norm] = await valuesOf(advance, data, scalars, part === accumulate - 1);
+        const numbers = numbersOf(parts, step, progress, part);
+        [loss, norm] = await valuesOf(advance, data, numbers, part === accumulate - 1);
       }
       step++;
       const row = history.add(step, loss, norm);
@@ -155,12 +163,10 @@ export async function optimize<I>(options: OptimizeOptions<I>): Promise<Optimize
 async function valuesOf<I>(
   advance: (inputs: StepInputs<I>) => [Scalar, Scalar],
   data: I,
-  numbers: Readonly<Record<string, number>>,
+  numbers: StepNumbers,
   read: boolean,
 ): Promise<[number, number]> {
-  const scalars = Object.fromEntries(
-    Object.entries(numbers).map(([name, value]): [string, Scalar] => [name, scalar(value, 'float32')]),
-  );
+  const scalars = mapLeaves(numbers, (value) => scalar(value as number, 'float32')) as StepInputs<I>['scalars'];
   let results: [Scalar, Scalar];
   try {
     results = advance({ data, scalars });
@@ -183,7 +189,7 @@ function checkGradients(): void {
     );
 }
 
-function startOf<I>({ parameters, from, key }: OptimizeOptions<I>): TrainingState {
+function startOf<I, P extends Parameters>({ parameters, from, key }: OptimizeOptions<I, P>): TrainingState {
   if (from) {
     checkInteger('the step of `from`', from.step);
     if (key && from.key && key.words.join() !== from.key.words.join())
@@ -197,13 +203,16 @@ function startOf<I>({ parameters, from, key }: OptimizeOptions<I>): TrainingStat
   return { step: 0, parameters };
 }
 
-function rulesOf<I>({ ema, emaDecay, averages = {} }: OptimizeOptions<I>): {
-  ema: Ema | undefined;
-  averages: Readonly<Record<string, Ema>>;
-} {
+/** The averages that are kept, by their names in a step's state. */
+function rulesOf<I, P extends Parameters>({
+  ema,
+  emaDecay,
+  averages = {},
+}: OptimizeOptions<I, P>): Readonly<Record<string, Ema>> {
   if (ema && emaDecay !== undefined) throw new RangeError('give `ema` or `emaDecay`, not both.');
   for (const name of Object.keys(averages))
     if (!/^[\w-]+$/.test(name))
       throw new RangeError(`the average's name is "${name}"; it may hold letters, digits, "_" and "-".`);
-  return { ema: emaDecay === undefined ? ema : exponential(emaDecay), averages };
+  const first = emaDecay === undefined ? ema : exponential(emaDecay);
+  return { ...(first ? { [EMA]: first } : {}), ...averages };
 }

@@ -19,11 +19,11 @@ test('the value of step τ weighs (τ/t)^{γ+1} − ((τ−1)/t)^{γ+1}, and the
   const gamma = powerGamma(0.1);
   const rule = powerEma(0.1);
   const steps = 40;
-  expect(rule.scalars(0).blend).toBe(1);
+  expect(rule.blend(0)).toBe(1);
   for (const tau of [1, 7, 39, 40]) {
     let average = 0;
     for (let step = 0; step < steps; step++) {
-      const { blend } = rule.scalars(step);
+      const blend = rule.blend(step);
       average += blend * ((step + 1 === tau ? 1 : 0) - average);
     }
     const share = (tau / steps) ** (gamma + 1) - ((tau - 1) / steps) ** (gamma + 1);
@@ -44,7 +44,7 @@ test('any length is reconstructed from snapshots of two, as near as if it had be
   for (let step = 0; step < steps; step++) {
     for (let j = 0; j < size; j++) theta[j] = (theta[j] as number) + (noise[step * 2 * size + j] as number) / 30;
     averages.forEach((average, i) => {
-      const { blend } = (rules[i] as ReturnType<typeof powerEma>).scalars(step);
+      const blend = (rules[i] as ReturnType<typeof powerEma>).blend(step);
       for (let j = 0; j < size; j++) {
         const value = (theta[j] as number) + (noise[step * 2 * size + size + j] as number) / 3;
         average[j] = (average[j] as number) + blend * (value - (average[j] as number));
@@ -75,11 +75,28 @@ test('any length is reconstructed from snapshots of two, as near as if it had be
   // A snapshot's own profile is found again, at an earlier step too.
   const own = snapshots[20] as EmaSnapshot;
   const again = reconstructEma(snapshots, own);
-  expect(distance(again.w?.dataSync() ?? [], own.average.w?.dataSync() ?? [])).toBeLessThan(1e-4);
+  expect(distance((again.w as tf.Tensor).dataSync(), (own.average.w as tf.Tensor).dataSync())).toBeLessThan(1e-4);
   tf.dispose(again as tf.TensorContainer);
   expect(tf.memory().numTensors).toBe(before);
   expect(() => reconstructEma(snapshots, { step: 10, sigmaRel: 0.1 })).toThrow(/no snapshot up to step 10/);
   const other = { ...own, average: { v: tf.ones([8]) } };
   expect(() => reconstructEma([own, other], own)).toThrow(/has no "w" of \[2,4\]/);
   tf.dispose([snapshots.map(({ average }) => average), other.average] as unknown as tf.TensorContainer);
+});
+
+test('weights that never change come back as they are, however few or far the snapshots', () => {
+  const constant = (steps: readonly number[], target: { step: number; sigmaRel: number }) =>
+    tf.tidy(() => {
+      const snapshots = steps.flatMap((step) =>
+        [0.05, 0.1].map((sigmaRel) => ({ step, sigmaRel, average: { w: tf.ones([2]) } })),
+      );
+      return [...(reconstructEma(snapshots, target).w as tf.Tensor).dataSync()];
+    });
+  const every = (count: number) => Array.from({ length: count }, (_, i) => 100 * (i + 1));
+  for (const [steps, target] of [
+    [every(12), { step: 1200, sigmaRel: 0.15 }],
+    [every(2), { step: 200, sigmaRel: 0.2 }],
+    [every(3), { step: 3000, sigmaRel: 0.05 }],
+  ] as const)
+    for (const value of constant(steps, target)) expect(value).toBeCloseTo(1, 5);
 });

@@ -1,7 +1,8 @@
-import type { Parameters } from '@logsnr/core';
+import { flatten, unflatten } from '@logsnr/core';
+import type { Parameters } from '@logsnr/nn';
 import { type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import { Matrix, solve } from 'ml-matrix';
-import { type Ema, ema } from './ema.js';
+import type { Ema } from './ema.js';
 
 /**
  * The exponent γ of the power-function average of relative length σ_rel, its standard deviation as a fraction of the
@@ -30,7 +31,7 @@ export function powerGamma(sigmaRel: number): number {
  */
 export function powerEma(sigmaRel: number): Ema {
   const gamma = powerGamma(sigmaRel);
-  return { ...ema(0), scalars: (step) => ({ blend: -Math.expm1((gamma + 1) * Math.log1p(-1 / (step + 1))) }) };
+  return { blend: (step) => -Math.expm1((gamma + 1) * Math.log1p(-1 / (step + 1))) };
 }
 
 /** A power-function average as it was at some step. */
@@ -60,12 +61,13 @@ export function reconstructEma(
       `there is no snapshot up to step ${target.step}; an average is reconstructed from earlier ones.`,
     );
   const shares = sharesOf(used, target);
-  return tidy(() =>
+  const flat = used.map(({ average }) => flatten<Tensor>(average));
+  const sums = tidy(() =>
     Object.fromEntries(
-      Object.entries(first.average).map(([name, { shape, size }]): [string, Tensor] => {
+      Object.entries(flat[0] as Record<string, Tensor>).map(([name, { shape, size }]): [string, Tensor] => {
         const sum = new Float64Array(size);
-        used.forEach(({ step, average }, i) => {
-          const values = average[name]?.dataSync();
+        used.forEach(({ step }, i) => {
+          const values = flat[i]?.[name]?.dataSync();
           if (values?.length !== size)
             throw new RangeError(`the snapshot of step ${step} has no "${name}" of [${shape}].`);
           for (let j = 0; j < size; j++) sum[j] = (sum[j] as number) + (shares[i] as number) * (values[j] as number);
@@ -74,6 +76,7 @@ export function reconstructEma(
       }),
     ),
   );
+  return unflatten<Tensor>(sums) as Parameters;
 }
 
 interface Profile {
@@ -81,13 +84,18 @@ interface Profile {
   readonly sigmaRel: number;
 }
 
-/** How much of each snapshot: the solution x of A x = b with A and b the profiles' inner products. */
+/**
+ * How much of each snapshot: the solution x of A x = b with A and b the profiles' inner products, divided by its sum (as in
+ * EDM2's code), so that weights that never change come back as they are.
+ */
 function sharesOf(snapshots: readonly Profile[], target: Profile): number[] {
   const profiles = snapshots.map((profile) => ({ t: profile.step, gamma: powerGamma(profile.sigmaRel) }));
   const wanted = { t: target.step, gamma: powerGamma(target.sigmaRel) };
   const a = new Matrix(profiles.map((one) => profiles.map((other) => inner(one, other))));
   const b = Matrix.columnVector(profiles.map((one) => inner(one, wanted)));
-  return solve(a, b, true).to1DArray();
+  const shares = solve(a, b, true).to1DArray();
+  const total = shares.reduce((sum, share) => sum + share, 0);
+  return shares.map((share) => share / total);
 }
 
 /**

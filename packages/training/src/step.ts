@@ -1,7 +1,9 @@
-import type { Parameters, SessionStep } from '@logsnr/core';
+import { mapTensors, type SessionStep, scoped, tensorsOf } from '@logsnr/core';
+import type { Parameters } from '@logsnr/nn';
 import {
   add,
   clone,
+  concat,
   engine,
   greater,
   isFinite as isFiniteTensor,
@@ -9,19 +11,36 @@ import {
   mul,
   reshape,
   type Scalar,
+  split,
+  sub,
   type Tensor,
-  tidy,
+  type Tensor1D,
   where,
 } from '@tensorflow/tfjs-core';
 import { globalNorm } from './clip.js';
 import type { Ema } from './ema.js';
 import type { Layout } from './layout.js';
-import type { Optimizer, Scalars } from './optimizer.js';
+import type { Numbers, Optimizer, Scalars, Slots } from './optimizer.js';
 
-/** What enters a step: the loss's own inputs, and the numbers of this step from the optimizer and the average. */
+/** What a step works on: vectors of weights, one a group, and what belongs to each of them. */
+export interface StepState {
+  readonly weights: readonly Tensor[];
+  readonly optimizer: Slots;
+  /** Averages of the weights by name. */
+  readonly averages: Readonly<Record<string, readonly Tensor[]>>;
+  /** The mean gradient and loss of the parts so far, where a step is taken in parts; else nothing. */
+  readonly gathered: readonly [] | readonly [loss: Tensor, ...gradients: Tensor[]];
+}
+
+/** What enters a step: the loss's own inputs, and the numbers of this step. */
 export interface StepInputs<I> {
   readonly data: I;
-  readonly scalars: Scalars;
+  readonly scalars: {
+    readonly optimizer: Scalars;
+    readonly averages: Readonly<Record<string, Scalar>>;
+    /** Whether this is the first, and the last, of the step's parts; for a step in parts alone. */
+    readonly part?: { readonly first: Scalar; readonly last: Scalar };
+  };
 }
 
 /** What a step returns beside the next state, the caller's own. */
@@ -35,126 +54,94 @@ export interface StepResult {
  * One step of training as a pure function of tensors. It borrows its arguments, the caller owns what it returns, and
  * it draws and reads nothing, so that a session can keep its state and replay it as a graph.
  */
-export type Step<I> = SessionStep<Parameters, StepInputs<I>, StepResult>;
-
-/** Name of the vector of all weights in a step's state; the optimizer's vectors are `slot.weights`. */
-export const WEIGHTS = 'weights';
-/** Name of the vector of averaged weights, where an average is kept; further ones are `average.name`. */
-export const AVERAGE = 'average';
-/** Names of what a step has gathered so far of its gradient and loss, where it is taken in parts. */
-export const GATHERED = { gradient: 'gathered.gradient', loss: 'gathered.loss' } as const;
+export type Step<I> = SessionStep<StepState, StepInputs<I>, StepResult>;
 
 export interface StepParts<I> {
   /** A scalar, differentiable in the parameters. */
   readonly loss: (parameters: Parameters, data: I) => Tensor;
   readonly layout: Layout;
   readonly optimizer: Optimizer;
-  /** The average of the weights in `average`. */
-  readonly ema?: Ema | undefined;
-  /** More averages, each in `average.name`. */
+  /** Rules of the averages, by the names in the state. */
   readonly averages?: Readonly<Record<string, Ema>> | undefined;
   /** Parts that a step's batch comes in. 1 unless given. */
   readonly accumulate?: number | undefined;
+  /** What happens to loss and gradient, one vector, before the update, such as the mean over several processes. */
+  readonly reduce?: ((lossAndGradient: Tensor1D) => Tensor1D) | undefined;
 }
 
 /**
- * The step of any training: θ ← optimizer(θ, ∇ loss(θ, data)), then the averages of θ.
+ * The step of any training: θ ← optimizer(θ, ∇ loss(θ, data)), then the averages of θ. It is {@link gradientOf}, `reduce`,
+ * and the update.
  *
- * Its state holds vectors: `weights`, `average` when `ema` is given, and the optimizer's. Where the loss or the norm of
- * its gradient is not finite, the next state is the state: one bad batch cannot spoil the weights. That is decided
- * within the step, so it holds for a compiled one.
+ * Where the loss or the norm of its gradient is not finite, the next state is the state: one bad batch cannot spoil the
+ * weights. That is decided within the step, so it holds for a compiled one.
  *
  * With `accumulate` = K a batch enters in K parts of equal size, each a call: gradients and losses gather in the state
- * as means over the parts, and the last part takes the step. `partScalars` says which part it is. The loss and norm
- * returned are those of the parts so far, so after the last part those of the whole batch.
+ * as means over the parts, and the last part takes the step. The loss and norm returned are those of the parts so far, so
+ * after the last part those of the whole batch.
  */
 export function trainStep<I>(parts: StepParts<I>): Step<I> {
-  const { loss, layout, optimizer, accumulate = 1 } = parts;
-  const averages = averagesIn(parts);
+  const { layout, optimizer, averages = {}, accumulate = 1, reduce } = parts;
+  const frozen = layout.groups.map((group) => optimizer.groups[group]?.frozen ?? false);
+  if (frozen.every((is) => is)) throw new RangeError('all parameters are frozen; there is nothing to train.');
   return (state, { data, scalars }) =>
-    tidy(() => {
-      const weights = state[WEIGHTS];
-      if (!weights) throw new RangeError(`the state has no "${WEIGHTS}".`);
-      const scalarLoss = () => {
-        const value = loss(layout.unpack(weights), data);
-        if (value.size !== 1)
-          throw new RangeError(`the loss has shape [${value.shape.join(', ')}]; it must be a scalar, such as a mean.`);
-        return reshape(value, []) as Scalar;
+    scoped(() => {
+      const own = gradientOf(parts, state.weights, frozen, data);
+      const reduced = reduce ? reducedBy(reduce, own) : own;
+      const whole = accumulate > 1 ? gather(state, reduced, accumulate, scalars.part) : reduced;
+      const norm = globalNorm(whole.gradients);
+      const finite = logicalAnd(isFiniteTensor(whole.loss), isFiniteTensor(norm));
+      const take = accumulate > 1 && scalars.part ? logicalAnd(finite, greater(scalars.part.last, 0.5)) : finite;
+
+      let taken = 0;
+      const weights = state.weights.map((value, i) => ({
+        value,
+        gradient: frozen[i] ? null : (whole.gradients[taken++] as Tensor),
+        group: layout.groups[i] as number,
+      }));
+      const next = optimizer.update(weights, state.optimizer, scalars.optimizer);
+      const averaged = Object.fromEntries(
+        Object.keys(averages).map((name) => {
+          const [average, blend] = [state.averages[name], scalars.averages[name]];
+          if (!average || !blend) throw new RangeError(`the state or the scalars have no average "${name}".`);
+          return [name, average.map((value, i) => add(value, mul(sub(next.weights[i] as Tensor, value), blend)))];
+        }),
+      );
+      const changed = { weights: next.weights, optimizer: next.state, averages: averaged };
+      const { gathered, ...before } = state;
+      return {
+        state: {
+          ...chosen(take, changed, before),
+          gathered: (gathered.length > 0 ? [clone(whole.loss), ...whole.gradients] : []) as StepState['gathered'],
+        },
+        result: { loss: clone(whole.loss), norm },
       };
-      const part = gradientOf(scalarLoss, weights);
-      const whole = accumulate > 1 ? gather(state, part, accumulate, scalars) : part;
-      const norm = globalNorm({ [WEIGHTS]: whole.gradient });
-      const finite = logicalAnd(isFiniteTensor(whole.value), isFiniteTensor(norm));
-      const take = accumulate > 1 ? logicalAnd(finite, isOne(scalars, 'last')) : finite;
-
-      const slots = Object.fromEntries(Object.entries(state).filter(([name]) => !isOwn(name)));
-      const moved = optimizer.update({ [WEIGHTS]: weights }, { [WEIGHTS]: whole.gradient }, slots, scalars);
-      const next: Record<string, Tensor> = { ...moved.parameters, ...moved.state };
-      for (const [name, rule] of Object.entries(averages)) {
-        const average = state[name];
-        if (!average) throw new RangeError(`the state has no "${name}".`);
-        const blend = scalars[blendOf(name)];
-        next[name] = rule.update({ [WEIGHTS]: average }, moved.parameters, blend ? { blend } : {})[WEIGHTS] as Tensor;
-      }
-      for (const [name, value] of Object.entries(next)) next[name] = where(take, value, state[name] as Tensor);
-      if (accumulate > 1) Object.assign(next, { [GATHERED.gradient]: whole.gradient, [GATHERED.loss]: whole.value });
-      // In the order of the state, which a session holds on to.
-      const state1 = Object.fromEntries(Object.keys(state).map((name) => [name, next[name] as Tensor]));
-      return { state: state1, result: { loss: clone(whole.value) as Scalar, norm } };
-    }) as never;
+    });
 }
 
-/** The averages of a step by their names in its state. */
-export const averagesIn = ({ ema, averages = {} }: Pick<StepParts<unknown>, 'ema' | 'averages'>) =>
-  Object.fromEntries([
-    ...(ema ? [[AVERAGE, ema] as const] : []),
-    ...Object.entries(averages).map(([name, rule]) => [`${AVERAGE}.${name}`, rule] as const),
-  ]);
-
-/** Whether a name in a step's state is not the optimizer's. */
-export const isOwn = (name: string): boolean =>
-  name === WEIGHTS || name === AVERAGE || name.startsWith(`${AVERAGE}.`) || name.startsWith('gathered.');
-
-/** The numbers of part `part` (from 0) of `accumulate`. */
-export const partScalars = (part: number, accumulate: number): Readonly<Record<string, number>> =>
-  accumulate > 1 ? { first: part === 0 ? 1 : 0, last: part === accumulate - 1 ? 1 : 0 } : {};
-
-/** The numbers of step `step` for all averages. */
-export const averageScalars = (averages: Readonly<Record<string, Ema>>, step: number): Record<string, number> =>
-  Object.fromEntries(Object.entries(averages).map(([name, rule]) => [blendOf(name), rule.scalars(step).blend]));
-
-const blendOf = (name: string): string => `blend${name.slice(AVERAGE.length)}`;
-
+/** Loss and gradients, one for each vector that is not frozen. */
 interface Slope {
-  readonly value: Scalar;
-  readonly gradient: Tensor;
+  readonly loss: Scalar;
+  readonly gradients: readonly Tensor[];
 }
 
-/** The mean over the parts so far; chosen and not multiplied by 0, so that what an earlier step left cannot enter. */
-function gather(state: Parameters, part: Slope, accumulate: number, scalars: Scalars): Slope {
-  const first = isOne(scalars, 'first');
-  const joined = (name: string, value: Tensor) => {
-    const share = mul(value, 1 / accumulate);
-    const before = state[name];
-    if (!before) throw new RangeError(`the state has no "${name}"; a step in ${accumulate} parts needs it.`);
-    return where(first, share, add(before, share));
+/** The loss and its gradient by the weights that are not frozen. To be called within a tidy. */
+export function gradientOf<I>(
+  { loss, layout }: Pick<StepParts<I>, 'loss' | 'layout'>,
+  weights: readonly Tensor[],
+  frozen: readonly boolean[],
+  data: I,
+): Slope {
+  const scalar = () => {
+    const value = loss(layout.unpack(weights), data);
+    if (value.size !== 1)
+      throw new RangeError(`the loss has shape [${value.shape.join(', ')}]; it must be a scalar, such as a mean.`);
+    return reshape(value, []) as Scalar;
   };
-  return {
-    value: joined(GATHERED.loss, part.value) as Scalar,
-    gradient: joined(GATHERED.gradient, part.gradient),
-  };
-}
-
-function isOne(scalars: Scalars, name: string): Tensor {
-  const value = scalars[name];
-  if (!value) throw new RangeError(`scalars has no "${name}"; add what \`partScalars\` returns.`);
-  return greater(value, 0.5);
-}
-
-function gradientOf(f: () => Scalar, x: Tensor): Slope {
+  const by = weights.filter((_, i) => !frozen[i]);
   try {
-    const { value, grads } = engine().gradients(f, [x]);
-    return { value, gradient: grads[0] as Tensor };
+    const { value, grads } = engine().gradients(scalar, by);
+    return { loss: value, gradients: grads as Tensor[] };
   } catch (error) {
     // The engine keeps what it saved for a backward pass, beyond any tidy; now there will be none.
     const { state } = engine();
@@ -163,3 +150,58 @@ function gradientOf(f: () => Scalar, x: Tensor): Slope {
     throw error;
   }
 }
+
+function reducedBy(reduce: (vector: Tensor1D) => Tensor1D, { loss, gradients }: Slope): Slope {
+  const sizes = [1, ...gradients.map(({ size }) => size)];
+  const flat = [loss, ...gradients].map((tensor) => reshape(tensor, [-1]) as Tensor1D);
+  const [first, ...rest] = split(reduce(concat(flat)), sizes) as [Tensor, ...Tensor[]];
+  return { loss: reshape(first, []) as Scalar, gradients: rest };
+}
+
+/** `changed` where a step is taken, else `before`, tensor by tensor, in the order of `before`. */
+function chosen<T extends object>(take: Tensor, changed: T, before: T): T {
+  const inOrder = Object.fromEntries(Object.keys(before).map((name) => [name, (changed as never)[name]])) as T;
+  const others = tensorsOf(before);
+  let next = 0;
+  return mapTensors(inOrder, (value) => where(take, value, others[next++] as Tensor));
+}
+
+/** The mean over the parts so far; chosen and not multiplied by 0, so that what an earlier step left cannot enter. */
+function gather(
+  { gathered }: StepState,
+  own: Slope,
+  parts: number,
+  part: StepInputs<unknown>['scalars']['part'],
+): Slope {
+  const [loss, ...gradients] = gathered;
+  if (!part || !loss)
+    throw new RangeError(`a step in ${parts} parts needs \`gathered\` in its state and the scalars of its part.`);
+  const first = greater(part.first, 0.5);
+  const joined = (value: Tensor, before: Tensor) => {
+    const share = mul(value, 1 / parts);
+    return where(first, share, add(before, share));
+  };
+  return {
+    loss: joined(own.loss, loss) as Scalar,
+    gradients: own.gradients.map((gradient, i) => joined(gradient, gradients[i] as Tensor)),
+  };
+}
+
+/** The numbers of one part (from 0) of a step. */
+export interface StepNumbers {
+  readonly optimizer: Numbers;
+  readonly averages: Readonly<Record<string, number>>;
+  readonly part?: { readonly first: number; readonly last: number };
+}
+
+/** The numbers of step `step` (from 0), part `part` of `accumulate`. */
+export const numbersOf = (
+  { optimizer, averages = {}, accumulate = 1 }: Pick<StepParts<never>, 'optimizer' | 'averages' | 'accumulate'>,
+  step: number,
+  progress = 0,
+  part = 0,
+): StepNumbers => ({
+  optimizer: optimizer.numbers(step, progress),
+  averages: Object.fromEntries(Object.entries(averages).map(([name, rule]) => [name, rule.blend(step)])),
+  ...(accumulate > 1 ? { part: { first: part === 0 ? 1 : 0, last: part === accumulate - 1 ? 1 : 0 } } : {}),
+});

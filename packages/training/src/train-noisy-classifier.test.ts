@@ -1,4 +1,5 @@
-import { alpha, gaussianMixture, key, normal, type Parameters, sigma } from '@logsnr/core';
+import { alpha, gaussianMixture, key, normal, sigma } from '@logsnr/core';
+import { constant, type Parameters } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { expectNoLeak } from '../../../test/no-leak.js';
@@ -24,8 +25,9 @@ test('the loss is −mean log softmax at z = α x + σ ε, by hand', () => {
 const [std, level] = [0.5, 0];
 const slope = (2 * alpha(level)) / (alpha(level) ** 2 * std ** 2 + sigma(level) ** 2);
 const network = {
+  parameters: { slope: constant([1, 1]), bias: constant([1]) },
   init: (): Parameters => ({ slope: tf.zeros([1, 1]), bias: tf.zeros([1]) }),
-  apply: (parameters: Parameters, z: tf.Tensor) =>
+  apply: (parameters: Parameters, { z }: { z: tf.Tensor }) =>
     tf.tidy(() => {
       const line = tf.add(tf.matMul(z as tf.Tensor2D, parameters.slope as tf.Tensor2D), parameters.bias as tf.Tensor);
       return tf.concat([tf.mul(line, 0), line], 1) as tf.Tensor2D;
@@ -59,7 +61,7 @@ test('training finds the exact classifier of noised data', async () => {
     });
   const before = tf.memory().numTensors;
   const { parameters, losses, optimizer } = await run();
-  const found = parameters.slope?.dataSync()[0] as number;
+  const found = (parameters.slope as tf.Tensor).dataSync()[0] as number;
   expect(Math.abs(found - slope) / slope).toBeLessThan(0.12);
   const exact = normals.logDensity([0.3], level, 1) - normals.logDensity([0.3], level, 0);
   expect(exact).toBeCloseTo(slope * 0.3, 10);

@@ -1,24 +1,12 @@
-import {
-  alphaSigma,
-  checkShape,
-  fold,
-  type Key,
-  normal,
-  type Parameters,
-  perSample,
-  type Schedule,
-} from '@logsnr/core';
+import { alphaSigma, checkShape, fold, type Key, normal, perSample, type Schedule } from '@logsnr/core';
+import { logProbability, type Module } from '@logsnr/nn';
 import {
   add,
-  cast,
   dispose,
-  logSoftmax,
   mean,
   mul,
   neg,
-  oneHot,
   type Scalar,
-  sum,
   type Tensor,
   type Tensor1D,
   type Tensor2D,
@@ -29,12 +17,8 @@ import {
 import { drawLambda } from './draws.js';
 import { type OptimizeOptions, type OptimizeResult, optimize } from './optimize.js';
 
-/** A classifier of noised data, such as `noisyClassifier` of `@logsnr/networks`. */
-export interface NoisyClassifierNetwork {
-  init(k: Key): Parameters;
-  /** The logits [n, classes] of z at λ. */
-  apply(parameters: Parameters, z: Tensor, lambda: Tensor1D): Tensor2D;
-}
+/** A classifier of noised data, such as `noisyClassifier` of `@logsnr/networks`: the logits [n, classes] of z at λ. */
+export type NoisyClassifierNetwork = Module<{ readonly z: Tensor; readonly lambda: Tensor1D }, Tensor2D>;
 
 export interface NoisyClassifierInputs {
   /** The data [n, …] and their labels, int32 [n]. */
@@ -60,8 +44,7 @@ export function noisyClassifierLoss(
   return tidy(() => {
     const { alpha, sigma } = alphaSigma(lambda);
     const logits = classify(add(mul(perSample(alpha, x), x), mul(perSample(sigma, x), eps)), lambda);
-    const truth = cast(oneHot(labels, logits.shape[1]), 'float32');
-    return neg(mean(sum(mul(truth, logSoftmax(logits)), 1))) as Scalar;
+    return neg(mean(logProbability(logits, labels))) as Scalar;
   });
 }
 
@@ -99,7 +82,7 @@ export async function trainNoisyClassifier(options: TrainNoisyClassifierOptions)
       },
       loss: (parameters, inputs) =>
         noisyClassifierLoss(
-          (z, lambda) => network.apply(parameters, z, lambda),
+          (z, lambda) => network.apply(parameters, { z, lambda }),
           inputs as unknown as NoisyClassifierInputs,
         ),
     });

@@ -1,4 +1,5 @@
-import { alpha, fold, key, type Labels, labels, type Network, normal, sigma } from '@logsnr/core';
+import { alpha, flatten, fold, key, type Labels, labels, normal, sigma } from '@logsnr/core';
+import { constant, dropout, type Network } from '@logsnr/nn';
 import { native } from '@logsnr/tensorflow';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
@@ -60,7 +61,7 @@ test('learns the closed-form optimum of every class and of ∅ at once', async (
   const [mean, variance] = [0.5, (0.25 + 0.0625) / 2 + 1.5 ** 2];
   const moments = [...classes.map((c) => [c.mean, c.std ** 2] as const), [mean, variance] as const];
   for (const weights of [result.parameters, result.ema]) {
-    const [slope, shift] = ['slope', 'shift.bias'].map((name) => weights[name]?.dataSync() as Float32Array);
+    const [slope, shift] = ['slope', 'shift.bias'].map((path) => flatten<tf.Tensor>(weights)[path]?.dataSync());
     moments.forEach(([m, v], c) => {
       const expected = s / (a * a * v + s * s);
       expect(Math.abs((slope?.[c] as number) - expected)).toBeLessThan(0.03);
@@ -81,9 +82,9 @@ test('learns the closed-form optimum of every class and of ∅ at once', async (
 
 /** ε̂ = a(λ) z + b(λ), both a small network of λ: a model for all noise levels of one Gaussian. */
 const perLambda: Network<null> = {
-  shapes: { first: [1, 16], bias: [16], second: [16, 2] },
+  parameters: { first: constant([1, 16]), bias: constant([16]), second: constant([16, 2]) },
   init: (k) => ({ first: tf.mul(normal(k, [1, 16]), 0.5), bias: normal(k, [16], 9), second: tf.zeros([16, 2]) }),
-  apply: ({ first, bias, second }, z, lambda) =>
+  apply: ({ first, bias, second }, { z, lambda }) =>
     tf.tidy(() => {
       const column = tf.reshape(lambda, [-1, 1]) as tf.Tensor2D;
       const hidden = tf.tanh(tf.add(tf.matMul(column, first as tf.Tensor2D), bias as tf.Tensor1D));
@@ -120,9 +121,9 @@ test.each(['eps', 'v'] as const)('learns the optimum over a range of λ, predict
 
 /** A network whose raw output is 0 whatever its parameter, so that the loss shows what entered. */
 const zero: Network<tf.Tensor1D> = {
-  shapes: { w: [1] },
+  parameters: { w: constant([1]) },
   init: () => ({ w: tf.ones([1]) }),
-  apply: ({ w }, z) => tf.tidy(() => tf.mul(tf.mul(z, 0), w as tf.Tensor)),
+  apply: ({ w }, { z }) => tf.tidy(() => tf.mul(tf.mul(z, 0), w as tf.Tensor)),
 };
 
 test.each(['eps', 'v'] as const)(
@@ -198,8 +199,8 @@ test('a run that was stopped and continued is the same run bit for bit', async (
   const rest = await train(options({ from: half, steps: 10 }));
   expect(rest.losses).toEqual(whole.losses);
   for (const part of ['parameters', 'ema', 'optimizer'] as const)
-    for (const [name, value] of Object.entries(whole[part]))
-      expect(rest[part][name]?.dataSync()).toEqual(value.dataSync());
+    for (const [path, value] of Object.entries(flatten<tf.Tensor>(whole[part])))
+      expect(flatten<tf.Tensor>(rest[part])[path]?.dataSync()).toEqual(value.dataSync());
   const owned = [whole, half, rest].flatMap((run) => [run.parameters, run.ema, run.optimizer]);
   tf.dispose(owned as unknown as tf.TensorContainer);
 });
@@ -208,9 +209,10 @@ test('a batch of 64 in four parts of 16 takes the same steps to 1e-6', async () 
   const run = (accumulate: number) => train(options({ batch: gaussians(64), accumulate, steps: 20 }));
   const [whole, parts] = [await run(1), await run(4)];
   for (const group of ['parameters', 'ema'] as const)
-    for (const [name, value] of Object.entries(whole[group]))
+    for (const [path, value] of Object.entries(flatten<tf.Tensor>(whole[group])))
       value.dataSync().forEach((number, i) => {
-        expect(Math.abs(number - (parts[group][name]?.dataSync()[i] as number))).toBeLessThan(1e-6);
+        const same = flatten<tf.Tensor>(parts[group])[path] as tf.Tensor;
+        expect(Math.abs(number - (same.dataSync()[i] as number))).toBeLessThan(1e-6);
       });
   whole.losses.forEach((loss, i) => {
     expect(Math.abs(loss - (parts.losses[i] as number))).toBeLessThan(1e-6);
@@ -252,8 +254,29 @@ test('what does not fit is refused and leaves nothing behind', async () => {
   const before = tf.memory().numTensors;
   await expect(train(options({ schedule: () => Number.NaN, steps: 2 }))).rejects.toThrow(/is NaN; a schedule/);
   await expect(train(options({ pUncond: 2, steps: 2 }))).rejects.toThrow(/pUncond is 2/);
-  const parameters = { slope: tf.ones([2, 1]), 'shift.bias': tf.ones([3, 1]) };
+  const parameters = { slope: tf.ones([2, 1]), shift: { bias: tf.ones([3, 1]) } };
   await expect(train(options({ parameters, steps: 2 }))).rejects.toThrow(/slope is \[2, 1\], must be \[3, 1\]/);
-  tf.dispose(parameters);
+  tf.dispose(parameters as never);
   expect(tf.memory().numTensors).toBe(before);
+});
+
+test('a network with dropout trains, eager and compiled, with a new mask at each step', async () => {
+  const layer = dropout<tf.Tensor>(0.5);
+  const drops: Network<tf.Tensor1D> = {
+    parameters: { w: constant([1]) },
+    init: () => ({ w: tf.ones([1]) }),
+    // ε̂ is a dropped-out 1, so the loss of a step tells its mask.
+    apply: ({ w }, { z }, context) => tf.tidy(() => tf.mul(layer.apply({}, tf.onesLike(z), context), w as tf.Tensor)),
+  };
+  const run = (more: object) =>
+    train(options({ network: drops, optimizer: adam({ learningRate: 0 }), steps: 4, ...more }));
+  const [eager, again, compiled] = [await run({}), await run({}), await run({ runtime: native() })];
+  expect(again.losses).toEqual(eager.losses);
+  compiled.losses.forEach((loss, i) => {
+    expect(Math.abs(loss - (eager.losses[i] as number))).toBeLessThan(1e-5);
+  });
+  // Of masks that stayed the same, ⟨(mask − ε)²⟩ − ⟨ε²⟩ would only vary by the noise's own sign.
+  const other = await run({ key: key(8) });
+  expect(other.losses).not.toEqual(eager.losses);
+  for (const state of [eager, again, compiled, other]) disposeState(state);
 });

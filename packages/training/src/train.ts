@@ -1,16 +1,24 @@
 import {
   type Conditioning,
   checkWithin,
+  flatten,
   fold,
   type Key,
-  mapLeaves,
-  type Network,
+  mapTensors,
   normal,
-  type Parameters,
   type Prediction,
   type Schedule,
 } from '@logsnr/core';
-import { clone, dispose, slice, Tensor, type Tensor1D, type TensorContainer, tensor1d } from '@tensorflow/tfjs-core';
+import { type Network, type Parameters, shapesOf } from '@logsnr/nn';
+import {
+  clone,
+  dispose,
+  slice,
+  type Tensor,
+  type Tensor1D,
+  type TensorContainer,
+  tensor1d,
+} from '@tensorflow/tfjs-core';
 import { diffusionLoss } from './diffusion-loss.js';
 import { drawDropped, drawLambda, type Spread } from './draws.js';
 import type { LogVariance } from './log-variance.js';
@@ -48,7 +56,7 @@ export interface TrainOptions<C> extends Omit<OptimizeOptions<unknown>, 'loss' |
 export type TrainResult = OptimizeResult & { readonly ema: Parameters };
 
 /** What `fold(key, purpose, step)` is for. The numbers are part of what a seed means and never change. */
-const PURPOSE = { init: 0, data: 1, lambda: 2, dropped: 3, noise: 4 } as const;
+const PURPOSE = { init: 0, data: 1, lambda: 2, dropped: 3, noise: 4, network: 5 } as const;
 
 interface Inputs<C> {
   x: Tensor;
@@ -56,6 +64,8 @@ interface Inputs<C> {
   lambda: Tensor1D;
   eps: Tensor;
   dropped: Tensor1D;
+  /** The key of what is random in the network, such as dropout: int32 [2]. */
+  key: Tensor1D;
   weight?: Tensor1D;
 }
 
@@ -76,7 +86,7 @@ export async function train<C>(options: TrainOptions<C>): Promise<TrainResult> {
   const { accumulate = 1 } = run;
   checkWithin('pUncond', pUncond, 0, 1);
   const given = run.from?.parameters ?? run.parameters;
-  if (given) assertShapes(given, network.shapes);
+  if (given) assertShapes(flatten<Tensor>(given), shapesOf(network));
   const fresh = given ? undefined : network.init(fold(key, PURPOSE.init));
   let whole: Whole<C> | undefined;
   const release = () => {
@@ -101,13 +111,17 @@ export async function train<C>(options: TrainOptions<C>): Promise<TrainResult> {
           whole.lambda = drawLambda(schedule, fold(key, PURPOSE.lambda, step), n, spread ? { spread } : {});
           whole.dropped = drawDropped(fold(key, PURPOSE.dropped, step), n, pUncond);
         }
-        const own = partOf(whole as Whole<C>, { part, parts: accumulate }, fold(key, PURPOSE.noise, step), weight);
+        const keys = {
+          noise: fold(key, PURPOSE.noise, step),
+          network: fold(key, PURPOSE.network, step, part),
+        };
+        const own = partOf(whole as Whole<C>, { part, parts: accumulate }, keys, weight);
         if (part === accumulate - 1) release();
         return own;
       },
-      loss: (weights, inputs) =>
+      loss: (weights, { key, ...inputs }) =>
         diffusionLoss({
-          model: (z, lambda, condition) => network.apply(weights, z, lambda, condition),
+          model: (z, lambda, condition) => network.apply(weights, { z, lambda, condition }, { train: true, key }),
           prediction,
           conditioning,
           ...inputs,
@@ -136,7 +150,7 @@ interface Whole<C> {
 function partOf<C>(
   { x, condition, lambda, dropped }: Whole<C>,
   { part, parts }: { part: number; parts: number },
-  k: Key,
+  keys: { readonly noise: Key; readonly network: Key },
   weight?: LossWeight,
 ): Inputs<C> {
   const size = lambda.length / parts;
@@ -145,10 +159,11 @@ function partOf<C>(
   const own = lambda.subarray(first, first + size);
   return {
     x: cut(x),
-    condition: mapLeaves(condition, (leaf) => (leaf instanceof Tensor ? cut(leaf) : leaf)) as C,
+    condition: mapTensors(condition, cut),
     lambda: tensor1d(Float32Array.from(own)),
     ...(weight ? { weight: tensor1d(Float32Array.from(own, weight)) } : {}),
-    eps: normal(k, [size, ...x.shape.slice(1)], first),
+    eps: normal(keys.noise, [size, ...x.shape.slice(1)], first),
     dropped: tensor1d(dropped.subarray(first, first + size)),
+    key: tensor1d(Int32Array.from(keys.network.words), 'int32'),
   };
 }

@@ -1,11 +1,12 @@
-import type { Key, Parameters } from '@logsnr/core';
-import { clone, dispose, scalar, type Tensor, type TensorContainer, tidy, zerosLike } from '@tensorflow/tfjs-core';
+import { flatten, type Key, scoped } from '@logsnr/core';
+import type { Parameters } from '@logsnr/nn';
+import { clone, dispose, scalar, type Tensor, type TensorContainer, zerosLike } from '@tensorflow/tfjs-core';
 import { type Layout, layout } from './layout.js';
 import type { Optimizer } from './optimizer.js';
 import { assertShapes } from './shapes.js';
-import { AVERAGE, GATHERED, isOwn, WEIGHTS } from './step.js';
+import type { StepState } from './step.js';
 
-/** Everything that a run needs to go on where it stopped, under flat names. */
+/** Everything that a run needs to go on where it stopped. */
 export interface TrainingState {
   /** Steps taken so far, skipped ones included: the position in the data. */
   readonly step: number;
@@ -14,7 +15,7 @@ export interface TrainingState {
   readonly ema?: Parameters;
   /** Further averages by name. */
   readonly averages?: Readonly<Record<string, Parameters>>;
-  /** The optimizer's state: `slot.parameter`. */
+  /** The optimizer's state: under each slot a tensor for each parameter. */
   readonly optimizer?: Parameters;
   /** The loss of every step so far. */
   readonly losses?: readonly number[];
@@ -31,81 +32,79 @@ export function disposeState({ parameters, ema, averages, optimizer }: TrainingS
   dispose([parameters, ema ?? {}, averages ?? {}, optimizer ?? {}] as unknown as TensorContainer);
 }
 
-/** Throws unless every parameter is float32; gives their layout. */
-export function layoutOf(parameters: Parameters): Layout {
-  for (const [name, { dtype }] of Object.entries(parameters))
-    if (dtype !== 'float32') throw new RangeError(`the parameter "${name}" is ${dtype}; parameters are float32.`);
-  return layout(Object.fromEntries(Object.entries(parameters).map(([name, p]) => [name, p.shape])));
+/** Throws unless every parameter is float32; gives their layout in the optimizer's groups. */
+export function layoutOf(parameters: Parameters, { groups }: Pick<Optimizer, 'groups'>): Layout {
+  const flat = flatten<Tensor>(parameters);
+  for (const [path, { dtype }] of Object.entries(flat))
+    if (dtype !== 'float32') throw new RangeError(`the parameter "${path}" is ${dtype}; parameters are float32.`);
+  return layout(Object.fromEntries(Object.entries(flat).map(([path, p]) => [path, p.shape])), (path, shape) => {
+    const found = groups.findIndex(({ match }) => match(path, shape));
+    return found < 0 ? groups.length : found;
+  });
 }
 
 /** What a step's state is made of. */
 export interface Makeup {
   readonly layout: Layout;
   readonly optimizer: Optimizer;
-  /** The averages' names in a step's state. */
+  /** The averages' names in a step's state; {@link EMA} is the first one. */
   readonly averages: readonly string[];
   readonly accumulate: number;
 }
 
+/** The name of a state's `ema` among a step's averages. Others have no space in their names. */
+export const EMA = 'the ema';
+
 /** A step's state of vectors from named tensors. The caller owns it. */
-export function packState(from: TrainingState, { layout, optimizer, averages, accumulate }: Makeup): Parameters {
+export function packState(from: TrainingState, { layout, optimizer, averages, accumulate }: Makeup): StepState {
   const { step, parameters, optimizer: saved } = from;
   if (step > 0 && !saved)
     throw new RangeError(
       `the state of step ${step} has no optimizer state to go on from; to start anew from its weights, enter them as \`parameters\`.`,
     );
-  return tidy(() => {
+  return scoped(() => {
     const weights = layout.pack(parameters);
-    const slots: Record<string, Tensor> = optimizer.init({ [WEIGHTS]: weights });
+    const fresh = optimizer.init(weights);
     if (saved) {
-      const shapes = Object.keys(slots).flatMap((slot) =>
-        Object.entries(layout.shapes).map(([name, shape]) => [nameIn(slot, name), shape] as const),
-      );
-      assertShapes(saved, Object.fromEntries(shapes), 'the tensors of the optimizer state');
-      for (const slot of Object.keys(slots))
-        slots[slot] = layout.pack(
-          Object.fromEntries(Object.keys(layout.shapes).map((name) => [name, saved[nameIn(slot, name)] as Tensor])),
+      const slots = Object.keys(fresh);
+      const named = (names: readonly string[]) =>
+        Object.fromEntries(
+          names.flatMap((slot) => Object.entries(layout.shapes).map(([path, shape]) => [`${slot}.${path}`, shape])),
         );
+      assertShapes(flatten<Tensor>(saved), named(slots), 'the tensors of the optimizer state');
     }
-    const averaged = averages.map((name): [string, Tensor] => {
-      const own = name === AVERAGE ? from.ema : from.averages?.[name.slice(AVERAGE.length + 1)];
+    const slots = saved
+      ? Object.fromEntries(Object.keys(fresh).map((slot) => [slot, layout.pack(saved[slot] as Parameters)]))
+      : fresh;
+    const averaged = averages.map((name) => {
+      const own = name === EMA ? from.ema : from.averages?.[name];
       if (!own && step > 0)
         throw new RangeError(
-          name === AVERAGE
+          name === EMA
             ? `the state of step ${step} has no average; leave out emaDecay and ema, or enter \`ema\` in it.`
-            : `the state of step ${step} has no average "${name.slice(AVERAGE.length + 1)}"; an average is kept from the first step on.`,
+            : `the state of step ${step} has no average "${name}"; an average is kept from the first step on.`,
         );
-      return [name, own ? layout.pack(own) : clone(weights)];
+      return [name, own ? layout.pack(own) : weights.map((vector) => clone(vector))];
     });
-    const gathered = accumulate > 1 ? { [GATHERED.gradient]: zerosLike(weights), [GATHERED.loss]: scalar(0) } : {};
-    return { [WEIGHTS]: weights, ...slots, ...Object.fromEntries(averaged), ...gathered };
+    const taken = weights.filter((_, i) => !optimizer.groups[layout.groups[i] as number]?.frozen);
+    const gathered = accumulate > 1 ? [scalar(0), ...taken.map((vector) => zerosLike(vector))] : [];
+    const inAll = gathered as unknown as StepState['gathered'];
+    return { weights, optimizer: slots, averages: Object.fromEntries(averaged), gathered: inAll };
   });
 }
 
 /** Named tensors from a step's state of vectors. The caller owns them. */
 export function unpackState(
-  state: Parameters,
-  parts: Layout,
+  { weights, optimizer, averages }: StepState,
+  { unpack }: Layout,
 ): Pick<TrainingState, 'ema' | 'averages'> & { parameters: Parameters; optimizer: Parameters } {
-  const { [WEIGHTS]: weights, [AVERAGE]: average } = state;
-  const further = Object.keys(state).filter((name) => name.startsWith(`${AVERAGE}.`));
-  const optimizer = Object.keys(state)
-    .filter((name) => !isOwn(name))
-    .flatMap((slot) =>
-      Object.entries(parts.unpack(state[slot] as Tensor)).map(([name, value]) => [nameIn(slot, name), value] as const),
-    );
+  const { [EMA]: ema, ...further } = averages;
+  const each = (vectors: Readonly<Record<string, readonly Tensor[]>>): Record<string, Parameters> =>
+    Object.fromEntries(Object.entries(vectors).map(([name, own]) => [name, unpack(own)]));
   return {
-    parameters: parts.unpack(weights as Tensor),
-    ...(average ? { ema: parts.unpack(average) } : {}),
-    ...(further.length > 0
-      ? {
-          averages: Object.fromEntries(
-            further.map((name) => [name.slice(AVERAGE.length + 1), parts.unpack(state[name] as Tensor)]),
-          ),
-        }
-      : {}),
-    optimizer: Object.fromEntries(optimizer),
+    parameters: unpack(weights),
+    ...(ema ? { ema: unpack(ema) } : {}),
+    ...(Object.keys(further).length > 0 ? { averages: each(further) } : {}),
+    optimizer: each(optimizer),
   };
 }
-
-const nameIn = (slot: string, name: string): string => `${slot.slice(0, -WEIGHTS.length)}${name}`;

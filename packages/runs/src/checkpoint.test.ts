@@ -1,13 +1,14 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { flatten } from '@logsnr/core';
+import { decodeSafetensors, encodeSafetensors } from '@logsnr/io';
+import type { Parameters } from '@logsnr/nn';
+import type { TrainingState } from '@logsnr/training';
+import { adam, optimize } from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { adam } from './adam.js';
 import { loadCheckpoint, saveCheckpoint } from './checkpoint.js';
-import { optimize } from './optimize.js';
-import { decodeSafetensors, encodeSafetensors } from './safetensors.js';
-import type { TrainingState } from './training-state.js';
 
 let folder = '';
 beforeAll(async () => {
@@ -22,14 +23,21 @@ const free = (...states: TrainingState[]) => {
 
 const numbers = (state: TrainingState) =>
   (['parameters', 'ema', 'optimizer'] as const).map((part) =>
-    Object.entries(state[part] ?? {}).map(([name, value]) => [name, value.dtype, value.shape, [...value.dataSync()]]),
+    Object.entries(flatten<tf.Tensor>(state[part] ?? {})).map(([name, value]) => [
+      name,
+      value.dtype,
+      value.shape,
+      [...value.dataSync()],
+    ]),
   );
 
 test('a run goes on from a file as if it had never stopped', async () => {
-  const parameters = { 'net.w': tf.tensor2d([[0.1, 2]]), 'net.b': tf.scalar(5) };
+  const parameters = { net: { w: tf.tensor2d([[0.1, 2]]), b: tf.scalar(5) } };
   const options = {
-    loss: (weights: Readonly<Record<string, tf.Tensor>>, x: tf.Tensor) =>
-      tf.add(tf.sum(tf.square(tf.sub(weights['net.w'] as tf.Tensor, x))), tf.square(weights['net.b'] as tf.Tensor)),
+    loss: ({ net }: Parameters, x: tf.Tensor) => {
+      const { w, b } = net as Record<'w' | 'b', tf.Tensor>;
+      return tf.add(tf.sum(tf.square(tf.sub(w, x))), tf.square(b));
+    },
     inputs: (step: number) => tf.tensor1d([step, -step]),
     optimizer: adam({ learningRate: 0.1 }),
     emaDecay: 0.9,
@@ -54,7 +62,7 @@ test('a run goes on from a file as if it had never stopped', async () => {
   expect(numbers(rest)).toEqual(numbers(whole));
   free(half, loaded, whole, rest);
   expect(tf.memory().numTensors).toBe(before);
-  tf.dispose(parameters);
+  tf.dispose(parameters as never);
 });
 
 test('a write that fails leaves the old file and no other', async () => {
@@ -75,7 +83,7 @@ test('a write that fails leaves the old file and no other', async () => {
 });
 
 test('refuses, before any tensor is made, what does not fit', async () => {
-  const parameters = { 'a.w': tf.ones([2, 3]), 'a.old': tf.ones([1]) };
+  const parameters = { a: { w: tf.ones([2, 3]), old: tf.ones([1]) } };
   const path = join(folder, 'other.safetensors');
   await saveCheckpoint(path, { step: 0, parameters });
   const before = tf.memory().numTensors;
@@ -103,5 +111,5 @@ test('refuses, before any tensor is made, what does not fit', async () => {
   await expect(loadCheckpoint(path)).rejects.toThrow(`${path} has 5 bytes`);
   await expect(saveCheckpoint(path, { step: 0, parameters, metadata: { step: '4' } })).rejects.toThrow(/"step" is the/);
   expect(tf.memory().numTensors).toBe(before);
-  tf.dispose(parameters);
+  tf.dispose(parameters as never);
 });

@@ -1,9 +1,6 @@
-import type { FileHandle } from 'node:fs/promises';
-
-// `saveCheckpoint` is in the package's main entry, which runs in browsers: Node's modules are imported where they are
-// used.
-const files = () => import('node:fs/promises');
-const sha256 = async () => (await import('node:crypto')).createHash('sha256');
+import { createHash } from 'node:crypto';
+import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 
 /** A file's length in bytes and its SHA-256, in hexadecimal digits. */
 export interface Fingerprint {
@@ -22,7 +19,7 @@ export const besideOf = (path: string): string => `${path}.${process.pid}-${writ
  * @throws Error that names the file and says what to do, such as where the disk is full.
  */
 export async function writeSynced(path: string, pieces: AsyncIterable<Uint8Array>): Promise<Fingerprint> {
-  const [hash, { open, rm }] = [await sha256(), await files()];
+  const hash = createHash('sha256');
   let bytes = 0;
   try {
     const file = await open(path, 'wx');
@@ -48,8 +45,6 @@ export async function writeSynced(path: string, pieces: AsyncIterable<Uint8Array
  * the way, `path` is the old file or the new one.
  */
 export async function replaceFile(path: string, pieces: AsyncIterable<Uint8Array>): Promise<Fingerprint> {
-  const { rename, rm } = await files();
-  const { dirname } = await import('node:path');
   const beside = besideOf(path);
   const fingerprint = await writeSynced(beside, pieces);
   try {
@@ -71,7 +66,7 @@ export async function* piecesOf(content: string | Uint8Array): AsyncGenerator<Ui
 export async function syncFolder(path: string): Promise<void> {
   // Windows opens no folders; its file systems journal names themselves.
   if (process.platform === 'win32') return;
-  const folder = await (await files()).open(path, 'r');
+  const folder = await open(path, 'r');
   try {
     await folder.sync();
   } finally {
@@ -81,7 +76,7 @@ export async function syncFolder(path: string): Promise<void> {
 
 /** The fingerprint of a file as it is on the disk. */
 export async function fingerprintOf(path: string): Promise<Fingerprint> {
-  const [hash, { open }] = [await sha256(), await files()];
+  const hash = createHash('sha256');
   const file = await open(path, 'r');
   let bytes = 0;
   try {
@@ -101,7 +96,7 @@ export async function fingerprintOf(path: string): Promise<Fingerprint> {
 /** The text of a file, or undefined where there is none. */
 export async function readText(path: string): Promise<string | undefined> {
   try {
-    return await (await files()).readFile(path, 'utf8');
+    return await readFile(path, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;

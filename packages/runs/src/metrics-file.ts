@@ -1,5 +1,5 @@
 import { appendFile, truncate } from 'node:fs/promises';
-import type { TrainingState } from '../training-state.js';
+import type { TrainingState } from '@logsnr/training';
 import { explained, piecesOf, readText, replaceFile } from './durable.js';
 
 /** A line of `metrics.jsonl`. The loss is the mean over the steps since the line before, skipped ones left out. */

@@ -1,10 +1,11 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { checkInteger, type Parameters } from '@logsnr/core';
+import { checkInteger } from '@logsnr/core';
+import type { Parameters } from '@logsnr/nn';
+import { disposeState, type TrainingState } from '@logsnr/training';
 import { dispose, type TensorContainer } from '@tensorflow/tfjs-core';
-import { type Checkpoint, loadCheckpoint, writeCheckpoint } from '../checkpoint.js';
-import { disposeState, type TrainingState } from '../training-state.js';
+import { type Checkpoint, loadCheckpoint, writeCheckpoint } from './checkpoint.js';
 import { besideOf, explained, syncFolder } from './durable.js';
 import { Damage, type Json, readManifest, type Settings, writeManifest } from './manifest.js';
 

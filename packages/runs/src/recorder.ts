@@ -1,9 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { StepReport } from '../optimize.js';
-import type { TrainingState } from '../training-state.js';
-import { disposeState } from '../training-state.js';
+import type { StepReport, TrainingState } from '@logsnr/training';
+import { disposeState } from '@logsnr/training';
 import { explained, piecesOf, replaceFile } from './durable.js';
 import { openEvents, type Picture } from './events.js';
 import { openMetrics } from './metrics-file.js';

@@ -3,14 +3,20 @@ import { cp, mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, truncate
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Parameters as Weights } from '@logsnr/core';
+import { flatten } from '@logsnr/core';
+import type { Parameters as Weights } from '@logsnr/nn';
+import {
+  adam,
+  disposeState,
+  NonFiniteError,
+  type OptimizeOptions,
+  type OptimizeResult,
+  optimize,
+  powerEma,
+  reconstructEma,
+} from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { adam } from '../adam.js';
-import { NonFiniteError } from '../non-finite.js';
-import { type OptimizeOptions, type OptimizeResult, optimize } from '../optimize.js';
-import { powerEma, reconstructEma } from '../power-ema.js';
-import { disposeState } from '../training-state.js';
 import { loadAverages, stale } from './store.js';
 import { type RunOptions, withRun } from './with-run.js';
 
@@ -70,7 +76,7 @@ async function run(
 /** Everything that must be the same bit for bit. */
 function bitsOf({ step, parameters, ema, optimizer, losses, skipped }: OptimizeResult) {
   const values = [parameters, ema ?? {}, optimizer].map((group) =>
-    Object.entries(group).map(([name, value]) => [name, [...value.dataSync()]]),
+    Object.entries(flatten<tf.Tensor>(group)).map(([path, value]) => [path, [...value.dataSync()]]),
   );
   return { step, losses, skipped, values };
 }
@@ -148,7 +154,7 @@ test('averages that are kept reconstruct another, and say which file was changed
     Object.entries(lengths).map(([name, sigmaRel]) => ({ step, sigmaRel, average: averages[name] as Weights })),
   );
   const made = reconstructEma(snapshots, { step: 120, sigmaRel: 0.07 });
-  const distance = (name: string, other?: tf.Tensor) =>
+  const distance = (name: string, other: unknown) =>
     tf.tidy(
       () => tf.norm(tf.sub(result.averages?.middle?.[name] as tf.Tensor, other as tf.Tensor)).dataSync()[0] as number,
     );

@@ -1,12 +1,10 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { adam, disposeState, optimize } from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
 import protobuf from 'protobufjs/light.js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { adam } from '../adam.js';
-import { optimize } from '../optimize.js';
-import { disposeState } from '../training-state.js';
 import { crc32c } from './crc32c.js';
 import { openEvents } from './events.js';
 import { withRun } from './with-run.js';
@@ -113,7 +111,7 @@ test('a run writes its lines, events and pictures, once each over a restart', as
         samples: {
           every: 6,
           draw({ step, parameters }) {
-            drawn.push([step, parameters.w?.size ?? 0]);
+            drawn.push([step, (parameters.w as tf.Tensor).size]);
             return { png: Uint8Array.of(137, 80, step), width: 1, height: 1 };
           },
         },

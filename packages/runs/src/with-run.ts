@@ -1,9 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkInteger } from '@logsnr/core';
-import { NonFiniteError } from '../non-finite.js';
-import type { OptimizeResult, StepReport } from '../optimize.js';
-import { disposeState, type TrainingState } from '../training-state.js';
+import type { OptimizeResult, StepReport } from '@logsnr/training';
+import { disposeState, NonFiniteError, type TrainingState } from '@logsnr/training';
 import { explained } from './durable.js';
 import { interruptible } from './interrupt.js';
 import { type Lock, takeLock } from './lock.js';

@@ -1,4 +1,5 @@
 import { checkFinite, type Schedule } from '@logsnr/core';
+import { bisect } from './quantiles.js';
 
 /**
  * The density p(λ) of λ = schedule(u), u ~ U[0, 1]: −du/dλ, by central differences of the schedule's inverse, which is
@@ -9,16 +10,7 @@ import { checkFinite, type Schedule } from '@logsnr/core';
 export function densityOf(schedule: Schedule): (lambda: number) => number {
   const [high, low] = [schedule(0), schedule(1)];
   if (!(low < high)) throw new RangeError(`the schedule goes from ${high} to ${low}; λ must fall as u rises.`);
-  const inverse = (lambda: number): number => {
-    let [left, right] = [0, 1];
-    while (right - left > Number.EPSILON * right) {
-      const middle = (left + right) / 2;
-      if (middle === left || middle === right) break;
-      if (schedule(middle) > lambda) left = middle;
-      else right = middle;
-    }
-    return (left + right) / 2;
-  };
+  const inverse = (lambda: number): number => bisect((u) => -schedule(u), -lambda, 0, 1);
   return (lambda) => {
     if (!(lambda >= low && lambda <= high)) return 0;
     const [from, to] = [Math.max(low, lambda - 1e-3), Math.min(high, lambda + 1e-3)];

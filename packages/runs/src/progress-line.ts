@@ -1,5 +1,5 @@
+import type { StepReport } from '@logsnr/training';
 import type { SingleBar } from 'cli-progress';
-import type { StepReport } from './optimize.js';
 
 /** Such as `process.stderr`. */
 export interface TextStream {

@@ -1,9 +1,31 @@
 /** Text under text keys. */
 export type Metadata = Readonly<Record<string, string>>;
 
+/** The format's types, by their codes in a file. */
+export type Dtype =
+  | 'F64'
+  | 'F32'
+  | 'F16'
+  | 'BF16'
+  | 'I64'
+  | 'I32'
+  | 'I16'
+  | 'I8'
+  | 'U64'
+  | 'U32'
+  | 'U16'
+  | 'U8'
+  | 'BOOL';
+
+/** Bytes of a value of each type. */
+export const bytesOf: Readonly<Record<Dtype, number>> = {
+  ...{ F64: 8, F32: 4, F16: 2, BF16: 2 },
+  ...{ I64: 8, I32: 4, I16: 2, I8: 1, U64: 8, U32: 4, U16: 2, U8: 1, BOOL: 1 },
+};
+
 export interface Heading {
   readonly name: string;
-  readonly dtype: 'float32' | 'int32';
+  readonly dtype: Dtype;
   readonly shape: readonly number[];
 }
 
@@ -20,7 +42,6 @@ export interface Header {
   readonly dataStart: number;
 }
 
-const CODES = { float32: 'F32', int32: 'I32' } as const;
 /** The format's own bound on a header; what claims more is no such file. */
 const LONGEST = 100_000_000;
 
@@ -32,8 +53,8 @@ export function frame(headings: readonly Heading[], metadata: Metadata): { heade
     if (typeof value !== 'string') throw new RangeError(`metadata "${key}" is a ${typeof value}; it must be text.`);
   for (const { name, dtype, shape } of headings) {
     if (name === '__metadata__') throw new RangeError('a tensor may not be named "__metadata__".');
-    const end = length + 4 * shape.reduce((product, size) => product * size, 1);
-    fields.push([name, { dtype: CODES[dtype], shape, data_offsets: [length, end] }]);
+    const end = length + bytesOf[dtype] * shape.reduce((product, size) => product * size, 1);
+    fields.push([name, { dtype, shape, data_offsets: [length, end] }]);
     length = end;
   }
   const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(fields)));
@@ -102,21 +123,18 @@ export function parseHeader(bytes: Uint8Array, fileLength: number, file: string)
 function entryOf(name: string, field: unknown): Entry {
   if (!isRecord(field)) throw new RangeError(`"${name}" is not an object`);
   const { dtype: code, shape, data_offsets: offsets } = field;
-  const dtype = code === 'F32' ? 'float32' : code === 'I32' ? 'int32' : undefined;
-  if (!dtype) throw new RangeError(`"${name}" has dtype ${JSON.stringify(code)}; "F32" and "I32" can be read`);
+  if (typeof code !== 'string' || !Object.hasOwn(bytesOf, code))
+    throw new RangeError(`"${name}" has dtype ${JSON.stringify(code)}; ${Object.keys(bytesOf).join(', ')} can be read`);
+  const dtype = code as Dtype;
   if (!isSizes(shape)) throw new RangeError(`"${name}" has shape ${JSON.stringify(shape)}; it must be integers ≥ 0`);
   if (!isSizes(offsets) || offsets.length !== 2)
     throw new RangeError(`"${name}" has data_offsets ${JSON.stringify(offsets)}; they must be two integers ≥ 0`);
   const [start, end] = offsets as [number, number];
-  const bytes = 4 * shape.reduce((product, size) => product * size, 1);
+  const bytes = bytesOf[dtype] * shape.reduce((product, size) => product * size, 1);
   if (end - start !== bytes)
     throw new RangeError(`"${name}" of shape [${shape.join(', ')}] needs ${bytes} bytes, but has ${end - start}`);
   return { name, dtype, shape, start, end };
 }
-
-/** The values in `bytes`, which must be aligned; on the little-endian machines that JavaScript runs on, without a copy. */
-export const dataOf = ({ dtype }: Heading, bytes: Uint8Array<ArrayBuffer>): Float32Array | Int32Array =>
-  new (dtype === 'int32' ? Int32Array : Float32Array)(bytes.buffer, bytes.byteOffset, bytes.length / 4);
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,5 +1,7 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import type { Dtype } from './header.js';
 import { decodeSafetensors, encodeSafetensors } from './safetensors.js';
+import { bytesFrom, type Values, valuesOf } from './values.js';
 
 const example = {
   tensors: {
@@ -11,13 +13,24 @@ const example = {
   metadata: { note: 'two\nlines, "quoted": {}' },
 };
 
+/** What comes out: each array says its type. */
+const typed = {
+  ...example,
+  tensors: Object.fromEntries(
+    Object.entries(example.tensors).map(([name, { shape, data }]) => [
+      name,
+      { shape, data, dtype: data instanceof Int32Array ? 'I32' : 'F32' },
+    ]),
+  ),
+};
+
 test('what goes in comes out, and the data is aligned', () => {
   const bytes = encodeSafetensors(example);
-  expect(decodeSafetensors(bytes)).toEqual(example);
+  expect(decodeSafetensors(bytes)).toEqual(typed);
   expect(Number(new DataView(bytes.buffer).getBigUint64(0, true)) % 8).toBe(0);
   const shifted = new Uint8Array(bytes.length + 3);
   shifted.set(bytes, 3);
-  expect(decodeSafetensors(shifted.subarray(3))).toEqual(example);
+  expect(decodeSafetensors(shifted.subarray(3))).toEqual(typed);
 });
 
 /*
@@ -30,8 +43,8 @@ const GOLDEN =
 test("reads a file of Python's safetensors", () => {
   const { tensors, metadata } = decodeSafetensors(Buffer.from(GOLDEN, 'base64'));
   expect(tensors).toEqual({
-    w: { shape: [1, 2], data: Float32Array.of(1.5, -2) },
-    n: { shape: [3], data: Int32Array.of(3, -4, 5) },
+    w: { shape: [1, 2], data: Float32Array.of(1.5, -2), dtype: 'F32' },
+    n: { shape: [3], data: Int32Array.of(3, -4, 5), dtype: 'I32' },
   });
   expect(metadata).toEqual({ by: 'python' });
 });
@@ -77,7 +90,10 @@ test.each<[string, Uint8Array, RegExp]>([
   ['a key twice', file('{"w":{"dtype":"F32","dtype":"I32","shape":[2],"data_offsets":[0,8]}}', 8), /"dtype" twice/],
   ['metadata of numbers', file({ __metadata__: { a: 1 }, w: w() }, 8), /__metadata__ is not a map/],
   ['an entry that is no object', file({ w: 3 }, 8), /"w" is not an object/],
-  ['an unknown dtype', file({ w: w({ dtype: 'F64' }) }, 8), /"w" has dtype "F64"; "F32" and "I32"/],
+  ['an unknown dtype', file({ w: w({ dtype: 'F8' }) }, 8), /"w" has dtype "F8"; F64, F32, F16, BF16, .* can be read/],
+  ['an object as dtype', file({ w: w({ dtype: {} }) }, 8), /"w" has dtype \{\}/],
+  ['a name of objects as dtype', file({ w: w({ dtype: 'constructor' }) }, 8), /"w" has dtype "constructor"/],
+  ['bytes of another type', file({ w: w({ dtype: 'F64' }) }, 8), /\[2\] needs 16 bytes, but has 8/],
   ['a negative size', file({ w: w({ shape: [-2] }) }, 8), /"w" has shape \[-2\]/],
   ['a size that is no integer', file({ w: w({ shape: [0.5, 4] }) }, 8), /"w" has shape/],
   ['no shape', file({ w: w({ shape: undefined }) }, 8), /"w" has shape undefined/],
@@ -104,4 +120,85 @@ test('every file cut short is refused', () => {
   const bytes = encodeSafetensors(example);
   for (let length = 0; length < bytes.length; length++)
     expect(() => decodeSafetensors(bytes.subarray(0, length))).toThrow(RangeError);
+});
+
+describe('every type', () => {
+  const values: Record<string, [dtype: Dtype, data: Values]> = {
+    f64: ['F64', Float64Array.of(Math.PI, -1e300)],
+    f32: ['F32', Float32Array.of(0.1, -3)],
+    i64: ['I64', BigInt64Array.of(-(2n ** 63n), 7n)],
+    i32: ['I32', Int32Array.of(-5, 6)],
+    i16: ['I16', Int16Array.of(-32768, 1)],
+    i8: ['I8', Int8Array.of(-128, 127)],
+    u64: ['U64', BigUint64Array.of(2n ** 64n - 1n, 0n)],
+    u32: ['U32', Uint32Array.of(2 ** 32 - 1, 0)],
+    u16: ['U16', Uint16Array.of(65535, 3)],
+    u8: ['U8', Uint8Array.of(255, 0)],
+    bool: ['BOOL', Uint8Array.of(1, 0)],
+    f16: ['F16', Float32Array.of(1.5, -65504)],
+    bf16: ['BF16', Float32Array.of(1.5, -(2 ** 100))],
+  };
+  test('goes in and comes out, in one file, whatever lies before it', () => {
+    const tensors = Object.fromEntries(
+      Object.entries(values).map(([name, [dtype, data]]) => [name, { shape: [2], data, dtype }]),
+    );
+    const odd = { first: { shape: [3], data: Uint8Array.of(1, 2, 3), dtype: 'U8' as const }, ...tensors };
+    expect(decodeSafetensors(encodeSafetensors({ tensors: odd })).tensors).toEqual(odd);
+  });
+
+  // [bits, value], by the definitions of IEEE 754 binary16 and of bfloat16.
+  test.each([
+    [0x0000, 0],
+    [0x8000, -0],
+    [0x3c00, 1],
+    [0xc000, -2],
+    [0x7bff, 65504],
+    [0x0400, 2 ** -14],
+    [0x0001, 2 ** -24],
+    [0x03ff, 1023 * 2 ** -24],
+    [0x7c00, Number.POSITIVE_INFINITY],
+    [0xfc00, Number.NEGATIVE_INFINITY],
+    [0x3555, (1 + 0x155 / 1024) / 4],
+  ])('half %s is %s, both ways', (bits, value) => {
+    expect([...valuesOf('F16', new Uint8Array(Uint16Array.of(bits).buffer))]).toEqual([value]);
+    expect(bytesFrom('F16', Float32Array.of(value))).toEqual(new Uint8Array(Uint16Array.of(bits).buffer));
+  });
+
+  test('every half and every bfloat16 comes back as it was, but for NaN’s payload', () => {
+    for (const dtype of ['F16', 'BF16'] as const) {
+      const all = Uint16Array.from({ length: 65536 }, (_, i) => i);
+      const numbers = valuesOf(dtype, new Uint8Array(all.buffer)) as Float32Array;
+      const back = new Uint16Array(bytesFrom(dtype, numbers).slice().buffer);
+      all.forEach((bits, i) => {
+        if (!Number.isNaN(numbers[i])) expect(back[i]).toBe(bits);
+        else
+          expect(
+            Number.isNaN(
+              (valuesOf(dtype, new Uint8Array(Uint16Array.of(back[i] as number).buffer)) as Float32Array)[0],
+            ),
+          ).toBe(true);
+      });
+    }
+  });
+
+  test('rounds to the nearest, halves to even, and overflows to infinity', () => {
+    const half = (value: number) =>
+      (valuesOf('F16', new Uint8Array(bytesFrom('F16', Float32Array.of(value)))) as Float32Array)[0];
+    expect([1 + 2 ** -11, 1 + 3 * 2 ** -11, 65519.9, 65520, 2 ** -25, 3 * 2 ** -26].map(half)).toEqual([
+      1,
+      1 + 2 ** -9,
+      65504,
+      Number.POSITIVE_INFINITY,
+      0,
+      2 ** -24,
+    ]);
+    const brain = (value: number) =>
+      (valuesOf('BF16', new Uint8Array(bytesFrom('BF16', Float32Array.of(value)))) as Float32Array)[0];
+    expect([1 + 2 ** -8, 1 + 3 * 2 ** -8, 3.4e38].map(brain)).toEqual([1, 1 + 2 ** -6, Number.POSITIVE_INFINITY]);
+  });
+
+  test('another array than its type has is refused', () => {
+    const tensors = { w: { shape: [1], data: Float32Array.of(1), dtype: 'I64' as const } };
+    expect(() => encodeSafetensors({ tensors })).toThrow('values of I64 are a BigInt64Array, not a Float32Array.');
+  });
 });

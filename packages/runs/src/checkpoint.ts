@@ -1,18 +1,10 @@
-import type { FileHandle } from 'node:fs/promises';
-import type { Key, Parameters } from '@logsnr/core';
+import { type FileHandle, open } from 'node:fs/promises';
+import { flatten, type Key, unflatten } from '@logsnr/core';
+import { dataStartOf, type Entry, frame, type Heading, type Metadata, parseHeader, valuesOf } from '@logsnr/io';
+import type { Parameters } from '@logsnr/nn';
+import { assertShapes, type TrainingState } from '@logsnr/training';
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
-import { type Fingerprint, replaceFile, writeSynced } from './run/durable.js';
-import {
-  dataOf,
-  dataStartOf,
-  type Entry,
-  frame,
-  type Heading,
-  type Metadata,
-  parseHeader,
-} from './safetensors-header.js';
-import { assertShapes } from './shapes.js';
-import type { TrainingState } from './training-state.js';
+import { type Fingerprint, replaceFile, writeSynced } from './durable.js';
 
 /** A training state with notes of the caller's, such as the settings that the network was built with. */
 export interface Checkpoint extends TrainingState {
@@ -51,9 +43,9 @@ async function* checkpointPieces(state: Saved): AsyncGenerator<Uint8Array> {
   const headings = tensors.map(([name, { dtype, shape }]): Heading => {
     if (dtype !== 'float32' && dtype !== 'int32')
       throw new RangeError(`"${name}" is ${dtype}; a checkpoint holds float32 and int32.`);
-    return { name, dtype, shape };
+    return { name, dtype: dtype === 'int32' ? 'I32' : 'F32', shape };
   });
-  const history: Heading = { name: LOSSES, dtype: 'float32', shape: [losses.length] };
+  const history: Heading = { name: LOSSES, dtype: 'F32', shape: [losses.length] };
   const own = {
     format: FORMAT,
     step: String(step),
@@ -71,7 +63,7 @@ async function* checkpointPieces(state: Saved): AsyncGenerator<Uint8Array> {
 
 function namedTensors({ parameters, ema = {}, averages = {}, optimizer = {} }: TrainingState): [string, Tensor][] {
   const under = (part: string, group: Parameters) =>
-    Object.entries(group).map(([name, value]): [string, Tensor] => [`${part}.${name}`, value]);
+    Object.entries(flatten<Tensor>(group)).map(([path, value]): [string, Tensor] => [`${part}.${path}`, value]);
   return [
     ...under('parameters', parameters),
     ...under('ema', ema),
@@ -89,7 +81,6 @@ export async function loadCheckpoint(
   path: string,
   { shapes }: { readonly shapes?: Readonly<Record<string, readonly number[]>> } = {},
 ): Promise<Checkpoint> {
-  const { open } = await import('node:fs/promises');
   const file = await open(path, 'r');
   const made: Tensor[] = [];
   try {
@@ -105,16 +96,21 @@ export async function loadCheckpoint(
       for (const [name, group] of Object.entries(named ?? {}))
         assertShapes(group, shapes, `the average "${name}" in ${path}`);
     }
+    for (const { name, dtype } of entries)
+      if (dtype !== 'F32' && dtype !== 'I32')
+        throw new RangeError(`${path} holds "${name}" as ${dtype}; a checkpoint holds F32 and I32.`);
     const values = async (entry: Entry) =>
-      dataOf(entry, await readAt(file, dataStart + entry.start, entry.end - entry.start, path));
+      valuesOf(entry.dtype, await readAt(file, dataStart + entry.start, entry.end - entry.start, path)) as
+        | Float32Array
+        | Int32Array;
     const read = async (group: Readonly<Record<string, Entry>>): Promise<Parameters> => {
       const tensors: Record<string, Tensor> = {};
       for (const [name, entry] of Object.entries(group)) {
-        const value = tensor(await values(entry), [...entry.shape], entry.dtype);
+        const value = tensor(await values(entry), [...entry.shape], entry.dtype === 'I32' ? 'int32' : 'float32');
         made.push(value);
         tensors[name] = value;
       }
-      return tensors;
+      return unflatten<Tensor>(tensors) as Parameters;
     };
     const readAll = async (groups: Readonly<Record<string, Record<string, Entry>>>) => {
       const all: Record<string, Parameters> = {};
@@ -128,7 +124,7 @@ export async function loadCheckpoint(
       ...(ema ? { ema: await read(ema) } : {}),
       ...(named ? { averages: await readAll(named) } : {}),
       ...(optimizer ? { optimizer: await read(optimizer) } : {}),
-      ...(losses ? { losses: Array.from(await values(losses)) } : {}),
+      ...(losses ? { losses: Array.from((await values(losses)) as Float32Array) } : {}),
     };
   } catch (error) {
     for (const value of made) value.dispose();

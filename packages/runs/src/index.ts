@@ -1,0 +1,7 @@
+export { type Checkpoint, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
+export type { Picture } from './events.js';
+export type { Json, Settings } from './manifest.js';
+export { type ProgressLine, type ProgressLineOptions, progressLine, type TextStream } from './progress-line.js';
+export type { Samples } from './recorder.js';
+export { type Keep, loadAverages } from './store.js';
+export { type RunHooks, type RunOptions, withRun } from './with-run.js';
