@@ -81,7 +81,7 @@ export function unet<C>(config: UnetConfig, options: UnetOptions<C> = {}): Netwo
     if (vector) checkShape('the embedding of the condition', vector, [n, embedding]);
     const ofLambda = used.lambda(lambda);
     const films = filmsOf(
-      [...used.down, used.middle, ...[...used.up].reverse()],
+      [...used.down, used.middle, ...used.up],
       ops.silu(vector ? tf.add(ofLambda, vector) : ofLambda),
     );
     const whole = image ? join(z as tf.Tensor4D, image) : (z as tf.Tensor4D);
