@@ -1,4 +1,4 @@
-"""Writes packages/networks/test/golden.json: outputs and gradients of the U-Net, computed by its PyTorch twin.
+"""Writes packages/networks/test/fixtures/unet.json: outputs and gradients of the U-Net, computed by its PyTorch twin.
 
 Run it with a Python that has PyTorch: python bench/torch_golden.py
 Weights and inputs are not stored: value i of the tensor with a number is `value(number, i)`, here and in the test.
@@ -66,7 +66,7 @@ def main():
         config=CONFIG, condition=LABELS, noise=LAMBDA, shapes=dict(sorted(shapes.items())),
         output=numbers_of(output), gradients=gradients,
     )  # fmt: skip
-    path = Path(__file__).parent.parent / "packages/networks/test/golden.json"
+    path = Path(__file__).parent.parent / "packages/networks/test/fixtures/unet.json"
     path.write_text(json.dumps(golden, separators=(",", ":")) + "\n")
     print(path, path.stat().st_size)
 

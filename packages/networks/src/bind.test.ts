@@ -1,4 +1,4 @@
-import { alpha, key, readModel, sigma } from '@logsnr/core';
+import { alpha, key, ONE_CALL, readModel, sigma } from '@logsnr/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { difference, expectNoLeak, random, randomised } from '../test/tools.js';
@@ -58,8 +58,10 @@ describe('bind', () => {
   test('states a cost, and never drops', () => {
     const network = unet({ ...config, dropout: 0.5 });
     const parameters = randomised(network);
-    const model = bind(network, parameters, { cost: { calls: 1, ...({ samples: 1 } as object) } as never });
-    expect(model.cost(0)).toMatchObject({ calls: 1 });
+    const cost = { ...ONE_CALL, calls: 3 };
+    const model = bind(network, parameters, { cost });
+    expect(model.cost(0)).toEqual(cost);
+    expect(bind(network, parameters).cost(0)).toEqual(ONE_CALL);
     const without = unet(config).apply(parameters, { z, lambda, condition: c });
     expect(difference(model.predict(z, lambda, c, null).eps, without)).toBe(0);
     const drop = (seed: number) =>

@@ -5,7 +5,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { unet } from './unet.js';
 
-const golden = JSON.parse(readFileSync(new URL('../test/golden.json', import.meta.url), 'utf8'));
+const golden = JSON.parse(readFileSync(new URL('../test/fixtures/unet.json', import.meta.url), 'utf8'));
 
 /** A number in [−1, 1) that looks random; bench/torch_golden.py has the same. */
 function value(number: number, i: number): number {

@@ -6,7 +6,7 @@ import { noisyClassifier } from './noisy-classifier.js';
 import { unet } from './unet.js';
 
 // Under these names parameters stand in files: a change makes earlier checkpoints unreadable.
-const names = JSON.parse(readFileSync(new URL('../test/names.json', import.meta.url), 'utf8'));
+const names = JSON.parse(readFileSync(new URL('../test/fixtures/names.json', import.meta.url), 'utf8'));
 const image = { height: 28, width: 28, channels: 1, classes: 10 };
 const config = { ...image, base: 16, multipliers: [1, 2, 2], blocks: 1, attention: [7], groups: 8 };
 

@@ -27,7 +27,7 @@ export function noisyClassifier(config: UnetConfig): NoisyClassifier {
   return module(parts, (used, { z, lambda }: { z: tf.Tensor; lambda: tf.Tensor1D }) => {
     checkInput(config, z, lambda);
     const films = filmsOf([...used.down, used.middle], ops.silu(used.lambda(lambda)));
-    const { x } = goDown(used, z as tf.Tensor4D, films, ops.downsample);
+    const { x } = goDown(used, z as tf.Tensor4D, films);
     return used.logits(tf.mean(used.out.norm(x), [1, 2])) as tf.Tensor2D;
   });
 }

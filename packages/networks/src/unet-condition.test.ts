@@ -97,7 +97,10 @@ describe('a U-Net with a condition of one’s own', () => {
     expect(() => network.apply(unflatten(parameters) as Parameters, wrong)).toThrow('there are 3 texts for 2 samples.');
   });
 
-  test('refuses an embedding of another size', () => {
+  test('refuses an embedding of another size, and a name that is taken', () => {
+    expect(() => unet(config, { condition: { ...text, name: 'down' } })).toThrow(
+      /name is "down", which the network has/,
+    );
     const small: UnetCondition<tf.Tensor2D> = {
       module: module({}, (_, { condition }: { condition: tf.Tensor2D }) => ({ vector: condition })),
     };

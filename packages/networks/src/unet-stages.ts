@@ -3,7 +3,7 @@ import {
   conv,
   films,
   type Module,
-  type ops,
+  ops,
   type ResidualInput,
   residualBlock,
   type Used,
@@ -96,7 +96,7 @@ export function wayDown(
 type Down = Used<ReturnType<typeof wayDown>['parts']>;
 
 /** What comes out of the middle, and what is kept on the way: the input, and what each block and each halving gives. */
-export function goDown({ in: input, down, middle }: Down, z: Tensor4D, films: Films, halve: (x: Tensor4D) => Tensor4D) {
+export function goDown({ in: input, down, middle }: Down, z: Tensor4D, films: Films) {
   let x = input(z);
   const kept = [x];
   down.forEach((stage, i) => {
@@ -105,7 +105,7 @@ export function goDown({ in: input, down, middle }: Down, z: Tensor4D, films: Fi
       kept.push(x);
     });
     if (i === down.length - 1) return;
-    x = halve(x);
+    x = ops.downsample(x);
     kept.push(x);
   });
   x = through(middle, 0, x, films);

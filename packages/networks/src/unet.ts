@@ -45,11 +45,15 @@ export function unet<C>(config: UnetConfig, options: UnetOptions<C> = {}): Netwo
   const { channels, outputs = channels, classes, base, blocks, groups, embedding = 4 * base } = config;
   const given = classes > 0 ? classCondition(classes, embedding) : noCondition;
   const condition = options.condition ?? (given as unknown as UnetCondition<C>);
+  const name = condition.name ?? 'condition';
+  if (['lambda', 'in', 'down', 'middle', 'up', 'out'].includes(name))
+    throw new RangeError(
+      `the condition's name is "${name}", which the network has for parts of its own; give another.`,
+    );
   const maker = stageMaker(config, options);
   const down = wayDown(levels, blocks, channels + (condition.channels ?? 0), maker);
   const kept = [...down.kept];
-  const coarsest = (levels[levels.length - 1] as Level).channels;
-  let from = coarsest;
+  let from = (levels[levels.length - 1] as Level).channels;
   const up = levels
     .map((level, i) => ({ level, i }))
     .reverse()
@@ -67,7 +71,7 @@ export function unet<C>(config: UnetConfig, options: UnetOptions<C> = {}): Netwo
   const parts = {
     lambda: lambdaEmbedding(base, embedding),
     // An unknown name would lose the type of the others.
-    ...({ [condition.name ?? 'condition']: condition.module } as object),
+    ...({ [name]: condition.module } as object),
     ...down.parts,
     up,
     out: head(from, outputs, groups),
@@ -76,16 +80,16 @@ export function unet<C>(config: UnetConfig, options: UnetOptions<C> = {}): Netwo
     checkInput(config, z, lambda);
     const n = z.shape[0] as number;
     condition.check?.(c, n);
-    const embed = (used as unknown as Record<string, Used<UnetCondition<C>['module']>>)[condition.name ?? 'condition'];
+    const embed = (used as unknown as Record<string, Used<UnetCondition<C>['module']>>)[name];
     const { vector, image } = embed?.({ condition: c, z: z as tf.Tensor4D }) ?? {};
     if (vector) checkShape('the embedding of the condition', vector, [n, embedding]);
     const ofLambda = used.lambda(lambda);
     const films = filmsOf(
-      [...used.down, used.middle, ...[...used.up].reverse()],
+      [...used.down, used.middle, ...used.up],
       ops.silu(vector ? tf.add(ofLambda, vector) : ofLambda),
     );
     const whole = image ? join(z as tf.Tensor4D, image) : (z as tf.Tensor4D);
-    const { x: middle, kept } = goDown(used, whole, films, ops.downsample);
+    const { x: middle, kept } = goDown(used, whole, films);
     let x = middle;
     for (const stage of [...used.up].reverse()) {
       stage.block.forEach((_, at) => {

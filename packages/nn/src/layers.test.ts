@@ -61,6 +61,9 @@ describe('convolution', () => {
     { size: 3, stride: 2, padding: 'same' },
     { size: 2, stride: 2, padding: 0 },
     { size: 1, stride: 2, padding: 'same' },
+    { size: 2, stride: 1, padding: 'same' },
+    { size: 1, stride: 1, padding: 2 },
+    { size: 3, stride: 2, padding: 3 },
     {
       size: 4,
       stride: 3,
@@ -127,6 +130,8 @@ describe('convolution', () => {
     expect(layer.apply(parameters, x).shape).toEqual([1, 3, 3, 2]);
     expectNoLeak(() => [layer.apply(parameters, x)]);
     expect(() => conv(3, 2, { stride: 0 })).toThrow(/stride is 0/);
+    for (const padding of [-1, 0.5, 'valid'] as const)
+      expect(() => ops.conv2d(x, parameters.kernel, { padding: padding as number })).toThrow(`padding is ${padding};`);
   });
 });
 

@@ -1,3 +1,4 @@
+import { checkInteger } from '@logsnr/core';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** How a convolution's gradients are made: by the backend's kernels, or from slices, products and convolutions. */
@@ -26,28 +27,40 @@ export interface ConvOptions {
  */
 export function conv2d(x: tf.Tensor4D, kernel: tf.Tensor4D, options: ConvOptions = {}): tf.Tensor4D {
   const { stride = 1, padding = 'same', gradients = convGradients() } = options;
-  if (gradients === 'kernels' && padding === 'same') return tf.conv2d(x, kernel, stride, 'same');
+  const around = pairsOf(padding, x, kernel, stride);
   // Explicit zeros, since the native backend's convolution knows no numeric padding.
-  const pairs = pairsOf(padding, x, kernel, stride);
-  const padded = pairs.flat().some((size) => size > 0) ? tf.pad4d(x, [[0, 0], ...pairs, [0, 0]]) : x;
-  if (gradients === 'kernels') return tf.conv2d(padded, kernel, stride, 'valid');
+  const forward = (x: tf.Tensor4D, kernel: tf.Tensor4D): tf.Tensor4D =>
+    padding === 'same' ? tf.conv2d(x, kernel, stride, 'same') : tf.conv2d(padded(x, around), kernel, stride, 'valid');
+  if (gradients === 'kernels') return forward(x, kernel);
   const op = tf.customGrad((...args) => {
     const [a, k, save] = args as unknown as [tf.Tensor4D, tf.Tensor4D, tf.GradSaveFunc];
     save([a, k]);
     return {
-      value: tf.conv2d(a, k, stride, 'valid'),
+      value: forward(a, k),
       gradFunc: (dy, saved) => {
         const [a, k] = saved as [tf.Tensor4D, tf.Tensor4D];
-        return [inputGradient(dy as tf.Tensor4D, a, k, stride), filterGradient(a, dy as tf.Tensor4D, k, stride)];
+        const at = { stride, around, height: a.shape[1], width: a.shape[2] };
+        return [inputGradient(dy as tf.Tensor4D, k, at), filterGradient(a, dy as tf.Tensor4D, k, at)];
       },
     };
   });
-  return op(padded, kernel) as tf.Tensor4D;
+  return op(x, kernel) as tf.Tensor4D;
+}
+
+const padded = (x: tf.Tensor4D, around: Pairs): tf.Tensor4D =>
+  around.flat().some((size) => size > 0) ? tf.pad4d(x, [[0, 0], ...around, [0, 0]]) : x;
+
+interface Place {
+  stride: number;
+  around: Pairs;
+  height: number;
+  width: number;
 }
 
 type Pairs = [[number, number], [number, number]];
 
 function pairsOf(padding: Padding, x: tf.Tensor4D, kernel: tf.Tensor4D, stride: number): Pairs {
+  for (const size of [padding].flat(2)) if (size !== 'same') checkInteger('padding', size as number);
   if (typeof padding === 'number')
     return [
       [padding, padding],
@@ -63,19 +76,24 @@ function pairsOf(padding: Padding, x: tf.Tensor4D, kernel: tf.Tensor4D, stride: 
 }
 
 /** The gradient by x is a convolution too: of dy, spread by the stride, with the kernel turned by 180°. */
-function inputGradient(dy: tf.Tensor4D, x: tf.Tensor4D, kernel: tf.Tensor4D, stride: number): tf.Tensor4D {
+function inputGradient(dy: tf.Tensor4D, kernel: tf.Tensor4D, { stride, around, height, width }: Place): tf.Tensor4D {
   return tf.tidy(() => {
     const turned = tf.transpose(tf.reverse(kernel, [0, 1]), [0, 1, 3, 2]);
     const wide = spread(dy, stride);
-    const around = [1, 2].map((axis) => {
-      const before = (kernel.shape[axis - 1] as number) - 1;
-      return [before, (x.shape[axis] as number) - (wide.shape[axis] as number)];
+    const half = kernel.shape.slice(0, 2).map((size) => (size - 1) / 2);
+    // The common case needs no zeros of its own.
+    if (stride === 1 && around.every(([before, after], i) => before === half[i] && after === half[i]))
+      return tf.conv2d(dy, turned, 1, 'same');
+    const sizes = [height, width].map((size, i) => {
+      const reach = (kernel.shape[i] as number) - 1;
+      const before = reach - (around[i] as [number, number])[0];
+      return { before, all: size + reach, after: size + reach - before - (wide.shape[i + 1] as number) };
     });
-    // What a stride leaves over at the end was never looked at; zeros stand for it, or are cut off.
-    const padded = tf.pad4d(wide, [[0, 0], ...around.map(([a, b]) => [a, Math.max(b as number, 0)]), [0, 0]] as never);
-    const size = around.map(([before], i) => (x.shape[i + 1] as number) + (before as number)) as [number, number];
-    const cut = tf.slice(padded, [0, 0, 0, 0], [dy.shape[0], ...size, dy.shape[3]]);
-    return tf.conv2d(cut as tf.Tensor4D, turned, 1, 'valid');
+    // Zeros where no output looked, and off with what lies in the padding.
+    const zeros = sizes.map(({ before, after }) => [Math.max(before, 0), Math.max(after, 0)]) as Pairs;
+    const from = sizes.map(({ before }) => Math.max(-before, 0));
+    const seen = tf.slice(padded(wide, zeros), [0, ...from, 0], [dy.shape[0], ...sizes.map(({ all }) => all), -1]);
+    return tf.conv2d(seen as tf.Tensor4D, turned, 1, 'valid');
   });
 }
 
@@ -90,13 +108,13 @@ function spread(dy: tf.Tensor4D, stride: number): tf.Tensor4D {
 }
 
 /** dk[i,j] = Σ_{n,h,w} x[n, s h + i, s w + j, :] dy[n,h,w,:]ᵀ: one plain matrix product for each of the K L offsets. */
-function filterGradient(x: tf.Tensor4D, dy: tf.Tensor4D, kernel: tf.Tensor4D, stride: number): tf.Tensor4D {
+function filterGradient(x: tf.Tensor4D, dy: tf.Tensor4D, kernel: tf.Tensor4D, { stride, around }: Place): tf.Tensor4D {
   return tf.tidy(() => {
     const [rows, columns, channels, out] = kernel.shape;
     const [n, h, w] = dy.shape;
     const product = tf.reshape(dy, [n * h * w, out]);
     // Transposed once and ahead of the slices, so that no product has to transpose its factor.
-    const planes = tf.transpose(x, [3, 0, 1, 2]);
+    const planes = tf.transpose(padded(x, around), [3, 0, 1, 2]);
     const [tall, long] = [(h - 1) * stride + 1, (w - 1) * stride + 1];
     const offsets = Array.from({ length: rows * columns }, (_, at) => {
       const [i, j] = [Math.floor(at / columns), at % columns];
