@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { fold, type Key, labels, type Parameters } from '@logsnr/core';
-import { batch, mnist, shuffledIndices } from '@logsnr/data';
+import { batch, shuffledIndices } from '@logsnr/data';
+import { mnist } from '@logsnr/data/node';
 import { unet } from '@logsnr/networks';
 import { arctan } from '@logsnr/schedules';
 import { compile } from '@logsnr/tensorflow';

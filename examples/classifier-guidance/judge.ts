@@ -1,6 +1,7 @@
 // A digit classifier of clean images that guides nothing: it judges the samples as in the MNIST example.
 import { fold, type Key } from '@logsnr/core';
-import { batch, type mnist, shuffledIndices } from '@logsnr/data';
+import { batch, shuffledIndices } from '@logsnr/data';
+import type { mnist } from '@logsnr/data/node';
 import { gaussianStatistics } from '@logsnr/metrics';
 import { convClassifier } from '@logsnr/networks';
 import { compile } from '@logsnr/tensorflow';

@@ -4,8 +4,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bind, costAt, type EpsModel, fold, key } from '@logsnr/core';
-import { batch, imageGrid, mnist, shuffledIndices } from '@logsnr/data';
-import { captionedGrid, lineChart, writePng } from '@logsnr/figures';
+import { batch, shuffledIndices } from '@logsnr/data';
+import { mnist } from '@logsnr/data/node';
+import { captionedGrid, imageGrid, lineChart, writePng } from '@logsnr/figures';
 import { classifierFree, classifierGuidance, logits } from '@logsnr/guidance';
 import { accuracy, frechetDistance, gaussianStatistics, inceptionScore } from '@logsnr/metrics';
 import { noisyClassifier, unet } from '@logsnr/networks';

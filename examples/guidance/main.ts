@@ -2,8 +2,9 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { bind, costAt, dynamicThreshold, type EpsModel, fold, key, thresholdX, withCost } from '@logsnr/core';
-import { batch, imageGrid, mnist, shuffledIndices } from '@logsnr/data';
-import { captionedGrid, writePng } from '@logsnr/figures';
+import { batch, shuffledIndices } from '@logsnr/data';
+import { mnist } from '@logsnr/data/node';
+import { captionedGrid, imageGrid, writePng } from '@logsnr/figures';
 import {
   apg,
   autoguidance,

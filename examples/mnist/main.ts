@@ -3,8 +3,9 @@
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { bind, type Compile, type EpsModel, fold, key, labels, type Parameters } from '@logsnr/core';
-import { batch, imageGrid, mnist, shuffledIndices, subset } from '@logsnr/data';
-import { captionedGrid, encodePng, lineChart, writePng } from '@logsnr/figures';
+import { batch, shuffledIndices, subset } from '@logsnr/data';
+import { mnist } from '@logsnr/data/node';
+import { captionedGrid, encodePng, imageGrid, lineChart, writePng } from '@logsnr/figures';
 import { classifierFree } from '@logsnr/guidance';
 import { accuracy, frechetDistance, gaussianStatistics, inceptionScore } from '@logsnr/metrics';
 import { convClassifier, unet } from '@logsnr/networks';

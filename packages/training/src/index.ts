@@ -46,4 +46,3 @@ export {
   trainNoisyClassifier,
 } from './train-noisy-classifier.js';
 export { disposeState, type TrainingState } from './training-state.js';
-export { type Vlb, type VlbOptions, vlb } from './vlb.js';

@@ -1,4 +1,5 @@
 import { checkFinite, checkInteger, type EpsModel, fold, type Key, normal, sigmoid } from '@logsnr/core';
+import { diffusionLoss, drawLambda } from '@logsnr/training';
 import {
   add,
   expandDims,
@@ -13,8 +14,6 @@ import {
   tensor1d,
   tidy,
 } from '@tensorflow/tfjs-core';
-import { diffusionLoss } from './diffusion-loss.js';
-import { drawLambda } from './draws.js';
 
 export interface VlbOptions<C> {
   /** ε_θ with the weights to judge; see `bind`. */
