@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { registerTensorflow, savedModelOf, savedModelRuntime, useBackend } from '@logsnr/tensorflow';
+import { registerTensorflow, savedModelOf, savedModels, useBackend } from '@logsnr/tensorflow';
 import { Command, Option } from 'commander';
 import { type Case, networks, settings } from './cases.js';
 import { prepare } from './prepare.js';
@@ -29,16 +29,16 @@ try {
   const job = { ...settings, case: options.case, batch: options.batch, config, ...files, lambdas: [] };
   const model = join(folder, 'saved_model.pb');
   // The graph as it is loaded, written out for the trace.
-  const runtime = {
-    load(nodes: Parameters<typeof savedModelRuntime.load>[0]) {
+  const loader = {
+    load(nodes: Parameters<typeof savedModels.load>[0]) {
       writeFileSync(model, savedModelOf(nodes));
       console.log(
         `${options.net}, ${options.case}, batch ${options.batch}: ${nodes.length} nodes before TensorFlow's optimizations`,
       );
-      return savedModelRuntime.load(nodes);
+      return savedModels.load(nodes);
     },
   };
-  load(job, 'float32', runtime).run();
+  load(job, 'float32', loader).run();
   const script = fileURLToPath(new URL('trace_graph.py', import.meta.url));
   execFileSync(options.python, [script, model, ...(operations ? [operations] : [])], { stdio: 'inherit' });
 } finally {

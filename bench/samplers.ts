@@ -18,6 +18,7 @@ import {
   heun,
   lms,
   pndm,
+  predictEps,
   restart,
   type Sampler,
   saSolver,
@@ -49,7 +50,8 @@ function run(
     calls++;
     return model(z, lambda);
   };
-  for (const step of walk({ sampler: sampler as unknown as Numbers, eps, lambdas, z, noise })) x = step.z;
+  const predict = predictEps(eps);
+  for (const step of walk({ sampler: sampler as unknown as Numbers, predict, lambdas, z, noise })) x = step.z;
   return { calls, x };
 }
 

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { bind, key, labels, type Parameters } from '@logsnr/core';
+import { bind, eager, key, labels, type Parameters, type Runtime } from '@logsnr/core';
 import { classifierFree } from '@logsnr/guidance';
 import { unet } from '@logsnr/networks';
 import { compileSampler, ddim, sample } from '@logsnr/samplers';
-import { type CompileOptions, compile, compileStep, type Runtime } from '@logsnr/tensorflow';
+import { type CompileOptions, type GraphLoader, native } from '@logsnr/tensorflow';
 import { adam, decodeSafetensors, diffusionLoss, layout, trainStep } from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Job } from './cases.js';
@@ -17,11 +17,8 @@ export interface Workload {
 }
 
 /** Loads a job: operation by operation without `precision`, else compiled. Tensors live as long as the process. */
-export function load(job: Job, precision?: CompileOptions['precision'], runtime?: Runtime): Workload {
-  const options: CompileOptions = { ...(precision ? { precision } : {}), ...(runtime ? { runtime } : {}) };
-  const faster = precision && {
-    compile: <A extends unknown[], R>(fn: (...args: A) => R) => compile(fn, options),
-  };
+export function load(job: Job, precision?: CompileOptions['precision'], loader?: GraphLoader): Workload {
+  const runtime = precision ? native({ precision, ...(loader ? { loader } : {}) }) : eager;
   const network = unet(job.config);
   const classes = labels(job.config.classes);
   const parameters = read(job.weights);
@@ -32,22 +29,22 @@ export function load(job: Job, precision?: CompileOptions['precision'], runtime?
 
   if (job.case === 'forward') {
     const apply = (z: tf.Tensor, lambda: tf.Tensor, c: tf.Tensor1D) => network.apply(parameters, z, lambda, c);
-    const forward = faster ? faster.compile(apply) : apply;
+    const forward = runtime.jit(apply);
     return of(() => forward(z, lambda, condition));
   }
-  if (job.case === 'train') return of(training(job, parameters, inputs, precision && options));
+  if (job.case === 'train') return of(training(job, parameters, inputs, runtime));
 
   const model = classifierFree(bind(network, parameters, 'v'), classes, job.w);
   const draw = { condition, lambdas: job.lambdas, shape: z.shape, key: key(0), z };
   const sampler = ddim();
-  if (!faster) return of(() => sample({ ...draw, model, sampler }));
-  const compiled = compileSampler(faster.compile, { model, sampler });
+  if (!precision) return of(() => sample({ ...draw, model, sampler }));
+  const compiled = compileSampler(runtime, { model, sampler });
   return of(() => compiled.sample(draw));
 }
 
 type Inputs = Record<'z' | 'x' | 'eps', tf.Tensor> & Record<'lambda' | 'labels' | 'dropped', tf.Tensor1D>;
 
-function training(job: Job, parameters: Parameters, inputs: Inputs, options?: CompileOptions) {
+function training(job: Job, parameters: Parameters, inputs: Inputs, runtime: Runtime) {
   const network = unet(job.config);
   const conditioning = labels(job.config.classes);
   const optimizer = adam({ learningRate: job.learningRate });
@@ -57,25 +54,24 @@ function training(job: Job, parameters: Parameters, inputs: Inputs, options?: Co
   const step = trainStep<typeof data>({
     layout: shapes,
     optimizer,
-    loss: (weights, data) => diffusionLoss({ model: bind(network, weights, 'v'), conditioning, ...data }),
+    loss: (weights, data) =>
+      diffusionLoss({
+        model: (z, lambda, condition) => network.apply(weights, z, lambda, condition),
+        prediction: 'v',
+        conditioning,
+        ...data,
+      }),
   });
   const weights = shapes.pack(parameters);
-  let state: Parameters = { weights, ...optimizer.init({ weights }) };
   let t = 0;
   const scalars = () =>
     Object.fromEntries(Object.entries(optimizer.scalars(t++)).map(([name, value]) => [name, tf.scalar(value)]));
-  const compiled = options && compileStep(step, state, options);
+  const session = runtime.session(step, { weights, ...optimizer.init({ weights }) } as Parameters);
   return () => {
     const given = { data, scalars: scalars() };
-    if (compiled) {
-      const loss = compiled.run(given);
-      tf.dispose(given.scalars);
-      return loss;
-    }
-    const next = step(state, given);
-    tf.dispose([given.scalars, state] as unknown as tf.TensorContainer);
-    state = next.state;
-    return next.loss;
+    const { loss, norm } = session.run(given);
+    tf.dispose([given.scalars, norm] as unknown as tf.TensorContainer);
+    return loss;
   };
 }
 

@@ -1,14 +1,6 @@
-import {
-  alpha,
-  combine,
-  convert,
-  dynamicThreshold,
-  type Prediction,
-  sigma,
-  staticThreshold,
-  type Threshold,
-} from '@logsnr/core';
-import { ancestral, ddim, dpmSolverPP2M, type Eps, heun, type Sampler, unipc, walk } from '@logsnr/samplers';
+import { alpha, combine, convert, type Prediction, sigma } from '@logsnr/core';
+import { dynamicThreshold, staticThreshold, type Threshold } from '@logsnr/guidance';
+import { ancestral, ddim, dpmSolverPP2M, heun, type Predict, type Sampler, unipc, walk } from '@logsnr/samplers';
 import { discrete, linearBetas } from '@logsnr/schedules';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { inSigma, type PeerGrid, peerGrid } from './grids.js';
@@ -58,7 +50,7 @@ export function runRow<V extends Values>(row: Row, arithmetic: Arithmetic<V>): S
   const sampler = samplers[row.scheduler]<V>();
   const z = arithmetic.of(start(row, grid));
   const path = walk({
-    eps: epsOf<V>(row, grid),
+    predict: predictOf<V>(row, grid),
     sampler: inSigma(row) ? overwriting(sampler) : sampler,
     lambdas: grid.lambdas,
     end: grid.end,
@@ -91,11 +83,11 @@ function start(row: Row, { lambdas, first }: PeerGrid): Float64Array {
   return combine([scale, image], [row.startIndex === null ? 0 : sigma(lambda), noise]);
 }
 
-/** The ε-model of a row: the dummy network t/(t + 1) · input, read as what it predicts, and bounds on x̂. */
-function epsOf<V extends Values>(row: Row, { timeOf }: PeerGrid): Eps<V> {
+/** The model of a row: the dummy network t/(t + 1) · input, read as what it predicts, and bounds on x̂. */
+function predictOf<V extends Values>(row: Row, { timeOf }: PeerGrid): Predict<V> {
   const prediction: Prediction = row.prediction === 'v' ? 'v' : 'eps';
   // In σ, z/α is what the network is given: see `overwriting`.
-  const network: Eps<V> = (z, lambda) => {
+  const network = (z: V, lambda: number): V => {
     const t = timeOf(lambda);
     return combine([t / (t + 1) / (inSigma(row) ? alpha(lambda) : 1), z]);
   };
@@ -103,15 +95,16 @@ function epsOf<V extends Values>(row: Row, { timeOf }: PeerGrid): Eps<V> {
     const scale = convert(from, target, lambda);
     return combine([scale.z, z], [scale.output, value]);
   };
-  const plain: Eps<V> = (z, lambda) => to(prediction, 'eps', z, lambda, network(z, lambda));
   const threshold = thresholdOf(row);
-  if (!threshold) return plain;
-  const bounded: Eps<V> = (z, lambda) =>
-    to('x', 'eps', z, lambda, threshold(to(prediction, 'x', z, lambda, network(z, lambda)), BATCH));
-  // DDIM's peer keeps the direction of the network's own ε, whatever becomes of x̂.
-  if (row.scheduler === 'DDIM')
-    bounded.split = (z, lambda) => ({ denoise: bounded(z, lambda), renoise: plain(z, lambda) });
-  return bounded;
+  return (z, lambda) => {
+    const output = network(z, lambda);
+    const [x, eps] = [to(prediction, 'x', z, lambda, output), to(prediction, 'eps', z, lambda, output)];
+    if (!threshold) return { x, eps, renoise: null, variance: null };
+    const bounded = threshold(x, BATCH);
+    // DDIM's peer keeps the direction of the network's own ε, whatever becomes of x̂.
+    const renoise = row.scheduler === 'DDIM' ? eps : null;
+    return { x: bounded, eps: to('x', 'eps', z, lambda, bounded), renoise, variance: null };
+  };
 }
 
 function thresholdOf({ scheduler, thresholding }: Row): Threshold | null {
@@ -127,14 +120,16 @@ function overwriting<S, V extends Values>(sampler: Sampler<S, V>): Sampler<S, V>
   const scaled = (z: V, lambda: number): V => combine([alpha(lambda), z]);
   return {
     ...sampler,
-    step: (eps, z, from, to, state, noise) =>
-      sampler.step(
-        (z, lambda) => eps(lambda === from ? z : scaled(z, lambda), lambda),
-        scaled(z, from),
-        from,
-        to,
+    step(context, state) {
+      const { predict, z, from } = context;
+      return sampler.step(
+        {
+          ...context,
+          z: scaled(z, from),
+          predict: (z, lambda) => predict(lambda === from ? z : scaled(z, lambda), lambda),
+        },
         state,
-        noise,
-      ),
+      );
+    },
   };
 }

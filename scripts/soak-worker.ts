@@ -4,7 +4,7 @@ import { fold, key, labels, type Network, normal, normalNumbers } from '@logsnr/
 import { batch, type ImageSet, shuffledIndices } from '@logsnr/data';
 import { unet } from '@logsnr/networks';
 import { arctan } from '@logsnr/schedules';
-import { compile, useBackend } from '@logsnr/tensorflow';
+import { native, useBackend } from '@logsnr/tensorflow';
 import { adam, cosineDecay, ema, train } from '@logsnr/training';
 import { withRun } from '@logsnr/training/node';
 import * as tf from '@tensorflow/tfjs-core';
@@ -56,7 +56,7 @@ await withRun(
       averages: { slow: ema(0.999) },
       key: fold(seed, 1),
       steps: Number(steps),
-      ...(modes.includes('eager') ? {} : { compile }),
+      ...(modes.includes('eager') ? {} : { runtime: native() }),
       ...run,
     }),
 );

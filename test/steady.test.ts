@@ -1,4 +1,4 @@
-import { backendInfo, compile, nativeBackend } from '@logsnr/tensorflow';
+import { backendInfo, native, nativeBackend } from '@logsnr/tensorflow';
 import { adamW, disposeState, optimize } from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
@@ -16,7 +16,7 @@ test.runIf(backendInfo()?.backend === 'tensorflow')('10,000 tiny steps leak noth
     optimizer: adamW({ learningRate: 0.01, clipNorm: 1 }),
     emaDecay: 0.99,
     steps: 10_000,
-    compile,
+    runtime: native(),
     onStep({ step }) {
       if (step % 2000 === 0) seen.push(measure());
     },

@@ -6,7 +6,7 @@ import { batch, shuffledIndices } from '@logsnr/data';
 import { mnist } from '@logsnr/data/node';
 import { unet } from '@logsnr/networks';
 import { arctan } from '@logsnr/schedules';
-import { compile } from '@logsnr/tensorflow';
+import { native } from '@logsnr/tensorflow';
 import { adam, cosineDecay, loadCheckpoint, progressLine, saveCheckpoint, train } from '@logsnr/training';
 
 /** Where `npm run demo` leaves its checkpoint. */
@@ -68,7 +68,7 @@ export async function digits(options: {
     key: fold(options.key, 1),
     minutes: options.minutes,
     onStep: line.update,
-    compile,
+    runtime: native(),
   });
   line.stop();
   await saveCheckpoint(options.to, { ...trained, metadata: { example: 'mnist' } });

@@ -4,7 +4,7 @@ import { batch, shuffledIndices } from '@logsnr/data';
 import type { mnist } from '@logsnr/data/node';
 import { gaussianStatistics } from '@logsnr/metrics';
 import { convClassifier } from '@logsnr/networks';
-import { compile } from '@logsnr/tensorflow';
+import { native } from '@logsnr/tensorflow';
 import { adam, cosineDecay, optimize, progressLine } from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -24,7 +24,7 @@ export async function trainJudge(data: Data, key: Key, steps: number) {
     optimizer: adam({ learningRate: cosineDecay(4e-3), warmup: 20 }),
     steps,
     onStep: line.update,
-    compile,
+    runtime: native(),
   });
   line.stop();
   const judge = (images: tf.Tensor4D) => {

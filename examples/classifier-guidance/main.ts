@@ -3,16 +3,16 @@
 // its gradients please itself more than the judge.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bind, costAt, type EpsModel, fold, key } from '@logsnr/core';
+import { bind, fold, key, type Model, withCondition } from '@logsnr/core';
 import { batch, shuffledIndices } from '@logsnr/data';
 import { mnist } from '@logsnr/data/node';
 import { captionedGrid, imageGrid, lineChart, writePng } from '@logsnr/figures';
 import { classifierFree, classifierGuidance, logits } from '@logsnr/guidance';
 import { accuracy, frechetDistance, gaussianStatistics, inceptionScore } from '@logsnr/metrics';
 import { noisyClassifier, unet } from '@logsnr/networks';
-import { ancestral, compileSampler } from '@logsnr/samplers';
+import { ancestral, compileSampler, sampleMany } from '@logsnr/samplers';
 import { grid } from '@logsnr/schedules';
-import { compile, useBackend } from '@logsnr/tensorflow';
+import { native, useBackend } from '@logsnr/tensorflow';
 import { adam, cosineDecay, progressLine, trainNoisyClassifier } from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
 import { classes, config, digits, schedule, size } from './digits.js';
@@ -34,7 +34,7 @@ console.log(
 const to = file('checkpoint.safetensors');
 const diffusion = await digits({ from: options.from, to, minutes: options.minutes, key: fold(seed, 1) });
 const model = bind(unet(config), diffusion.weights, 'v');
-const unconditional: EpsModel<tf.Tensor1D> = (z, lambda, c) => model(z, lambda, classes.none(c));
+const unconditional = withCondition(model, (c: tf.Tensor1D) => classes.nullCondition(c));
 
 // The first drawback: a second network, trained on data noised as for the diffusion model.
 const classifier = noisyClassifier(config);
@@ -48,7 +48,7 @@ const { parameters: guide, losses } = await trainNoisyClassifier({
   key: fold(seed, 3),
   minutes: options.classifierMinutes,
   onStep: line.update,
-  compile,
+  runtime: native(),
 });
 line.stop();
 const classifierSeconds = (performance.now() - classifierStarted) / 1000;
@@ -68,7 +68,7 @@ console.log(
 const wanted = Array.from({ length: options.samples }, (_, i) => i % 10);
 const lambdas = grid(schedule, options.steps);
 const likelihood = logits(classify);
-const arms: { name: string; weights: number[]; guided: (w: number) => EpsModel<tf.Tensor1D> }[] = [
+const arms: { name: string; weights: number[]; guided: (w: number) => Model<tf.Tensor1D> }[] = [
   { name: 'classifier-free', weights: [0, 0.25, 0.5, 1, 2], guided: (w) => classifierFree(model, classes, w) },
   { name: 'ADM-G', weights: [0.5, 1, 2, 4, 8], guided: (w) => classifierGuidance(model, likelihood, w) },
   {
@@ -92,18 +92,19 @@ const format = (value: number, digits: number, width = 9) => value.toFixed(digit
 console.log('arm                        w       FID        IS  read right  the guide is sure   seconds');
 for (const { name, weights, guided } of arms)
   for (const w of weights) {
-    const drawing = compileSampler(compile, { model: guided(w), sampler: ancestral() });
+    const drawing = compileSampler(native(), { model: guided(w), sampler: ancestral() });
     const began = performance.now();
-    const parts: tf.Tensor[] = [];
-    for (let firstSample = 0; firstSample < options.samples; firstSample += 100) {
-      const condition = classes.of(wanted.slice(firstSample, firstSample + 100));
-      const shape = [condition.size, 28, 28, 1];
-      parts.push(drawing.sample({ condition, lambdas, shape, key: fold(seed, 4), firstSample }));
-      condition.dispose();
-    }
+    const drawn = sampleMany({
+      draw: drawing,
+      samples: options.samples,
+      condition: (first, n) => classes.of(wanted.slice(first, first + n)),
+      lambdas,
+      shape: [28, 28, 1],
+      key: fold(seed, 4),
+    });
     const seconds = (performance.now() - began) / 1000;
     drawing.dispose();
-    const images = tf.clipByValue(tf.concat(parts), -1, 1) as tf.Tensor4D;
+    const images = tf.clipByValue(drawn, -1, 1) as tf.Tensor4D;
     const { features, probabilities } = judge(images);
     const own = guideReads(images);
     const row = {
@@ -120,14 +121,14 @@ for (const { name, weights, guided } of arms)
     console.log(
       `${name.padEnd(21)} ${format(w, 2, 6)} ${format(row.fid, 3)} ${format(row.is, 3)}  ${format(row.read, 1)} %  ${format(row.confidence, 1, 15)} % ${format(seconds, 1)}`,
     );
-    tf.dispose([parts, images]);
+    tf.dispose([drawn, images]);
   }
 
 // At matched FID: the guided pair of the two arms whose FIDs are nearest.
 const [free, adm] = ['classifier-free', 'ADM-G'].map((arm) => rows.filter((row) => row.arm === arm && row.w > 0));
 const pairs = (free ?? []).flatMap((a) => (adm ?? []).map((b) => ({ a, b, gap: Math.abs(Math.log(a.fid / b.fid)) })));
 const matched = pairs.reduce((best, pair) => (pair.gap < best.gap ? pair : best));
-const costs = [classifierFree(model, classes, 1), classifierGuidance(model, likelihood, 1)].map((m) => costAt(m, 0));
+const costs = [classifierFree(model, classes, 1), classifierGuidance(model, likelihood, 1)].map((m) => m.cost(0));
 console.log('at matched FID:');
 for (const [i, row] of [matched.a, matched.b].entries())
   console.log(

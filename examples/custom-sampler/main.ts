@@ -12,22 +12,22 @@ import { norm, sub } from '@tensorflow/tfjs-core';
 const midpoint: Sampler<null> = {
   name: 'midpoint',
   order: 2,
-  calls: (step, points) => (points[step] === Number.POSITIVE_INFINITY ? 1 : 2),
+  calls: (index, points) => (points[index + 1] === Number.POSITIVE_INFINITY ? 1 : 2),
   init: () => null,
-  step(eps, z, from, to, state) {
+  step({ predict, z, from, to }, state) {
     const [s, end] = [Math.exp(-from / 2), Math.exp(-to / 2)];
     const move = (lambda: number, part: number, e: typeof z) =>
       combine([alphaRatio(from, lambda), z], [alpha(lambda) * part * (end - s), e]);
-    const first = eps(z, from);
-    if (to === Number.POSITIVE_INFINITY) return { z: move(to, 1, first), state };
+    const { x, eps } = predict(z, from);
+    if (to === Number.POSITIVE_INFINITY) return { z: combine([1, x]), state };
     const middle = -2 * Math.log((s + end) / 2);
-    return { z: move(to, 1, eps(move(middle, 1 / 2, first), middle)), state };
+    return { z: move(to, 1, predict(move(middle, 1 / 2, eps), middle).eps), state };
   },
 };
 const mistaken: Sampler<null> = {
   ...midpoint,
   name: 'mistaken',
-  step: (eps, z, from, to, state, noise) => midpoint.step((at) => eps(at, from), z, from, to, state, noise),
+  step: (context, state) => midpoint.step({ ...context, predict: (at) => context.predict(at, context.from) }, state),
 };
 await useBackend();
 for (const { name, message } of expectPassed(testSampler(midpoint)).checks) console.log(`${name}: ${message}`);

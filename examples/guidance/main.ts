@@ -1,7 +1,7 @@
 // Every guidance method on one model with the same noise: a labelled grid of digits, and what each method costs.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { bind, costAt, dynamicThreshold, type EpsModel, fold, key, thresholdX, withCost } from '@logsnr/core';
+import { bind, fold, key, type Model } from '@logsnr/core';
 import { batch, shuffledIndices } from '@logsnr/data';
 import { mnist } from '@logsnr/data/node';
 import { captionedGrid, imageGrid, writePng } from '@logsnr/figures';
@@ -14,6 +14,7 @@ import {
   classifierFree,
   classifierGuidance,
   composed,
+  dynamicThreshold,
   frequencyDecoupled,
   independentCondition,
   inpainting,
@@ -21,6 +22,7 @@ import {
   logits,
   mamboG,
   negative,
+  perturbedGuidance,
   posteriorSampling,
   rescale,
   rising,
@@ -28,13 +30,15 @@ import {
   seededConditioning,
   superResolution,
   tcfg,
+  thresholdX,
   timeStepGuidance,
   uniformLabels,
+  zeroInit,
 } from '@logsnr/guidance';
 import { classEmbeddings, noisyClassifier, onEmbeddings, unet } from '@logsnr/networks';
 import { ddim, sample } from '@logsnr/samplers';
 import { grid } from '@logsnr/schedules';
-import { compile, useBackend } from '@logsnr/tensorflow';
+import { native, useBackend } from '@logsnr/tensorflow';
 import { adam, cosineDecay, progressLine, train, trainNoisyClassifier } from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
 import { Command } from 'commander';
@@ -93,7 +97,7 @@ const weaker = await train({
   key: fold(seed, 2),
   minutes: options.helperMinutes,
   onStep: line.update,
-  compile,
+  runtime: native(),
 });
 line.stop();
 const weak = bind(small, weaker.ema, 'v');
@@ -107,7 +111,7 @@ const guide = await trainNoisyClassifier({
   key: fold(seed, 4),
   minutes: options.helperMinutes,
   onStep: line.update,
-  compile,
+  runtime: native(),
 });
 line.stop();
 const likelihood = logits((z, lambda) => classifier.apply(guide.parameters, z, lambda));
@@ -137,9 +141,9 @@ const noise = fold(seed, 5);
 const rows: { caption: string; images: ReturnType<typeof imageGrid>[] }[] = [];
 console.log('method                                     calls  evaluations  batch  backward');
 /** Samples with one method from the same noise, with what it costs over all steps. */
-function show<C>(name: string, guided: EpsModel<C>, condition: C): void {
+function show<C>(name: string, guided: Model<C>, condition: C): void {
   if (!name.includes(options.only)) return;
-  const costs = lambdas.map((lambda) => costAt(guided, lambda));
+  const costs = lambdas.map((lambda) => guided.cost(lambda));
   const total = (of: (cost: (typeof costs)[number]) => number) => costs.reduce((sum, cost) => sum + of(cost), 0);
   const [calls, evaluations] = [total((cost) => cost.calls), total((cost) => cost.evaluations)];
   const largest = Math.max(...costs.map((cost) => cost.batch));
@@ -164,15 +168,20 @@ show('interval, 0.28 ≤ σ ≤ 5.42', free({}, interval(w, { sigma: [0.28, 5.42
 show('rising, cosine', free({}, rising(w, 'cosine')), c);
 show('rescale, φ = 0.7', free({ rule: rescale(0.7) }), c);
 show('APG, η = 0', free({ rule: apg({ eta: 0, norm: 5 }) }), c);
-show('CFG-Zero*', free({ rule: cfgZeroStar({ zeroUpTo: -11.9 }) }), c);
+show('APG with momentum −0.5', free({ rule: apg({ eta: 0, norm: 5, momentum: -0.5 }) }), c);
+show('CFG-Zero*, zero-init', zeroInit(free({ rule: cfgZeroStar() }), -11.9), c);
 show('TCFG', free({ rule: tcfg }), c);
 show('MAMBO-G, α = 1', free({ rule: mamboG(1) }), c);
 show('frequency-decoupled, gains 2 and 1/2', free({ rule: frequencyDecoupled([2, 0.5]) }), c);
-const limited = withCost(thresholdX(free(), dynamicThreshold()), (lambda) => costAt(free(), lambda));
-show('dynamic thresholding', limited, c);
+show('dynamic thresholding', thresholdX(free(), dynamicThreshold()), c);
 show('CFG++, w = −0.4', cfgPlusPlus(model, classes, -0.4), c);
 show('autoguidance', autoguidance(model, weak, w), c);
 show('perturbed attention', autoguidance(model, perturbed({ attention: 'identity' }), w), c);
+show(
+  'perturbed attention with classifier-free',
+  perturbedGuidance(model, perturbed({ attention: 'identity' }), classes, { w: w / 2, weakWeight: w / 2 }),
+  c,
+);
 show(
   'smoothed energy, blur ∞',
   autoguidance(model, perturbed({ attention: { blur: Number.POSITIVE_INFINITY } }), w),

@@ -2,7 +2,7 @@
 // exact tilted density Σ_c p(x|c) p(c|x)^w / Z_c.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type EpsModel, fold, gaussianMixture, key, labels } from '@logsnr/core';
+import { fold, gaussianMixture, key, labels, type Model } from '@logsnr/core';
 import { densityMaps, writePng } from '@logsnr/figures';
 import {
   apg,
@@ -68,7 +68,7 @@ function tilted(weight: number): Float64Array {
 
 const c = classes.of(Array.from({ length: samples }, (_, i) => i % 3));
 /** A histogram of the samples as a density, their mean distance from the centre and their deviation across it. */
-function drawn<C>(guided: EpsModel<C>, condition: C) {
+function drawn<C>(guided: Model<C>, condition: C) {
   const lambdas = grid(arctan(), options.steps);
   const points = sample({
     model: guided,

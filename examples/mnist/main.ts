@@ -2,16 +2,16 @@
 // samples the ten digits at several guidance weights from the same noise, and measures what guidance does.
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { bind, type Compile, type EpsModel, fold, key, labels, type Parameters } from '@logsnr/core';
+import { bind, eager, fold, key, labels, readModel } from '@logsnr/core';
 import { batch, shuffledIndices, subset } from '@logsnr/data';
 import { mnist } from '@logsnr/data/node';
 import { captionedGrid, encodePng, imageGrid, lineChart, writePng } from '@logsnr/figures';
 import { classifierFree } from '@logsnr/guidance';
 import { accuracy, frechetDistance, gaussianStatistics, inceptionScore } from '@logsnr/metrics';
 import { convClassifier, unet } from '@logsnr/networks';
-import { ancestral, compileSampler, ddim, sample } from '@logsnr/samplers';
+import { ancestral, compileSampler, ddim, sample, sampleMany } from '@logsnr/samplers';
 import { arctan, grid } from '@logsnr/schedules';
-import { compile, useBackend } from '@logsnr/tensorflow';
+import { native, useBackend } from '@logsnr/tensorflow';
 import {
   adam,
   cosineDecay,
@@ -29,10 +29,10 @@ import { readOptions } from './options.js';
 const options = readOptions();
 const started = performance.now();
 const { backend, tensorflow } = await useBackend();
-const native = backend === 'tensorflow';
+const onNative = backend === 'tensorflow';
 // Compiled graphs for the diffusion model, in the precision that was asked for; the judge always computes in float32.
 const { precision } = options;
-const inGraphs: Compile = options.compile ? (fn) => compile(fn, { precision }) : (fn) => fn;
+const runtime = options.compile ? native({ precision }) : eager;
 const seed = key(options.seed);
 const classes = labels(10);
 const data = await mnist();
@@ -61,7 +61,7 @@ const judge = await withRun(
       optimizer: adam({ learningRate: cosineDecay(4e-3), warmup: 20 }),
       steps: 1500,
       images: () => 64,
-      ...(options.compile ? { compile } : {}),
+      runtime: options.compile ? native() : eager,
       ...run,
     }),
 );
@@ -104,12 +104,10 @@ const schedule = arctan({ lambdaMin: -12, lambdaMax: 12 });
 
 // On the way: ten digits at w = 1 from the same noise each time. The weights are arguments, so one graph serves every
 // time.
-const eps = inGraphs((weights: Parameters, z: tf.Tensor, lambda: tf.Tensor1D, c: tf.Tensor1D) =>
-  bind(network, weights, 'v')(z, lambda, c),
-);
+const raw = runtime.jit(network.apply);
 const glimpse = ({ ema = {} }: TrainingState) => {
   const images = tf.tidy(() => {
-    const model: EpsModel<tf.Tensor1D> = (z, lambda, c) => eps(ema, z, lambda, c);
+    const model = readModel<tf.Tensor1D>((z, lambda, c) => raw(ema, z, lambda, c), { prediction: 'v' });
     return sample({
       model: classifierFree(model, classes, 1),
       condition: classes.of([...Array(10).keys()]),
@@ -156,7 +154,7 @@ const trained = await withRun(
       emaDecay: 0.995,
       key: fold(seed, 3),
       minutes: options.minutes,
-      compile: inGraphs,
+      runtime,
       ...run,
       ...(from && !run.from ? { from: await begun(from) } : {}),
     }),
@@ -169,7 +167,7 @@ const [lossFirst, lossLast] = [losses[0] ?? Number.NaN, average(losses.slice(-10
 console.log(`trained ${trained.step} steps of 64 images: loss ${lossFirst.toFixed(3)} → ${lossLast.toFixed(4)}`);
 
 // Sampling, Algorithm 2: the same noise at every w; sample i is of the digit i mod 10.
-const samples = options.samples ?? (native ? 500 : 100);
+const samples = options.samples ?? (onNative ? 500 : 100);
 const lambdas = grid(schedule, options.steps);
 const digits = Array.from({ length: samples }, (_, i) => i % 10);
 const table: { w: number; fid: number; is: number; accuracy: number }[] = [];
@@ -177,19 +175,22 @@ const rows: { caption: string; images: ReturnType<typeof imageGrid>[] }[] = [];
 const samplingStarted = performance.now();
 for (const [row, w] of options.w.entries()) {
   const model = classifierFree(bind(network, trained.ema, 'v'), classes, w);
-  const drawing = compileSampler(inGraphs, { model, sampler: ancestral() });
-  const parts: tf.Tensor[] = [];
-  for (let firstSample = 0; firstSample < samples; firstSample += 100) {
-    const condition = classes.of(digits.slice(firstSample, firstSample + 100));
-    const of = [condition.size, 28, 28, 1];
-    parts.push(drawing.sample({ condition, lambdas, shape: of, key: fold(seed, 4), firstSample }));
-    condition.dispose();
-    const done = (row * samples + firstSample + condition.size) / (options.w.length * samples);
-    const left = ((performance.now() - samplingStarted) / 1000) * (1 / done - 1);
-    process.stderr.write(`sampling ${(100 * done).toFixed(0)} % | w = ${w} | ${left.toFixed(0)} s left\n`);
-  }
+  const drawing = compileSampler(runtime, { model, sampler: ancestral() });
+  const drawn = sampleMany({
+    draw: drawing,
+    samples,
+    condition: (first, n) => classes.of(digits.slice(first, first + n)),
+    lambdas,
+    shape: [28, 28, 1],
+    key: fold(seed, 4),
+    onProgress(so) {
+      const done = (row * samples + so) / (options.w.length * samples);
+      const left = ((performance.now() - samplingStarted) / 1000) * (1 / done - 1);
+      process.stderr.write(`sampling ${(100 * done).toFixed(0)} % | w = ${w} | ${left.toFixed(0)} s left\n`);
+    },
+  });
   drawing.dispose();
-  const images = tf.clipByValue(tf.concat(parts), -1, 1) as tf.Tensor4D;
+  const images = tf.clipByValue(drawn, -1, 1) as tf.Tensor4D;
   const { features, probabilities } = judged(images);
   table.push({
     w,
@@ -202,7 +203,7 @@ for (const [row, w] of options.w.entries()) {
     caption: `w = ${w}\n${(100 * (table.at(-1)?.accuracy ?? 0)).toFixed(0)} % read right`,
     images: [imageGrid(shown, { columns: 20 })],
   });
-  tf.dispose([parts, images, shown]);
+  tf.dispose([drawn, images, shown]);
 }
 
 // As many real images, for comparison: what these figures would be for perfect samples.

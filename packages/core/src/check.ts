@@ -37,11 +37,18 @@ export function checkLabels(labels: ArrayLike<number>, classes: number): void {
   }
 }
 
-/** Throws unless λ_1 < λ_2 < … are finite; a single value is a grid too. */
+/** Beyond this |λ|, in nats, is no log-SNR that anybody samples at: σ or α is below e^{−50}. */
+const FARTHEST = 100;
+
+/** Throws unless λ_1 < λ_2 < … are finite and within ±100; a single value is a grid too. */
 export function checkIncreasing(lambdas: readonly number[]): void {
   if (lambdas.length === 0) throw new RangeError('lambdas is empty; give at least one log-SNR value.');
   lambdas.forEach((lambda, i) => {
     checkFinite(`lambdas[${i}]`, lambda);
+    if (Math.abs(lambda) > FARTHEST)
+      throw new RangeError(
+        `lambdas[${i}] is ${lambda}; a log-SNR lies within ±${FARTHEST} nats. If these are time steps, such as 0 … 999, turn them into λ first: fromTimes or discrete(betas).lambdas of @logsnr/schedules.`,
+      );
     const before = lambdas[i - 1];
     if (before !== undefined && lambda <= before)
       throw new RangeError(

@@ -9,12 +9,10 @@ export {
   checkShape,
   checkWithin,
 } from './check.js';
-export type { Compile } from './compile.js';
 export { type Conditioning, type Labels, labels } from './conditioning.js';
-export { type Cost, type Costed, costAt, inTurn, joined, ONE_CALL, withCost } from './cost.js';
+export { type Cost, inTurn, joined, ONE_CALL } from './cost.js';
 export { ADAM, type AdamAttrs, GROUP_NORM, GROUP_NORM_GRADIENT, type GroupNormAttrs } from './kernels.js';
 export { bits, fold, type Key, key, permutation, philox, uniforms } from './key.js';
-export { type EpsModel, type SplitEps, toEps } from './legacy.js';
 export { alpha, alphaRatio, alphaSigma, posterior, sigma, sigmoid, transition } from './log-snr.js';
 export { type Component, type GaussianMixture, gaussianMixture } from './mixture.js';
 export {
@@ -36,12 +34,12 @@ export {
   type ReadingOptions,
   readModel,
   toModel,
+  withCondition,
 } from './model.js';
 export { bind, type Network, type Parameters } from './network.js';
 export { normal, normalNumbers, PHILOX_NORMAL, type PhiloxNormalAttrs } from './noise.js';
 export { convert, type Prediction } from './parametrization.js';
 export { eager, type Jitted, type Runtime, type Session, type SessionStep } from './runtime.js';
 export type { Schedule } from './schedule.js';
-export { clipX, dynamicThreshold, staticThreshold, type Threshold, thresholdX } from './threshold.js';
 export { flatten, isBranch, mapLeaves, mapTensors, type Tree, tensorsOf, unflatten } from './tree.js';
-export { type Combinable, combine, type Value } from './value.js';
+export { type Combinable, combine, scaleByExp, type Value } from './value.js';

@@ -1,7 +1,7 @@
 import { grad, sum, type Tensor, tensor1d, tensor2d } from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { expectNoLeak } from '../../../test/no-leak.js';
-import { alpha, gaussianMixture, labels, sigma } from './index.js';
+import { alpha, epsOf, gaussianMixture, labels, sigma } from './index.js';
 
 const mixture = gaussianMixture([
   { mean: [-2, 0], std: 0.3, weight: 1 },
@@ -70,18 +70,22 @@ describe('the model on tensors', () => {
     const lambda = tensor1d(lambdas);
     for (const [c, expected] of [
       [classes.of([0, 1, 1]), [0, 1, 1]],
-      [classes.none(lambda), [undefined, undefined, undefined]],
+      [classes.null(3), [undefined, undefined, undefined]],
     ] as const) {
-      const eps = mixture.model(z, lambda, c).dataSync();
+      const made = mixture.model.predict(z, lambda, c, null);
+      const [eps, x] = [made.eps.dataSync(), made.x.dataSync()];
       points.forEach((point, i) => {
         const exact = mixture.eps(point, lambdas[i] as number, expected[i]);
         exact.forEach((value, j) => {
           expect(Math.abs((eps[2 * i + j] as number) - value)).toBeLessThan(1e-5 * (1 + Math.abs(value)));
+          const at = lambdas[i] as number;
+          const mean = ((point[j] as number) - sigma(at) * value) / alpha(at);
+          expect(Math.abs((x[2 * i + j] as number) - mean)).toBeLessThan(1e-5 * (1 + Math.abs(mean)));
         });
       });
     }
     const c = classes.of([0, 1, 0]);
-    expectNoLeak(() => mixture.model(z, lambda, c));
+    expectNoLeak(() => epsOf(mixture.model)(z, lambda, c));
   });
 
   test('the classifier is log p(z|c) + log p(c) − log p(z), and its slope the difference of the scores', () => {
@@ -103,11 +107,13 @@ describe('the model on tensors', () => {
 
   test('refuses wrong shapes', () => {
     const c = classes.of([0]);
-    expect(() => mixture.model(tensor2d([[1, 2, 3]]), tensor1d([0]), c)).toThrow(
+    expect(() => epsOf(mixture.model)(tensor2d([[1, 2, 3]]), tensor1d([0]), c)).toThrow(
       'z has shape [1, 3]; it must be [any, 2].',
     );
-    expect(() => mixture.model(tensor2d([[1, 2]]), tensor1d([0, 0]), c)).toThrow(/lambda has shape \[2\]/);
-    expect(() => mixture.model(tensor2d([[1, 2]]), tensor1d([0]), classes.of([0, 1]))).toThrow(/label has shape/);
+    expect(() => epsOf(mixture.model)(tensor2d([[1, 2]]), tensor1d([0, 0]), c)).toThrow(/lambda has shape \[2\]/);
+    expect(() => epsOf(mixture.model)(tensor2d([[1, 2]]), tensor1d([0]), classes.of([0, 1]))).toThrow(
+      /label has shape/,
+    );
   });
 });
 

@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { checkFinite, checkInteger, checkShape } from './check.js';
-import type { EpsModel } from './legacy.js';
+import { ONE_CALL } from './cost.js';
 import { alphaSigma, sigma, sigmoid } from './log-snr.js';
+import { defineModel, type Model } from './model.js';
 
 /** One isotropic Gaussian of a mixture: `weight` > 0 (relative), `mean`, standard deviation `std` > 0, and its class. */
 export interface Component {
@@ -16,8 +17,8 @@ export interface Component {
 export interface GaussianMixture {
   readonly dimensions: number;
   readonly classes: number;
-  /** ε(z, λ, c) on tensors: z [n, d], labels int32 [n]; the label `classes` is ∅, the whole mixture. */
-  readonly model: EpsModel<tf.Tensor1D>;
+  /** The exact x̂ = E[x|z] and ε̂ on tensors: z [n, d], labels int32 [n]; the label `classes` is ∅, the whole mixture. */
+  readonly model: Model<tf.Tensor1D>;
   /** log p(label | z_λ) on tensors, [n], the exact noise-aware classifier: differentiable in z. */
   readonly logPosterior: (z: tf.Tensor, lambda: tf.Tensor1D, label: tf.Tensor1D) => tf.Tensor1D;
   /** ε(z_λ) = −σ ∇ log p(z_λ | label) in float64; without a label that of the whole mixture. */
@@ -141,21 +142,25 @@ function onTensors(
     const offset = tf.sub(tf.expandDims(z, 1), tf.mul(tf.expandDims(a, 2), means)); // [n, K, d]
     const square = tf.sum(tf.square(offset), 2);
     const densities = tf.neg(tf.add(tf.mul(tf.log(variance), dimensions / 2), tf.div(square, tf.mul(variance, 2))));
-    return { s, variance, offset, densities };
+    return { a, s, means, stds, variance, offset, densities };
   };
   /** ln π_k of the label's components, [n, K]. By a product, not by gather, whose kernel reads the labels and so could not be compiled. */
   const weights = (label: tf.Tensor1D) =>
     tf.matMul(tf.cast(tf.oneHot(label, classes + 1), 'float32') as tf.Tensor2D, tf.tensor2d(rows));
 
   return {
-    model(z, lambda, label) {
-      check(z, lambda, label);
-      return tf.tidy(() => {
-        const { s, variance, offset, densities } = terms(z, lambda);
-        const factor = tf.mul(tf.div(tf.softmax(tf.add(weights(label), densities)), variance), s);
-        return tf.sum(tf.mul(offset, tf.expandDims(factor, 2)), 1);
-      });
-    },
+    model: defineModel({
+      predict(z, lambda, label) {
+        check(z, lambda, label);
+        const { a, s, means, stds, variance, offset, densities } = terms(z, lambda);
+        const share = tf.div(tf.softmax(tf.add(weights(label), densities)), variance); // r_k/(α² s_k² + σ²)
+        const eps = tf.sum(tf.mul(offset, tf.expandDims(tf.mul(share, s), 2)), 1);
+        // E[x|z] = Σ r_k (σ² μ_k + α s_k² z)/(α² s_k² + σ²): of positive parts, so it keeps its digits at any λ.
+        const fromZ = tf.mul(z, tf.mul(a, tf.sum(tf.mul(share, tf.square(stds)), 1, true)));
+        return { x: tf.add(tf.mul(tf.square(s), tf.matMul(share as tf.Tensor2D, means)), fromZ), eps };
+      },
+      cost: () => ONE_CALL,
+    }),
     logPosterior(z, lambda, label) {
       check(z, lambda, label);
       return tf.tidy(() => {

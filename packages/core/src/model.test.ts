@@ -1,7 +1,28 @@
-import { mul, type Tensor, tensor, tensor1d, tensor2d } from '@tensorflow/tfjs-core';
+import { add, mul, type Tensor, tensor, tensor1d, tensor2d, zeros } from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { expectNoLeak } from '../../../test/no-leak.js';
-import { alpha, bind, clipX, combine, convert, type EpsModel, labels, type Prediction, sigma, toEps } from './index.js';
+import {
+  alpha,
+  bind,
+  combine,
+  convert,
+  defineModel,
+  derive,
+  type EpsFunction,
+  epsOf,
+  inTurn,
+  labels,
+  type Memory,
+  type Model,
+  memoryOf,
+  ONE_CALL,
+  type Prediction,
+  readModel,
+  scaleByExp,
+  sigma,
+  toModel,
+  withCondition,
+} from './index.js';
 
 const [x, eps] = [0.7, -1.3];
 const truth = (lambda: number) => {
@@ -29,39 +50,111 @@ describe('convert', () => {
   });
 });
 
-describe('toEps', () => {
-  test.each(predictions)('makes ε of %s for every sample’s own λ', (prediction) => {
+describe('readModel', () => {
+  test.each(predictions)('makes x̂ and ε̂ of %s for every sample’s own λ', (prediction) => {
     const lambdas = [-4, 0, 3];
     const z = tensor2d(lambdas.map((lambda) => [truth(lambda).z]));
-    const model: EpsModel<null> = () => tensor2d(lambdas.map((lambda) => [truth(lambda)[prediction]]));
+    const output: EpsFunction<null> = () => tensor2d(lambdas.map((lambda) => [truth(lambda)[prediction]]));
     const lambda = tensor1d(lambdas);
-    for (const value of toEps(model, prediction)(z, lambda, null).dataSync()) expect(value).toBeCloseTo(eps, 5);
-    expectNoLeak(() => toEps(model, prediction)(z, lambda, null));
+    const model = readModel(output, { prediction });
+    const made = model.predict(z, lambda, null, null);
+    for (const value of made.eps.dataSync()) expect(value).toBeCloseTo(eps, 5);
+    for (const value of made.x.dataSync()) expect(value).toBeCloseTo(x, 4);
+    expect([made.renoise, made.variance, made.memory, model.cost(0)]).toEqual([null, null, null, ONE_CALL]);
+    expectNoLeak(() => ({ ...model.predict(z, lambda, null, null) }) as never);
   });
 
-  test('refuses an unknown prediction and λ of another length', () => {
-    const model: EpsModel<null> = (z) => z.clone();
-    expect(() => toEps(model, 'noise' as Prediction)).toThrow(/prediction is "noise"/);
-    expect(() => toEps(model, 'v')(tensor2d([[1]]), tensor1d([0, 1]), null)).toThrow(
-      'lambda has shape [2]; it must be [1]',
-    );
+  test('x̂ of a network that predicts v or x keeps its digits where x̂ from ε has none', () => {
+    const lambda = tensor1d([-38]);
+    const z = tensor2d([[truth(-38).z]]);
+    const xOf = (prediction: Prediction) =>
+      readModel(() => tensor2d([[truth(-38)[prediction]]]), { prediction })
+        .predict(z, lambda, null, null)
+        .x.dataSync()[0];
+    for (const prediction of ['v', 'x'] as const) expect(xOf(prediction)).toBeCloseTo(x, 6);
+    expect(Math.abs((xOf('eps') as number) - x)).toBeGreaterThan(0.05);
+  });
+
+  test('a learned variance is passed on', () => {
+    const model = readModel<null>((z) => ({ output: z.clone(), variance: mul(z, 0.5) }), { variance: true });
+    expect(model.gives).toEqual({ renoise: false, variance: true });
+    expect(model.predict(tensor2d([[3]]), tensor1d([0]), null, null).variance?.dataSync()[0]).toBe(1.5);
+  });
+
+  test('refuses an unknown prediction, λ of another length and an output of another shape', () => {
+    const output: EpsFunction<null> = (z) => z.clone();
+    expect(() => readModel(output, { prediction: 'noise' as Prediction })).toThrow(/prediction is "noise"/);
+    const [z, two] = [tensor2d([[1]]), tensor1d([0, 1])];
+    expect(() => readModel(output).predict(z, two, null, null)).toThrow('lambda has shape [2]; it must be [1]');
+    const wide = readModel<null>(() => tensor2d([[1, 2]]));
+    expect(() => wide.predict(z, tensor1d([0]), null, null)).toThrow("the model's output has shape [1, 2]");
   });
 });
 
-describe('clipX', () => {
-  const constant: EpsModel<null> = (z) => mul(z, 0.25);
-  const z = tensor2d([[0.3], [4]]);
-  const lambda = tensor1d([1, 1]);
-
-  test('leaves ε alone within the bounds and moves x̂ onto them outside', () => {
-    const [inside, outside] = clipX(constant)(z, lambda, null).dataSync();
-    expect(inside).toBe(constant(z, lambda, null).dataSync()[0]);
-    expect((4 - sigma(1) * (outside as number)) / alpha(1)).toBeCloseTo(1, 5);
+describe('defineModel and derive', () => {
+  const z = tensor2d([[1], [2]]);
+  const lambda = tensor1d([0, 0]);
+  const same = (z: Tensor) => ({ x: z.clone(), eps: z.clone() });
+  /** Counts its calls in its memory. */
+  const counting = defineModel<null>({
+    predict: (z, _lambda, _condition, memory) => ({ ...same(z), memory: add(memory as Tensor, 1) }),
+    cost: () => ONE_CALL,
+    start: (n) => zeros([n]),
   });
 
-  test('leaks nothing and refuses bounds out of order', () => {
-    expectNoLeak(() => clipX(constant)(z, lambda, null));
-    expect(() => clipX(constant, 1, 1)).toThrow(/the bounds are \[1, 1\]/);
+  test('a part that `gives` does not name, or that does not come, is refused', () => {
+    const more = defineModel<null>({ predict: (z) => ({ ...same(z), variance: z.clone() }), cost: () => ONE_CALL });
+    expect(() => more.predict(z, lambda, null, null)).toThrow('gives a variance, against');
+    const less = defineModel<null>({ predict: same, cost: () => ONE_CALL, gives: { renoise: true } });
+    expect(() => less.predict(z, lambda, null, null)).toThrow('gives no renoise, against');
+    expect(() =>
+      defineModel<null>({ predict: (z) => ({ x: z, eps: zeros([3]) }), cost: () => ONE_CALL }).predict(
+        z,
+        lambda,
+        null,
+        null,
+      ),
+    ).toThrow("the model's eps has shape [3]");
+  });
+
+  test('memory goes from call to call; what wraps keeps it', () => {
+    const wrapped = withCondition<null, string>(counting, () => null);
+    let memory = wrapped.start(2, [1]);
+    for (let call = 0; call < 3; call++) memory = wrapped.predict(z, lambda, 'any', memory).memory;
+    expect([...(memory as Tensor).dataSync()]).toEqual([3, 3]);
+    const two = derive<[Model<null>, Model<null>], null>([counting, counting], ([a, b]) => ({
+      predict(z, lambda, condition, memory) {
+        const first = a.predict(z, lambda, condition, memoryOf(memory, 0));
+        return { ...first, memory: [first.memory, memoryOf(memory, 1)] as unknown as Memory };
+      },
+      cost: (lambda) => inTurn(a.cost(lambda), b.cost(lambda)),
+    }));
+    const after = two.predict(z, lambda, null, two.start(2, [1])).memory;
+    expect([0, 1].map((i) => [...(memoryOf(after, i) as Tensor).dataSync()])).toEqual([
+      [1, 1],
+      [0, 0],
+    ]);
+    expect(two.cost(0).calls).toBe(2);
+  });
+
+  test('variants at a λ are made of the models’ own, and are the same object for the same answer', () => {
+    const low = defineModel<null>({ predict: same, cost: () => ({ ...ONE_CALL, calls: 7 }) });
+    const inner: Model<null> = defineModel<null>({
+      predict: same,
+      cost: () => ONE_CALL,
+      at: (lambda): Model<null> => (lambda < 0 ? low : inner),
+    });
+    const outer = withCondition<null, null>(inner, () => null);
+    expect(outer.at(1)).toBe(outer);
+    expect(outer.at(-1)).toBe(outer.at(-2));
+    expect([outer.cost(0).calls, outer.at(-1).cost(0).calls]).toEqual([1, 7]);
+    expect(outer.at(-1).at(-3)).toBe(outer.at(-1));
+  });
+
+  test('toModel takes a model as it is and a function as ε̂', () => {
+    expect(toModel(counting)).toBe(counting);
+    expect([...epsOf((z: Tensor) => mul(z, 3))(z, lambda, null).dataSync()]).toEqual([3, 6]);
+    expectNoLeak(() => epsOf(counting)(z, lambda, null));
   });
 });
 
@@ -74,8 +167,10 @@ test('bind joins a network, its parameters and what its output stands for', () =
   };
   const z = tensor2d([[0.5]]);
   const lambda = tensor1d([0]);
-  expect(bind(network, parameters)(z, lambda, null).dataSync()[0]).toBe(1);
-  expect(bind(network, parameters, 'v')(z, lambda, null).dataSync()[0]).toBeCloseTo(Math.SQRT1_2 * 1.5, 6);
+  expect(epsOf(bind(network, parameters))(z, lambda, null).dataSync()[0]).toBe(1);
+  const { x, eps } = bind(network, parameters, 'v').predict(z, lambda, null, null);
+  expect(eps.dataSync()[0]).toBeCloseTo(Math.SQRT1_2 * 1.5, 6);
+  expect(x.dataSync()[0]).toBeCloseTo(Math.SQRT1_2 * -0.5, 6);
 });
 
 describe('labels', () => {
@@ -84,10 +179,14 @@ describe('labels', () => {
   test('∅ is the label after the last', () => {
     const c = classes.of([3, 9, 0]);
     expect([...classes.drop(c, tensor1d([0, 1, 0])).dataSync()]).toEqual([3, 10, 0]);
-    expect([...classes.none(c).dataSync()]).toEqual([10, 10, 10]);
-    expect([...classes.concat(c, classes.none(c)).dataSync()]).toEqual([3, 9, 0, 10, 10, 10]);
+    expect([...classes.nullCondition(c).dataSync()]).toEqual([10, 10, 10]);
+    expect([...classes.concat(c, classes.nullCondition(c)).dataSync()]).toEqual([3, 9, 0, 10, 10, 10]);
     expect(classes.drop(c, tensor1d([1, 1, 1])).dtype).toBe('int32');
-    for (const make of [() => classes.drop(c, tensor1d([0, 1, 0])), () => classes.none(c), () => classes.of([1])]) {
+    for (const make of [
+      () => classes.drop(c, tensor1d([0, 1, 0])),
+      () => classes.nullCondition(c),
+      () => classes.of([1]),
+    ]) {
       if (make().dtype !== 'int32') throw new Error('labels are int32');
     }
   });
@@ -100,10 +199,20 @@ describe('labels', () => {
     expect(() => classes.drop(classes.of([1]), tensor1d([0, 1]))).toThrow(/mask has shape \[2\]/);
   });
 
+  test('floats, a plain array and another count are refused by name', () => {
+    const floats = tensor1d([1, 2]);
+    expect(() => classes.nullCondition(floats)).toThrow('the labels have type float32; they are int32');
+    expect(() => classes.drop(floats, tensor1d([0, 1]))).toThrow(/type float32/);
+    expect(() => classes.check?.([1, 2] as never, 2)).toThrow(/the labels are no tensor; make one with labels/);
+    expect(() => classes.check?.(classes.of([1, 2, 3]), 2)).toThrow('the labels has shape [3]; it must be [2].');
+    expect([...classes.null(3).dataSync()]).toEqual([10, 10, 10]);
+    expect(() => classes.null(0)).toThrow(/n is 0/);
+  });
+
   test('leaks nothing', () => {
     const c = classes.of([3, 9]);
     const mask = tensor1d([0, 1]);
-    expectNoLeak(() => [classes.of([1]), classes.drop(c, mask), classes.none(c), classes.concat(c, c)]);
+    expectNoLeak(() => [classes.of([1]), classes.drop(c, mask), classes.nullCondition(c), classes.concat(c, c)]);
   });
 });
 
@@ -119,6 +228,20 @@ describe('combine', () => {
     const value = tensor1d([0.1, Number.MIN_VALUE]);
     expect([...combine([1, value], [0, value]).dataSync()]).toEqual([...value.dataSync()]);
     expect([...combine([0, value]).dataSync()]).toEqual([0, 0]);
+  });
+
+  test('scaleByExp is value · e^{a + b · exponent} on both', () => {
+    const expected = [2 * Math.exp(0.1), -1 * Math.exp(0.1 - 0.6)];
+    scaleByExp(Float64Array.of(2, -1), Float64Array.of(0, 2), 0.1, -0.3).forEach((value, i) => {
+      expect(value).toBeCloseTo(expected[i] as number, 12);
+    });
+    scaleByExp(tensor1d([2, -1]), tensor1d([0, 2]), 0.1, -0.3)
+      .dataSync()
+      .forEach((value, i) => {
+        expect(value).toBeCloseTo(expected[i] as number, 5);
+      });
+    const one = tensor1d([1]);
+    expectNoLeak(() => scaleByExp(one, one, 0, 1));
   });
 
   test('the result is always the caller’s own', () => {

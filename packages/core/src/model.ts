@@ -146,6 +146,18 @@ export function derive<Models extends readonly Model<never>[], C>(
 export const memoryOf = (memory: Memory, i: number): Memory =>
   ((memory as readonly Memory[] | null)?.[i] ?? null) as Memory;
 
+/**
+ * A model for conditions of another kind: `to` makes its own condition of them. All that it gives, remembers and costs stays.
+ * @param to called within a tidy.
+ */
+export const withCondition = <C, D>(model: Model<C>, to: (condition: D, z: Tensor, lambda: Tensor1D) => C): Model<D> =>
+  derive<readonly [Model<C>], D>([model], ([inner]) => ({
+    predict: (z, lambda, condition, memory) => inner.predict(z, lambda, to(condition, z, lambda), memory),
+    cost: inner.cost,
+    gives: inner.gives,
+    start: inner.start,
+  }));
+
 /** What a network's output stands for, and what it costs. */
 export interface ReadingOptions {
   /** `eps` unless given. */
@@ -207,8 +219,9 @@ export function estimateFrom(
 /** A model as it is; a plain ε-function as a model of one call that gives ε̂. */
 export const toModel = <C>(model: ModelLike<C>): Model<C> => (typeof model === 'function' ? readModel(model) : model);
 
-/** ε̂ alone of a model without memory, as a plain function: for tests and for code that wants one. */
-export function epsOf<C>(model: Model<C>): EpsFunction<C> {
+/** ε̂ of a model's first call, as a plain function: for code that wants one. Of a model that remembers, use `predict`. */
+export function epsOf<C>(like: ModelLike<C>): EpsFunction<C> {
+  const model = toModel(like);
   return (z, lambda, condition) =>
     tidy(() => model.predict(z, lambda, condition, model.start(z.shape[0] as number, z.shape.slice(1))).eps);
 }

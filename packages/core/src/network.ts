@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Key } from './key.js';
-import { type EpsModel, toEps } from './legacy.js';
+import { type Model, readModel } from './model.js';
 import type { Prediction } from './parametrization.js';
 
 /** The weights of a network: tensors under flat, stable names such as `down.0.block.0.conv1.kernel`. */
@@ -16,6 +16,6 @@ export interface Network<C> {
   apply(parameters: Parameters, z: Tensor, lambda: Tensor, condition: C): Tensor;
 }
 
-/** The ε-model that a network with these parameters is; `prediction` says what its raw output stands for. */
-export const bind = <C>(network: Network<C>, parameters: Parameters, prediction: Prediction = 'eps'): EpsModel<C> =>
-  toEps((z, lambda, condition) => network.apply(parameters, z, lambda, condition), prediction);
+/** The model that a network with these parameters is; `prediction` says what its raw output stands for. */
+export const bind = <C>(network: Network<C>, parameters: Parameters, prediction: Prediction = 'eps'): Model<C> =>
+  readModel((z, lambda, condition) => network.apply(parameters, z, lambda, condition), { prediction });

@@ -1,6 +1,6 @@
 import { key, uniforms } from '@logsnr/core';
 import type { ImageSet } from '@logsnr/data';
-import { compile } from '@logsnr/tensorflow';
+import { native } from '@logsnr/tensorflow';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { judgeOf, trainJudge } from './index.js';
@@ -20,7 +20,7 @@ const [train, held] = [quarters(1, 512), quarters(2, 200)];
 
 test('a trained judge knows its classes, and scores images by them', async () => {
   const before = tf.memory().numTensors;
-  const state = await trainJudge({ data: train, key: key(3), steps: 60, batch: 32, compile });
+  const state = await trainJudge({ data: train, key: key(3), steps: 60, batch: 32, runtime: native() });
   const judge = await judgeOf(state.parameters, held);
   expect(judge.accuracy).toBeGreaterThan(0.98);
   const own = await judge.score(held, held.labels);

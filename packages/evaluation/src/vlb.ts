@@ -1,4 +1,4 @@
-import { checkFinite, checkInteger, type EpsModel, fold, type Key, normal, sigmoid } from '@logsnr/core';
+import { checkFinite, checkInteger, epsOf, fold, type Key, type ModelLike, normal, sigmoid } from '@logsnr/core';
 import { diffusionLoss, drawLambda } from '@logsnr/training';
 import {
   add,
@@ -16,8 +16,8 @@ import {
 } from '@tensorflow/tfjs-core';
 
 export interface VlbOptions<C> {
-  /** ε_θ with the weights to judge; see `bind`. */
-  readonly model: EpsModel<C>;
+  /** The model to judge; see `bind`. */
+  readonly model: ModelLike<C>;
   /** n images [n, …] in [−1, 1], borrowed. */
   readonly x: Tensor;
   /** n conditions, borrowed. */
@@ -73,8 +73,8 @@ export async function vlb<C>(options: VlbOptions<C>): Promise<Vlb> {
       (await read(
         tidy(() =>
           diffusionLoss({
-            model,
-            conditioning: { drop: (c) => c, none: (c) => c, concat: (c) => c },
+            model: epsOf(model),
+            conditioning: { drop: (c) => c, nullCondition: (c) => c, concat: (c) => c },
             x,
             condition,
             lambda: tensor1d(Float32Array.from(u.subarray(draw * n, (draw + 1) * n))),

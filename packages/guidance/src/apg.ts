@@ -1,46 +1,51 @@
-import { alphaSigma, checkFinite, perSample } from '@logsnr/core';
-import { add, div, divNoNan, exp, minimum, mul, sub, type Tensor, type Tensor1D } from '@tensorflow/tfjs-core';
-import type { Rule } from './guide.js';
+import { checkFinite, type Memory } from '@logsnr/core';
+import { add, div, divNoNan, minimum, mul, sub, type Tensor, zeros } from '@tensorflow/tfjs-core';
 import { inner, norm } from './norms.js';
+import { extrapolate, type Rule } from './rule.js';
 
 export interface ApgOptions {
   /** η: how much of the part along x̂ is kept. 1 keeps it all; the paper's method is 0. */
   eta?: number | undefined;
-  /** r: the largest ‖Δx̂‖, in units of the data; no limit unless given. */
+  /** r: the largest ‖Δ‖, in units of the data; no limit unless given. */
   norm?: number | undefined;
+  /** β: momentum of Δ over the calls. The paper takes a negative one, −0.5 among others; 0 unless given. */
+  momentum?: number | undefined;
 }
 
 /**
- * Adaptive projected guidance (Sadat et al. 2024, arXiv 2410.02416), on the predictions of x:
- * with Δ = x̂(z, c) − x̂(z, ∅), shortened to ‖Δ‖ ≤ r, and split along and across x̂(z, c),
+ * Adaptive projected guidance (Sadat et al. 2024, arXiv 2410.02416, Algorithm 1), on the predictions of x. With
+ * Δ = x̂(z, c) − x̂(z, ∅) + β Δ_before, shortened to ‖Δ‖ ≤ r and split along and across x̂(z, c),
  * x̃ = x̂(z, c) + w (Δ⊥ + η Δ∥). The part along x̂ is what oversaturates.
  *
- * In ε, with d = ε_c − ε_∅ and Δ = −(σ/α) d: ε̃ = ε_c + w min(1, r α/(σ‖d‖)) (d − (1 − η) d∥), where d∥ lies along
- * z − σ ε_c, so nothing is divided by a small α. η = 1 without r is plain guidance bit for bit.
- *
- * The paper's third part, a momentum β over the steps of Δ, is left out (β = 0): an ε-model is a pure function of z, λ and
- * c and remembers no earlier step.
- * @throws RangeError when η is not finite or r is not above 0.
+ * Δ is kept before it is shortened, as in the authors' code, and starts at 0. A negative β takes back of each change what the
+ * one before had of it. A model that is guided with it remembers Δ from call to call. η = 1 without r and β is plain guidance.
+ * @throws RangeError when η or β is not finite or r is not above 0.
  */
-export function apg({ eta = 0, norm: limit = Number.POSITIVE_INFINITY }: ApgOptions = {}): Rule {
+export function apg({ eta = 0, norm: limit = Number.POSITIVE_INFINITY, momentum = 0 }: ApgOptions = {}): Rule {
   checkFinite('eta', eta);
+  checkFinite('momentum', momentum);
   if (!(limit > 0)) throw new RangeError(`norm is ${limit}; it must be above 0.`);
-  return ({ conditional, unconditional, w, z, lambda }) => {
-    let d = sub(conditional, unconditional);
-    if (limit < Number.POSITIVE_INFINITY) d = mul(d, shortening(d, lambda, limit));
-    if (eta !== 1) {
-      const x = sub(z, mul(perSample(alphaSigma(lambda).sigma, z), conditional)); // α x̂
-      d = sub(d, mul(along(d, x), 1 - eta));
-    }
-    return add(conditional, mul(d, w));
+  if (eta === 1 && limit === Number.POSITIVE_INFINITY && momentum === 0) return extrapolate;
+  const guided = (x: Tensor, delta: Tensor, w: number | Tensor): Tensor => {
+    // 1e-30 against 0/0, far below the square root of the least float32.
+    const short =
+      limit < Number.POSITIVE_INFINITY ? mul(delta, minimum(1, div(limit, add(norm(delta), 1e-30)))) : delta;
+    return add(x, mul(eta === 1 ? short : sub(short, mul(along(short, x), 1 - eta)), w));
+  };
+  if (momentum === 0)
+    return {
+      acts: 'x',
+      combine: ({ conditional, unconditional, w }) => guided(conditional, sub(conditional, unconditional), w),
+    };
+  return {
+    acts: 'x',
+    combine({ conditional, unconditional, w }, memory) {
+      const delta = add(sub(conditional, unconditional), mul(memory as Tensor, momentum));
+      return { value: guided(conditional, delta, w), memory: delta as Memory };
+    },
+    start: (n, shape) => zeros([n, ...shape]),
   };
 }
-
-/** min(1, r/‖Δ‖), ‖Δ‖ = e^{−λ/2} ‖d‖. */
-const shortening = (d: Tensor, lambda: Tensor1D, limit: number): Tensor => {
-  const length = mul(norm(d), perSample(exp(mul(lambda, -0.5)), d));
-  return minimum(1, div(limit, add(length, 1e-30)));
-};
 
 /** The part of `d` along `x`; 0 where x is 0. */
 const along = (d: Tensor, x: Tensor): Tensor => mul(divNoNan(inner(d, x), inner(x, x)), x);

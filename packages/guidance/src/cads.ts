@@ -1,4 +1,4 @@
-import { type Costed, checkWithin, costAt, type EpsModel, withCost } from '@logsnr/core';
+import { checkWithin, type Model, type ModelLike, toModel, withCondition } from '@logsnr/core';
 import {
   add,
   clipByValue,
@@ -10,7 +10,6 @@ import {
   sub,
   type Tensor,
   type Tensor2D,
-  tidy,
 } from '@tensorflow/tfjs-core';
 import { noiseAt, type Seeded } from './random.js';
 import { times } from './weight.js';
@@ -36,24 +35,20 @@ export interface CadsOptions {
  * @throws RangeError on options out of range.
  */
 export function cads(
-  model: EpsModel<Tensor2D>,
+  model: ModelLike<Tensor2D>,
   { scale, from = 0.6, to = 0.9, mixing = 1 }: CadsOptions,
-): Costed<Seeded<Tensor2D>> {
+): Model<Seeded<Tensor2D>> {
   checkWithin('scale', scale, 0, Number.MAX_VALUE);
   checkWithin('to', to, 0, 1);
   checkWithin('from', from, 0, to);
   checkWithin('mixing', mixing, 0, 1);
   if (from === to) throw new RangeError(`from and to are both ${from}; from must be below to.`);
-  const noised: EpsModel<Seeded<Tensor2D>> = (z, lambda, { condition, noise }) => {
-    if (scale === 0) return model(z, lambda, condition);
-    return tidy(() => {
-      const kept = reshape(clipByValue(mul(sub(to, times(lambda)), 1 / (to - from)), 0, 1), [-1, 1]);
-      const drawn = mul(noiseAt(noise, lambda), mul(sqrt(sub(1, kept)), scale));
-      const annealed = add(mul(sqrt(kept), condition), drawn);
-      return model(z, lambda, mixed(annealed, condition, mixing));
-    });
-  };
-  return withCost(noised, (lambda) => costAt(model, lambda));
+  return withCondition<Tensor2D, Seeded<Tensor2D>>(toModel(model), ({ condition, noise }, _, lambda) => {
+    if (scale === 0) return condition;
+    const kept = reshape(clipByValue(mul(sub(to, times(lambda)), 1 / (to - from)), 0, 1), [-1, 1]);
+    const drawn = mul(noiseAt(noise, lambda), mul(sqrt(sub(1, kept)), scale));
+    return mixed(add(mul(sqrt(kept), condition), drawn), condition, mixing);
+  });
 }
 
 /** ψ c̃ + (1 − ψ) ĉ. */

@@ -1,28 +1,76 @@
-import { alphaSigma, perSample } from '@logsnr/core';
-import { add, divNoNan, lessEqual, mul, sub, where } from '@tensorflow/tfjs-core';
-import type { Rule } from './guide.js';
+import {
+  alphaSigma,
+  type Cost,
+  checkChoice,
+  derive,
+  type Model,
+  type ModelLike,
+  perSample,
+  toModel,
+} from '@logsnr/core';
+import { add, divNoNan, lessEqual, mul, sub, type Tensor, where } from '@tensorflow/tfjs-core';
 import { inner } from './norms.js';
-
-export interface CfgZeroStarOptions {
-  /** "Zero-init": at log-SNR up to this (in nats) the velocity is 0. Not unless given. */
-  zeroUpTo?: number | undefined;
-}
+import type { Rule } from './rule.js';
 
 /**
- * CFG-Zero* (Fan et al. 2025, arXiv 2503.18886): ε̃ = (1 + w) ε_c − w s ε_∅ with the optimized scale
- * s = ⟨ε_c, ε_∅⟩/‖ε_∅‖² of each sample, which takes out what ε_∅ gets wrong in its length; s = 0 where ε_∅ is 0.
- * The paper states it for the velocity of flow matching; here, as elsewhere, it is applied to ε.
+ * CFG-Zero* (Fan et al. 2025, arXiv 2503.18886): ṽ = (1 + w) v_c − w s v_∅ with the optimized scale s = ⟨v_c, v_∅⟩/‖v_∅‖² of each
+ * sample, which takes out what v_∅ gets wrong in its length; s = 0 where v_∅ is 0. Its other part is {@link zeroInit}.
  *
- * Its second part, zero-init, replaces the guided velocity of the first steps by 0. In the variance-preserving process v = 0
- * means ε̃ = σ z (ε = σ z + α v).
+ * The paper's velocity is that of flow matching, ε − x. Here it is that of the variance-preserving process, v = α ε − σ x (Salimans
+ * & Ho 2022). The two differ by a factor and a multiple of z, and so do their scales.
+ * @param prediction the prediction whose lengths are compared: v, the velocity, or ε.
  */
-export function cfgZeroStar({ zeroUpTo = Number.NEGATIVE_INFINITY }: CfgZeroStarOptions = {}): Rule {
-  if (Number.isNaN(zeroUpTo)) throw new RangeError('zeroUpTo is NaN; it must be a log-SNR in nats.');
-  return ({ conditional, unconditional, w, z, lambda }) => {
-    const scale = divNoNan(inner(conditional, unconditional), inner(unconditional, unconditional));
-    const guided = add(conditional, mul(sub(conditional, mul(unconditional, scale)), w));
-    if (zeroUpTo === Number.NEGATIVE_INFINITY) return guided;
-    const still = mul(perSample(alphaSigma(lambda).sigma, z), z);
-    return where(perSample(lessEqual(lambda, Math.min(zeroUpTo, 3e38)), z), still, guided);
+export function cfgZeroStar({ prediction = 'v' }: { prediction?: 'v' | 'eps' | undefined } = {}): Rule {
+  checkChoice('prediction', prediction, ['v', 'eps']);
+  return {
+    acts: prediction,
+    combine({ conditional, unconditional, w }) {
+      const scale = divNoNan(inner(conditional, unconditional), inner(unconditional, unconditional));
+      return add(conditional, mul(sub(conditional, mul(unconditional, scale)), w));
+    },
   };
+}
+
+const NO_CALL: Cost = { calls: 0, evaluations: 0, batch: 0, gradients: 0 };
+
+/**
+ * "Zero-init" (Fan et al. 2025, arXiv 2503.18886): at log-SNR up to `upTo` (in nats) the velocity is 0, so x̂ = α z and ε̂ = σ z; the
+ * model, guided or not, is not asked there where λ is known beforehand.
+ */
+export function zeroInit<C>(model: ModelLike<C>, upTo: number): Model<C> {
+  if (Number.isNaN(upTo)) throw new RangeError('upTo is NaN; it must be a log-SNR in nats.');
+  return derive<[Model<C>], C>([toModel(model)], ([inner]) => {
+    const { gives, start } = inner;
+    const still = (z: Tensor, lambda: Parameters<typeof alphaSigma>[0]) => {
+      const { alpha, sigma } = alphaSigma(lambda);
+      return { x: mul(perSample(alpha, z), z), eps: mul(perSample(sigma, z), z) };
+    };
+    const resting: Model<C> = derive<[], C>([], () => ({
+      predict(z, lambda, _, memory) {
+        const { x, eps } = still(z, lambda);
+        return { x, eps, renoise: gives.renoise ? eps : null, variance: gives.variance ? mul(z, 0) : null, memory };
+      },
+      cost: () => NO_CALL,
+      gives,
+      start,
+    }));
+    return {
+      predict(z, lambda, condition, before) {
+        const { x, eps, renoise, variance, memory } = inner.predict(z, lambda, condition, before);
+        const rests = perSample(lessEqual(lambda, Math.max(-3e38, Math.min(upTo, 3e38))), z);
+        const rest = still(z, lambda);
+        return {
+          x: where(rests, rest.x, x),
+          eps: where(rests, rest.eps, eps),
+          renoise: renoise && where(rests, rest.eps, renoise),
+          variance,
+          memory,
+        };
+      },
+      cost: (lambda) => (lambda <= upTo ? NO_CALL : inner.cost(lambda)),
+      gives,
+      start,
+      at: (lambda) => (lambda <= upTo ? resting : inner.at(lambda)),
+    };
+  });
 }

@@ -1,38 +1,13 @@
-import { type EpsModel, gaussianMixture, labels, sigma } from '@logsnr/core';
+import { type EpsFunction, epsOf, sigma } from '@logsnr/core';
 import { add, concat, mul, reshape, slice, type Tensor1D, tensor1d, tensor2d, tidy } from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { expectNoLeak } from '../../../test/no-leak.js';
+import { c, classes, counted, lambda, mixture, values, z } from '../test/tools.js';
 import { classifierFree, fromScale } from './index.js';
 
-const mixture = gaussianMixture([
-  { mean: [-1, 0], std: 0.4 },
-  { mean: [1, 0.5], std: 0.3 },
-  { mean: [0.5, -1], std: 0.5, weight: 2 },
-]);
-const classes = labels(3);
-const z = tensor2d([
-  [0.2, 0.1],
-  [-1.5, 0.6],
-  [0.8, -0.9],
-]);
-const lambda = tensor1d([-2, 0, 3]);
-const c = classes.of([0, 1, 2]);
-const values = (model: EpsModel<Tensor1D>) => [...model(z, lambda, c).dataSync()];
-
-/** Counts its calls and the samples that it saw. */
-function counted(model: EpsModel<Tensor1D>) {
-  const count = { calls: 0, samples: 0 };
-  const wrapped: EpsModel<Tensor1D> = (z, lambda, label) => {
-    count.calls++;
-    count.samples += z.shape[0] as number;
-    return model(z, lambda, label);
-  };
-  return { count, wrapped };
-}
-
 test('is (1 + w) ε(z, c) − w ε(z, ∅), in one batch or in two', () => {
-  const conditional = mixture.model(z, lambda, c).dataSync();
-  const unconditional = mixture.model(z, lambda, classes.none(c)).dataSync();
+  const conditional = epsOf(mixture.model)(z, lambda, c).dataSync();
+  const unconditional = epsOf(mixture.model)(z, lambda, classes.nullCondition(c)).dataSync();
   for (const w of [-1, -0.3, 0.5, 3])
     for (const evaluation of ['joint', 'split'] as const)
       values(classifierFree(mixture.model, classes, w, { evaluation })).forEach((value, i) => {
@@ -98,7 +73,8 @@ test('the guided ε is −σ times the gradient of log p(z|c) + w log p(c|z)', (
 test('guidance nests: two weights add', () => {
   // Guiding with w, then guiding that against the same ∅ with v: (1+v)((1+w)ε_c − wε_∅) − vε_∅.
   const [w, v] = [0.7, 1.5];
-  const inner: EpsModel<Tensor1D> = (z, lambda, label) => classifierFree(mixture.model, classes, w)(z, lambda, label);
+  const inner: EpsFunction<Tensor1D> = (z, lambda, label) =>
+    epsOf(classifierFree(mixture.model, classes, w))(z, lambda, label);
   const outer = values(classifierFree(inner, classes, v));
   const whole = values(classifierFree(mixture.model, classes, w + v + w * v));
   outer.forEach((value, i) => {
@@ -108,8 +84,10 @@ test('guidance nests: two weights add', () => {
 
 test('splitting a batch changes no sample', () => {
   const guided = classifierFree(mixture.model, classes, 2);
-  const whole = guided(z, lambda, c).dataSync();
-  const parts = [0, 1, 2].map((i) => guided(slice(z, [i, 0], [1, 2]), slice(lambda, [i], [1]), slice(c, [i], [1])));
+  const whole = epsOf(guided)(z, lambda, c).dataSync();
+  const parts = [0, 1, 2].map((i) =>
+    epsOf(guided)(slice(z, [i, 0], [1, 2]), slice(lambda, [i], [1]), slice(c, [i], [1])),
+  );
   expect([...concat(parts).dataSync()]).toEqual([...whole]);
 });
 
@@ -117,27 +95,29 @@ test('wraps any function of (z, λ, c), with any kind of condition', () => {
   type Pair = { scale: Tensor1D };
   const conditioning = {
     drop: (pair: Pair) => pair,
-    none: (like: Pair) => ({ scale: mul(like.scale, 0) as Tensor1D }),
+    nullCondition: (like: Pair) => ({ scale: mul(like.scale, 0) as Tensor1D }),
     concat: (a: Pair, b: Pair) => ({ scale: concat([a.scale, b.scale]) }),
   };
-  const model: EpsModel<Pair> = (z, lambda, { scale }) =>
+  const model: EpsFunction<Pair> = (z, lambda, { scale }) =>
     tidy(() => add(mul(z, reshape(scale, [-1, 1])), mul(reshape(lambda, [-1, 1]), 0)));
   const guided = classifierFree(model, conditioning, 3);
-  expect([...guided(tensor2d([[1], [2]]), tensor1d([0, 0]), { scale: tensor1d([1, 0.5]) }).dataSync()]).toEqual([4, 4]);
+  expect([...epsOf(guided)(tensor2d([[1], [2]]), tensor1d([0, 0]), { scale: tensor1d([1, 0.5]) }).dataSync()]).toEqual([
+    4, 4,
+  ]);
 });
 
 test('leaks nothing, whichever way it evaluates', () => {
   for (const w of [0, 2, (lambda: number) => lambda])
     for (const evaluation of ['joint', 'split'] as const)
-      expectNoLeak(() => classifierFree(mixture.model, classes, w, { evaluation })(z, lambda, c));
+      expectNoLeak(() => epsOf(classifierFree(mixture.model, classes, w, { evaluation }))(z, lambda, c));
 });
 
 test('a weight that is not finite, or an unknown option, is refused', () => {
   expect(() => classifierFree(mixture.model, classes, Number.NaN)).toThrow('w is NaN; it must be a finite number.');
   expect(() => classifierFree(mixture.model, classes, Number.POSITIVE_INFINITY)).toThrow(/w is Infinity/);
-  expect(() => classifierFree(mixture.model, classes, () => Number.NaN)(z, lambda, c)).toThrow('w(-2) is NaN');
+  expect(() => epsOf(classifierFree(mixture.model, classes, () => Number.NaN))(z, lambda, c)).toThrow('w(-2) is NaN');
   expect(() => classifierFree(mixture.model, classes, 1, { evaluation: 'both' as 'joint' })).toThrow(/"both"/);
-  expect(() => classifierFree(mixture.model, classes, 1)(z, tensor1d([1]), c)).toThrow(
+  expect(() => epsOf(classifierFree(mixture.model, classes, 1))(z, tensor1d([1]), c)).toThrow(
     'lambda has shape [1]; it must be [3]',
   );
 });

@@ -1,42 +1,72 @@
-import type { Conditioning, Costed, EpsModel } from '@logsnr/core';
-import { checkEvaluation, costOf, type EvaluationOptions, evaluate } from './evaluate.js';
-import { extrapolate, guide, type Pair, type Rule } from './guide.js';
+import {
+  type Conditioning,
+  type Memory,
+  type Model,
+  type ModelLike,
+  memoryOf,
+  type Predicted,
+  toModel,
+} from '@logsnr/core';
+import type { Tensor1D } from '@tensorflow/tfjs-core';
+import { checkEvaluation, costOf, type Evaluation, type EvaluationOptions, evaluate, type Part } from './evaluate.js';
+import { type Frame, guide } from './guide.js';
+import { extrapolate, type RuleLike } from './rule.js';
 import type { Weight } from './weight.js';
 
 export interface ClassifierFreeOptions extends EvaluationOptions {
   /** How the two predictions are combined: {@link extrapolate}, eq. 6 of the paper, unless given. */
-  rule?: Rule | undefined;
+  rule?: RuleLike | undefined;
 }
 
 /**
- * Classifier-free guidance: ε̃(z, c) = (1 + w) ε(z, c) − w ε(z, ∅) (Ho & Salimans 2022, arXiv 2207.12598, eq. 6), an
- * ε-model again.
+ * Classifier-free guidance: ε̃(z, c) = (1 + w) ε(z, c) − w ε(z, ∅) (Ho & Salimans 2022, arXiv 2207.12598, eq. 6), a model
+ * again.
  *
- * Samples from p̃(z|c) ∝ p(z|c) · p(c|z)^w, with the implicit classifier p(c|z) ∝ p(z|c)/p(z).
- * Where w is 0 for the whole batch, ∅ is not evaluated and the result is ε(z, c) bit for bit.
+ * It aims at p̃(z|c) ∝ p(z|c) · p(c|z)^w, with the implicit classifier p(c|z) ∝ p(z|c)/p(z).
+ * Where w is 0 for the whole batch, ∅ is not evaluated and the result is the model's for c bit for bit.
  * @param w the paper's weight (w = s − 1 for the "guidance scale" s of other libraries: `fromScale`).
  * @throws RangeError when w is not finite.
  */
 export function classifierFree<C>(
-  model: EpsModel<C>,
+  model: ModelLike<C>,
   conditioning: Conditioning<C>,
   w: Weight,
   { evaluation = 'joint', rule = extrapolate }: ClassifierFreeOptions = {},
-): Costed<C> {
+): Model<C> {
   checkEvaluation(evaluation);
-  return guide(model, againstNone(model, conditioning, { evaluation }), w, rule);
+  const frame = (model: Model<C>) => ({
+    ...twoOf<C, C>(model, conditioning.concat, evaluation, (lambda, condition) => [
+      { lambda, condition },
+      { lambda, condition: conditioning.nullCondition(condition) },
+    ]),
+    check: conditioning.check?.bind(conditioning),
+  });
+  return guide<[Model<C>], C>([toModel(model)], ([model]) => frame(model), w, rule);
 }
 
-/** ε(z, c) and ε(z, ∅). */
-export function againstNone<C>(
-  model: EpsModel<C>,
-  { none, concat }: Conditioning<C>,
-  { evaluation = 'joint' }: EvaluationOptions = {},
-): Pair<C> {
-  const pair = (...[z, lambda, condition]: Parameters<EpsModel<C>>) => {
-    const parts = [condition, none(condition)].map((c) => ({ lambda, condition: c }));
-    const [conditional, unconditional] = evaluate(model, concat, evaluation, z, parts);
-    return { conditional, unconditional } as ReturnType<Pair<C>>;
+/** The frame of two predictions by one model for the same z: the first for the conditions, the second of something else. */
+export function twoOf<C, D>(
+  model: Model<C>,
+  join: (a: C, b: C) => C,
+  evaluation: Evaluation,
+  parts: (lambda: Tensor1D, condition: D) => readonly [own: Asked<C>, other: Asked<C>],
+): Frame<D> {
+  const both = (first: Memory, second: Memory): Memory => [first, second] as unknown as Memory;
+  return {
+    plain(z, lambda, condition, memory) {
+      const [own] = parts(lambda, condition);
+      const only = model.predict(z, own.lambda, own.condition, memoryOf(memory, 0));
+      return { ...only, memory: both(only.memory, memoryOf(memory, 1)) };
+    },
+    pair(z, lambda, condition, memory) {
+      const asked = parts(lambda, condition).map((part, i) => ({ ...part, memory: memoryOf(memory, i) }));
+      const [conditional, unconditional] = evaluate(model, join, evaluation, z, asked) as [Predicted, Predicted];
+      return { conditional, unconditional, memory: both(conditional.memory, unconditional.memory) };
+    },
+    plainCost: model.cost,
+    pairCost: (lambda) => costOf(model, evaluation, 2, lambda),
+    start: (n, shape) => both(model.start(n, shape), model.start(n, shape)),
   };
-  return Object.assign(pair, { cost: (lambda: number) => costOf(model, evaluation, 2, lambda) });
 }
+
+type Asked<C> = Omit<Part<C>, 'memory'>;

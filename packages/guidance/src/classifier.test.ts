@@ -1,4 +1,4 @@
-import { type EpsModel, sigma } from '@logsnr/core';
+import { type EpsFunction, epsOf, type ModelLike, sigma } from '@logsnr/core';
 import { compile } from '@logsnr/tensorflow';
 import {
   mul,
@@ -16,7 +16,7 @@ import { expectNoLeak } from '../../../test/no-leak.js';
 import { c, classes, counted, lambda, lambdas, mixture, points, values, valuesOf, z } from '../test/tools.js';
 import { classifierFree, classifierGuidance, logits } from './index.js';
 
-const guided = (w: number, model: EpsModel<Tensor1D> = mixture.model) =>
+const guided = (w: number, model: ModelLike<Tensor1D> = mixture.model) =>
   classifierGuidance(model, mixture.logPosterior, w);
 
 describe('with exact scores', () => {
@@ -50,7 +50,8 @@ describe('with exact scores', () => {
   });
 
   test('around the unconditional model with weight 1 + w it is the conditional one with w', () => {
-    const whole: EpsModel<Tensor1D> = (z, lambda, label) => mixture.model(z, lambda, classes.none(label));
+    const whole: EpsFunction<Tensor1D> = (z, lambda, label) =>
+      epsOf(mixture.model)(z, lambda, classes.nullCondition(label));
     const conditional = values(guided(1.5));
     values(guided(2.5, whole)).forEach((value, i) => {
       expect(value).toBeCloseTo(conditional[i] as number, 4);
@@ -88,7 +89,7 @@ test('logits: the slope of a linear classifier, by hand', () => {
   const linear = (z: Tensor) => mul(reshape(z, [-1, 1]), [1, -1]) as Tensor2D;
   const model = classifierGuidance((z) => mul(z, 0), logits(linear), 3);
   const at = [-0.3, 0.9];
-  const got = valuesOf(model(tensor2d(at, [2, 1]), tensor1d([0, 2]), classes.of([0, 0])));
+  const got = valuesOf(epsOf(model)(tensor2d(at, [2, 1]), tensor1d([0, 2]), classes.of([0, 0])));
   got.forEach((value, i) => {
     expect(value).toBeCloseTo(-3 * sigma([0, 2][i] as number) * (2 / (1 + Math.exp(2 * (at[i] as number)))), 5);
   });
@@ -96,7 +97,7 @@ test('logits: the slope of a linear classifier, by hand', () => {
 
 test('compiles to the same numbers', () => {
   const eager = guided(1, classifierFree(mixture.model, classes, 2));
-  const compiled = compile(eager);
+  const compiled = compile(epsOf(eager));
   const expected = values(eager);
   valuesOf(compiled(z, lambda, c)).forEach((value, i) => {
     expect(Math.abs(value - (expected[i] as number))).toBeLessThan(1e-5 * (1 + Math.abs(expected[i] as number)));
@@ -110,9 +111,9 @@ test('costs a backward pass, calls the model once, leaks nothing and refuses wha
   expect(count).toEqual({ calls: 1, samples: 3 });
   expect(guided(1).cost(0)).toEqual({ calls: 2, evaluations: 2, batch: 1, gradients: 1 });
   expect(guided(0).cost(0).gradients).toBe(0);
-  expectNoLeak(() => guided(2)(z, lambda, c));
-  expectNoLeak(() => guided(1, classifierFree(mixture.model, classes, 2))(z, lambda, c));
+  expectNoLeak(() => epsOf(guided(2))(z, lambda, c));
+  expectNoLeak(() => epsOf(guided(1, classifierFree(mixture.model, classes, 2)))(z, lambda, c));
   expect(() => guided(Number.NaN)).toThrow(/w is NaN/);
   const scalar = classifierGuidance(mixture.model, (z) => sum(sub(z, 1)) as unknown as Tensor1D, 1);
-  expect(() => scalar(z, lambda, c)).toThrow('the log-likelihood has shape []; it must be [3].');
+  expect(() => epsOf(scalar)(z, lambda, c)).toThrow('the log-likelihood has shape []; it must be [3].');
 });

@@ -1,7 +1,18 @@
-import { type Conditioning, type Costed, checkFinite, checkShape, costAt, type EpsModel, withCost } from '@logsnr/core';
-import { add, mul, sub, type Tensor, tidy } from '@tensorflow/tfjs-core';
+import {
+  type Conditioning,
+  checkFinite,
+  derive,
+  type Memory,
+  type Model,
+  type ModelLike,
+  memoryOf,
+  toModel,
+} from '@logsnr/core';
+import { add, mul, sub, type Tensor } from '@tensorflow/tfjs-core';
+import { twoOf } from './classifier-free.js';
 import { checkEvaluation, costOf, type EvaluationOptions, evaluate } from './evaluate.js';
-import { extrapolate, guide, type Pair, type Rule } from './guide.js';
+import { checkWhole, guide } from './guide.js';
+import { extrapolate, type RuleLike } from './rule.js';
 import type { Weight } from './weight.js';
 
 /** What to lead towards, and what to lead away from, for each of n samples. */
@@ -11,66 +22,76 @@ export interface Negated<C> {
 }
 
 /**
- * A negative condition in the place of ∅: ε̃ = ε(z, c) + w (ε(z, c) − ε(z, c_neg)), which samples from
+ * A negative condition in the place of ∅: ε̃ = ε(z, c) + w (ε(z, c) − ε(z, c_neg)), which aims at
  * p(z|c) (p(z|c)/p(z|c_neg))^w. With c_neg = ∅ it is classifier-free guidance bit for bit.
  * @throws RangeError when w is not finite.
  */
 export function negative<C>(
-  model: EpsModel<C>,
-  { concat }: Pick<Conditioning<C>, 'concat'>,
+  model: ModelLike<C>,
+  { concat, check }: Pick<Conditioning<C>, 'concat' | 'check'>,
   w: Weight,
-  { evaluation = 'joint', rule = extrapolate }: EvaluationOptions & { rule?: Rule | undefined } = {},
-): Costed<Negated<C>> {
+  { evaluation = 'joint', rule = extrapolate }: EvaluationOptions & { rule?: RuleLike | undefined } = {},
+): Model<Negated<C>> {
   checkEvaluation(evaluation);
-  const pair: Pair<Negated<C>> = Object.assign(
-    (...[z, lambda, c]: Parameters<EpsModel<Negated<C>>>) => {
-      const parts = [c.condition, c.negative].map((condition) => ({ lambda, condition }));
-      const [conditional, unconditional] = evaluate(model, concat, evaluation, z, parts) as [Tensor, Tensor];
-      return { conditional, unconditional };
-    },
-    { cost: (lambda: number) => costOf(model, evaluation, 2, lambda) },
+  return guide<[Model<C>], Negated<C>>(
+    [toModel(model)],
+    ([model]) => ({
+      ...twoOf<C, Negated<C>>(model, concat, evaluation, (lambda, { condition, negative }) => [
+        { lambda, condition },
+        { lambda, condition: negative },
+      ]),
+      check({ condition, negative }, n) {
+        check?.(condition, n);
+        check?.(negative, n);
+      },
+    }),
+    w,
+    rule,
   );
-  const plain = withCost<Negated<C>>(
-    (z, lambda, c) => model(z, lambda, c.condition),
-    (lambda) => costAt(model, lambda),
-  );
-  return guide(plain, pair, w, rule);
 }
 
 /**
  * Several conditions at once (Liu et al. 2022, arXiv 2206.01714): ε̃ = ε_∅ + Σ_i (1 + w_i)(ε(z, c_i) − ε_∅), which
- * samples from p(z) Π_i p(c_i|z)^{1 + w_i}. Their weights are 1 + w_i, so w_i = −1 leaves c_i out and a smaller one leads away
- * from it. The model's condition is the list of the c_i, each for n samples. One condition is classifier-free guidance
+ * aims at p(z) Π_i p(c_i|z)^{1 + w_i}. Their weights are 1 + w_i, so w_i = −1 leaves c_i out and a smaller one leads away
+ * from it. The model's condition is the list of the c_i, each for n samples. A learned variance is that for c_1. One condition is classifier-free guidance
  * bit for bit: the sum is written ε_1 + w_1 (ε_1 − ε_∅) + Σ_{i>1} (1 + w_i)(ε_i − ε_∅).
  * @throws RangeError without weights, when one is not finite, and in use when there are not as many conditions.
  */
 export function composed<C>(
-  model: EpsModel<C>,
-  { none, concat }: Conditioning<C>,
+  model: ModelLike<C>,
+  { nullCondition, concat, check }: Conditioning<C>,
   w: readonly number[],
   { evaluation = 'joint' }: EvaluationOptions = {},
-): Costed<readonly C[]> {
+): Model<readonly C[]> {
   checkEvaluation(evaluation);
   if (w.length === 0) throw new RangeError('w is empty; give a weight for each condition.');
   w.forEach((weight, i) => {
     checkFinite(`w[${i}]`, weight);
   });
-  const alone = w.length === 1 && w[0] === 0;
-  const guided: EpsModel<readonly C[]> = (z, lambda, conditions) => {
-    checkShape('lambda', lambda, [z.shape[0] ?? null]);
-    if (conditions.length !== w.length)
-      throw new RangeError(`there are ${conditions.length} conditions and ${w.length} weights; give one for each.`);
-    if (alone) return model(z, lambda, conditions[0] as C);
-    return tidy(() => {
-      const all = [...conditions, none(conditions[0] as C)].map((condition) => ({ lambda, condition }));
-      const predictions = evaluate(model, concat, evaluation, z, all);
-      const empty = predictions.pop() as Tensor;
-      const [first, ...others] = predictions as [Tensor, ...Tensor[]];
-      const start = add(first, mul(sub(first, empty), w[0] as number));
-      return others.reduce((sum, eps, i) => add(sum, mul(sub(eps, empty), 1 + (w[i + 1] as number))), start);
-    });
-  };
-  return withCost(guided, (lambda) =>
-    alone ? costAt(model, lambda) : costOf(model, evaluation, w.length + 1, lambda),
-  );
+  const inner = toModel(model);
+  checkWhole(inner);
+  const count = w.length === 1 && w[0] === 0 ? 1 : w.length + 1;
+  return derive<[Model<C>], readonly C[]>([inner], ([model]) => ({
+    predict(z, lambda, conditions, memory) {
+      if (conditions.length !== w.length)
+        throw new RangeError(`there are ${conditions.length} conditions and ${w.length} weights; give one for each.`);
+      for (const condition of conditions) check?.(condition, z.shape[0] as number);
+      const all = [...conditions, nullCondition(conditions[0] as C)].slice(0, count);
+      const parts = all.map((condition, i) => ({ lambda, condition, memory: memoryOf(memory, i) }));
+      const made = evaluate(model, concat, evaluation, z, parts);
+      const led = (kind: 'x' | 'eps'): Tensor => {
+        const [first, ...others] = made.map((estimate) => estimate[kind]) as [Tensor, ...Tensor[]];
+        const empty = others.pop();
+        if (!empty) return first;
+        const start = add(first, mul(sub(first, empty), w[0] as number));
+        return others.reduce((sum, each, i) => add(sum, mul(sub(each, empty), 1 + (w[i + 1] as number))), start);
+      };
+      const next = Array.from({ length: w.length + 1 }, (_, i) => made[i]?.memory ?? memoryOf(memory, i));
+      const variance = made[0]?.variance ?? null;
+      return { x: led('x'), eps: led('eps'), variance, memory: next as unknown as Memory };
+    },
+    cost: (lambda) => costOf(model, evaluation, count, lambda),
+    gives: model.gives,
+    start: (n, shape) => Array.from({ length: w.length + 1 }, () => model.start(n, shape)) as unknown as Memory,
+  }));
 }

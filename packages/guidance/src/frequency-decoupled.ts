@@ -11,7 +11,7 @@ import {
   tensor2d,
   transpose,
 } from '@tensorflow/tfjs-core';
-import type { Rule } from './guide.js';
+import type { Rule } from './rule.js';
 
 /**
  * Frequency-decoupled guidance (Sadat et al. 2025, arXiv 2506.19713): each level of a Laplacian pyramid is guided with a
@@ -29,10 +29,13 @@ export function frequencyDecoupled(gains: readonly number[]): Rule {
   gains.forEach((gain, i) => {
     checkFinite(`gains[${i}]`, gain);
   });
-  return ({ conditional, unconditional, w }) => {
-    checkLevels(conditional, gains.length);
-    const d = sub(conditional, unconditional) as Tensor4D;
-    return add(conditional, mul(weighted(d, gains), w));
+  return {
+    acts: 'each',
+    combine({ conditional, unconditional, w }) {
+      checkLevels(conditional, gains.length);
+      const d = sub(conditional, unconditional) as Tensor4D;
+      return add(conditional, mul(weighted(d, gains), w));
+    },
   };
 }
 

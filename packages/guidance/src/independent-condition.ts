@@ -1,12 +1,14 @@
-import { type Conditioning, type Costed, costAt, type EpsModel, withCost } from '@logsnr/core';
+import { type Conditioning, type Model, type ModelLike, toModel } from '@logsnr/core';
 import { add, argMax, cast, mul, type Tensor, type Tensor1D } from '@tensorflow/tfjs-core';
-import { checkEvaluation, costOf, type EvaluationOptions, evaluate } from './evaluate.js';
-import { extrapolate, guide, type Pair, type Rule } from './guide.js';
+import { twoOf } from './classifier-free.js';
+import { checkEvaluation, type EvaluationOptions } from './evaluate.js';
+import { guide } from './guide.js';
 import { noiseAt, type Seeded } from './random.js';
+import { extrapolate, type RuleLike } from './rule.js';
 import type { Weight } from './weight.js';
 
 interface Options extends EvaluationOptions {
-  rule?: Rule | undefined;
+  rule?: RuleLike | undefined;
 }
 
 /**
@@ -17,12 +19,12 @@ interface Options extends EvaluationOptions {
  * @throws RangeError when w is not finite.
  */
 export function independentCondition<C>(
-  model: EpsModel<C>,
+  model: ModelLike<C>,
   { concat }: Pick<Conditioning<C>, 'concat'>,
   random: (noise: Tensor, condition: C) => C,
   w: Weight,
   options: Options = {},
-): Costed<Seeded<C>> {
+): Model<Seeded<C>> {
   return againstPart(model, concat, w, options, (lambda, { condition, noise }) => ({
     lambda,
     condition: random(noiseAt(noise, lambda), condition),
@@ -36,47 +38,41 @@ export const uniformLabels = (noise: Tensor): Tensor1D => cast(argMax(noise, 1),
  * Time-step guidance, TSG (Sadat et al. 2024, arXiv 2407.02687), which needs no condition:
  * ε̃ = ε(z, λ, c) + w (ε(z, λ, c) − ε(z, λ̃, c)) with a perturbed λ̃.
  *
- * The paper perturbs the embedding of the time step with normal noise; an ε-model shows its λ alone, so here
+ * The paper perturbs the embedding of the time step with normal noise; a model shows its λ alone, so here
  * λ̃ = λ + std · n with n ~ N(0, 1), new at each step. The conditions are seeded with numbers, shape [].
  * @param std deviation of λ̃ in nats. 0 is the model up to rounding.
  * @throws RangeError when w is not finite.
  */
 export function timeStepGuidance<C>(
-  model: EpsModel<C>,
+  model: ModelLike<C>,
   { concat }: Pick<Conditioning<C>, 'concat'>,
   std: number,
   w: Weight,
   options: Options = {},
-): Costed<Seeded<C>> {
+): Model<Seeded<C>> {
   return againstPart(model, concat, w, options, (lambda, { condition, noise }) => ({
     lambda: add(lambda, mul(noiseAt(noise, lambda), std)) as Tensor1D,
     condition,
   }));
 }
 
-/** ε(z, λ, c) against the same model's prediction for another λ or condition. */
+/** The model's prediction against its own for another λ or condition. */
 function againstPart<C>(
-  model: EpsModel<C>,
+  model: ModelLike<C>,
   join: Conditioning<C>['concat'],
   w: Weight,
   { evaluation = 'joint', rule = extrapolate }: Options,
   other: (lambda: Tensor1D, condition: Seeded<C>) => { lambda: Tensor1D; condition: C },
-): Costed<Seeded<C>> {
+): Model<Seeded<C>> {
   checkEvaluation(evaluation);
-  const pair: Pair<Seeded<C>> = Object.assign(
-    (...[z, lambda, c]: Parameters<EpsModel<Seeded<C>>>) => {
-      const parts = [{ lambda, condition: c.condition }, other(lambda, c)];
-      const [conditional, unconditional] = evaluate(model, join, evaluation, z, parts) as [Tensor, Tensor];
-      return { conditional, unconditional };
-    },
-    { cost: (lambda: number) => costOf(model, evaluation, 2, lambda) },
+  return guide<[Model<C>], Seeded<C>>(
+    [toModel(model)],
+    ([model]) =>
+      twoOf<C, Seeded<C>>(model, join, evaluation, (lambda, seeded) => [
+        { lambda, condition: seeded.condition },
+        other(lambda, seeded),
+      ]),
+    w,
+    rule,
   );
-  return guide(unseeded(model), pair, w, rule);
 }
-
-/** A model for seeded conditions that does not look at their random numbers. */
-export const unseeded = <C>(model: EpsModel<C>): Costed<Seeded<C>> =>
-  withCost(
-    (z, lambda, { condition }) => model(z, lambda, condition),
-    (lambda) => costAt(model, lambda),
-  );

@@ -1,7 +1,7 @@
 import { checkWithin } from '@logsnr/core';
 import { add, div, exp, maximum, mul, sub } from '@tensorflow/tfjs-core';
-import type { Rule } from './guide.js';
 import { norm } from './norms.js';
+import { extrapolate, type Rule } from './rule.js';
 
 /**
  * Magnitude-aware guidance, MAMBO-G (Zhu et al. 2025, arXiv 2508.03442): the weight is damped where guidance would change
@@ -11,10 +11,13 @@ import { norm } from './norms.js';
  */
 export function mamboG(a = 8): Rule {
   checkWithin('a', a, 0, Number.MAX_VALUE);
-  return ({ conditional, unconditional, w }) => {
-    const d = sub(conditional, unconditional);
-    if (a === 0) return add(conditional, mul(d, w));
-    const ratio = div(norm(d), maximum(norm(unconditional), 1e-30));
-    return add(conditional, mul(d, mul(exp(mul(ratio, -a)), w)));
+  if (a === 0) return extrapolate;
+  return {
+    acts: 'eps',
+    combine({ conditional, unconditional, w }) {
+      const d = sub(conditional, unconditional);
+      const ratio = div(norm(d), maximum(norm(unconditional), 1e-30));
+      return add(conditional, mul(d, mul(exp(mul(ratio, -a)), w)));
+    },
   };
 }

@@ -1,4 +1,4 @@
-import { alpha, type EpsModel, gaussianMixture, labels, sigma } from '@logsnr/core';
+import { alpha, type EpsFunction, epsOf, gaussianMixture, labels, sigma } from '@logsnr/core';
 import {
   div,
   mul,
@@ -32,7 +32,7 @@ test.each([-3, 0, 2])('the gradient is that of ‖y − A(x̂)‖² for Gaussian
   const variance = a * a * s * s + d * d;
   for (const normalized of [false, true]) {
     const guided = posteriorSampling(model, first, 0.8, { normalized });
-    const got = valuesOf(guided(z, tensor1d([level, level]), condition));
+    const got = valuesOf(epsOf(guided)(z, tensor1d([level, level]), condition));
     const points = z.arraySync();
     points.forEach((point, i) => {
       const eps = point.map((value, j) => (d * (value - a * (m[j] as number))) / variance);
@@ -53,7 +53,7 @@ test('at high λ with w = 1/(2 s_y²) it is the exact posterior’s ε', () => {
   const level = 12;
   const noise = 0.5;
   const guided = posteriorSampling(model, first, 1 / (2 * noise ** 2));
-  const got = valuesOf(guided(z, tensor1d([level, level]), condition));
+  const got = valuesOf(epsOf(guided)(z, tensor1d([level, level]), condition));
   const precision = 1 / s ** 2 + 1 / noise ** 2;
   z.arraySync().forEach((point, i) => {
     const mean = (m[0] / s ** 2 + ([1.2, -0.3][i] as number) / noise ** 2) / precision;
@@ -64,19 +64,19 @@ test('at high λ with w = 1/(2 s_y²) it is the exact posterior’s ε', () => {
 
 test('w = 0 is the model bit for bit; a measurement met exactly has no pull and no NaN', () => {
   const at = tensor1d([0, 0]);
-  const plain = valuesOf(model(z, at, condition.condition));
-  expect(valuesOf(posteriorSampling(model, first, 0)(z, at, condition))).toEqual(plain);
+  const plain = valuesOf(epsOf(model)(z, at, condition.condition));
+  expect(valuesOf(epsOf(posteriorSampling(model, first, 0))(z, at, condition))).toEqual(plain);
   const [a, d] = [alpha(0), sigma(0)];
   const met = tidy(() => {
-    const eps = model(z, at, condition.condition);
+    const eps = epsOf(model)(z, at, condition.condition);
     return first(div(sub(z, mul(eps, d)), a));
   });
-  valuesOf(posteriorSampling(model, first, 1)(z, at, { ...condition, measurement: met })).forEach((value, i) => {
+  valuesOf(epsOf(posteriorSampling(model, first, 1))(z, at, { ...condition, measurement: met })).forEach((value, i) => {
     expect(value).toBeCloseTo(plain[i] as number, 5);
   });
-  const zero: EpsModel<null> = (z) => zerosLike(z);
+  const zero: EpsFunction<null> = (z) => zerosLike(z);
   const exact = { condition: null, measurement: zeros([1, 1]) };
-  const none = posteriorSampling(zero, first, 1, { normalized: true })(zeros([1, 2]), tensor1d([0]), exact);
+  const none = epsOf(posteriorSampling(zero, first, 1, { normalized: true }))(zeros([1, 2]), tensor1d([0]), exact);
   expect(valuesOf(none).map(Math.abs)).toEqual([0, 0]);
 });
 
@@ -84,8 +84,8 @@ test('costs one call more, with its gradient; leaks nothing; refuses a measureme
   const guided = posteriorSampling(model, first, 1);
   expect(guided.cost(0)).toEqual({ calls: 2, evaluations: 2, batch: 1, gradients: 1 });
   const at = tensor1d([0, 0]);
-  expectNoLeak(() => guided(z, at, condition));
-  expect(() => guided(z, tensor1d([0, 0]), { ...condition, measurement: z })).toThrow(
+  expectNoLeak(() => epsOf(guided)(z, at, condition));
+  expect(() => epsOf(guided)(z, tensor1d([0, 0]), { ...condition, measurement: z })).toThrow(
     'A(x̂) has shape [2, 1]; it must be [2, 2].',
   );
 });

@@ -1,28 +1,17 @@
-import {
-  alphaSigma,
-  type Costed,
-  checkInteger,
-  checkShape,
-  costAt,
-  type EpsModel,
-  perSample,
-  withCost,
-} from '@logsnr/core';
+import { checkInteger, checkShape, type Model, type ModelLike, toModel, withCondition } from '@logsnr/core';
 import {
   add,
   avgPool,
-  div,
   mul,
   neg,
   sqrt,
   squaredDifference,
-  sub,
   sum,
   type Tensor,
   type Tensor1D,
   type Tensor4D,
 } from '@tensorflow/tfjs-core';
-import { alongGradient, type LogLikelihood } from './gradient.js';
+import { alongGradient } from './gradient.js';
 import type { Weight } from './weight.js';
 
 /** n conditions and what was measured of each of the n samples. */
@@ -45,29 +34,29 @@ export type Operator = (x: Tensor) => Tensor;
  * @throws RangeError when w is not finite, or A(x̂) and the measurement differ in shape.
  */
 export function posteriorSampling<C>(
-  model: EpsModel<C>,
+  model: ModelLike<C>,
   operator: Operator,
   w: Weight,
   { normalized = false }: { normalized?: boolean | undefined } = {},
-): Costed<Measured<C>> {
-  const logLikelihood: LogLikelihood<Measured<C>> = (z, lambda, { condition, measurement }) => {
-    const scales = alphaSigma(lambda);
-    const [alpha, sigma] = [perSample(scales.alpha, z), perSample(scales.sigma, z)];
-    const measured = operator(div(sub(z, mul(sigma, model(z, lambda, condition))), alpha));
-    checkShape('A(x̂)', measured, measurement.shape);
-    const axes = measured.shape.map((_, i) => i).slice(1);
-    const square = sum(squaredDifference(measured, measurement), axes) as Tensor1D;
-    // The root has no slope at 0, where there is nothing left to correct.
-    return neg(normalized ? sqrt(add(square, 1e-24)) : square) as Tensor1D;
-  };
-  const plain = withCost<Measured<C>>(
-    (z, lambda, { condition }) => model(z, lambda, condition),
-    (lambda) => costAt(model, lambda),
+): Model<Measured<C>> {
+  const plain = withCondition<C, Measured<C>>(toModel(model), ({ condition }) => condition);
+  return alongGradient(
+    plain,
+    (model, memory) => (z, lambda, measured) => {
+      const { measurement } = measured;
+      const seen = operator(model.predict(z, lambda, measured, memory).x);
+      checkShape('A(x̂)', seen, measurement.shape);
+      const axes = seen.shape.map((_, i) => i).slice(1);
+      const square = sum(squaredDifference(seen, measurement), axes) as Tensor1D;
+      // The root has no slope at 0, where there is nothing left to correct.
+      return neg(normalized ? sqrt(add(square, 1e-24)) : square) as Tensor1D;
+    },
+    w,
+    (model, lambda) => {
+      const cost = model.cost(lambda);
+      return { ...cost, gradients: cost.gradients + cost.calls };
+    },
   );
-  return alongGradient(plain, logLikelihood, w, (lambda) => {
-    const cost = costAt(model, lambda);
-    return { ...cost, gradients: cost.gradients + cost.calls };
-  });
 }
 
 /** A for inpainting: the pixels where `mask` (broadcast to x) is 1. */

@@ -1,4 +1,4 @@
-import { type EpsModel, key } from '@logsnr/core';
+import { type EpsFunction, epsOf, key } from '@logsnr/core';
 import { compile } from '@logsnr/tensorflow';
 import {
   add,
@@ -13,6 +13,7 @@ import {
   tensor1d,
   tensor2d,
   tidy,
+  zeros,
 } from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { expectNoLeak } from '../../../test/no-leak.js';
@@ -59,10 +60,10 @@ describe('independent-condition guidance (2407.02687)', () => {
 
   test('leads away from the prediction for a random label', () => {
     const random = tidy(() => uniformLabels(noiseAt(condition.noise, lambda)));
-    const [own, other] = [values(mixture.model), valuesOf(mixture.model(z, lambda, random))];
+    const [own, other] = [values(mixture.model), valuesOf(epsOf(mixture.model)(z, lambda, random))];
     for (const evaluation of ['joint', 'split'] as const) {
       const got = independentCondition(mixture.model, classes, uniformLabels, 2, { evaluation });
-      valuesOf(got(z, lambda, condition)).forEach((value, i) => {
+      valuesOf(epsOf(got)(z, lambda, condition)).forEach((value, i) => {
         expect(value).toBeCloseTo(3 * (own[i] as number) - 2 * (other[i] as number), 4);
       });
     }
@@ -76,40 +77,40 @@ describe('independent-condition guidance (2407.02687)', () => {
   });
   test('w = 0 is the model bit for bit; it compiles and leaks nothing', () => {
     const off = independentCondition(mixture.model, classes, uniformLabels, 0);
-    expect(valuesOf(off(z, lambda, condition))).toEqual(values(mixture.model));
-    const compiled = compile(model);
-    const eager = valuesOf(model(z, lambda, condition));
+    expect(valuesOf(epsOf(off)(z, lambda, condition))).toEqual(values(mixture.model));
+    const compiled = compile(epsOf(model));
+    const eager = valuesOf(epsOf(model)(z, lambda, condition));
     valuesOf(compiled(z, lambda, condition)).forEach((value, i) => {
       expect(value).toBeCloseTo(eager[i] as number, 4);
     });
     compiled.dispose();
-    expectNoLeak(() => model(z, lambda, condition));
+    expectNoLeak(() => epsOf(model)(z, lambda, condition));
   });
 });
 
 test('time-step guidance leads away from the prediction at a perturbed λ', () => {
   const condition = seeded(c, key(2), 3);
   const perturbed = tidy(() => add(lambda, mul(noiseAt(condition.noise, lambda), 0.5)) as Tensor1D);
-  const [own, other] = [values(mixture.model), valuesOf(mixture.model(z, perturbed, c))];
+  const [own, other] = [values(mixture.model), valuesOf(epsOf(mixture.model)(z, perturbed, c))];
   const model = timeStepGuidance(mixture.model, classes, 0.5, 2);
-  valuesOf(model(z, lambda, condition)).forEach((value, i) => {
+  valuesOf(epsOf(model)(z, lambda, condition)).forEach((value, i) => {
     expect(value).toBeCloseTo(3 * (own[i] as number) - 2 * (other[i] as number), 4);
   });
-  const same = valuesOf(timeStepGuidance(mixture.model, classes, 0, 2)(z, lambda, condition));
+  const same = valuesOf(epsOf(timeStepGuidance(mixture.model, classes, 0, 2))(z, lambda, condition));
   same.forEach((value, i) => {
     expect(value).toBeCloseTo(own[i] as number, 5);
   });
-  expect(valuesOf(timeStepGuidance(mixture.model, classes, 0.5, 0)(z, lambda, condition))).toEqual(own);
-  expectNoLeak(() => model(z, lambda, condition));
+  expect(valuesOf(epsOf(timeStepGuidance(mixture.model, classes, 0.5, 0))(z, lambda, condition))).toEqual(own);
+  expectNoLeak(() => epsOf(model)(z, lambda, condition));
 });
 
 describe('CADS (2310.17347)', () => {
   // A model that shows the condition that it was given.
-  const show: EpsModel<Tensor2D> = (_, __, condition) => tidy(() => mul(condition, 1));
+  const show: EpsFunction<Tensor2D> = (_, __, condition) => tidy(() => mul(condition, 1));
   const embedding = tensor2d([[1, -1, 3, 0.5]]);
   const condition = seeded(embedding, key(5), 1, [4]);
   const shown = (options: Parameters<typeof cads>[1], level: number) =>
-    valuesOf(cads(show, options)(z, tensor1d([level]), condition));
+    valuesOf(epsOf(cads(show, options))(zeros([1, 4]), tensor1d([level]), condition));
   const lambdaOf = (t: number) => -2 * Math.log(Math.tan((Math.PI / 2) * t));
 
   test('is the model bit for bit at s = 0, and up to rounding at t ≤ τ_1', () => {
@@ -143,7 +144,10 @@ describe('CADS (2310.17347)', () => {
   test('a constant condition and a lone value give no NaN', () => {
     for (const constant of [tensor2d([[2, 2, 2, 2]]), tensor2d([[0, 0, 0, 0]])]) {
       const all = valuesOf(
-        cads(show, { scale: 0.5 })(z, tensor1d([-20]), { condition: constant, noise: condition.noise }),
+        epsOf(cads(show, { scale: 0.5 }))(zeros([1, 4]), tensor1d([-20]), {
+          condition: constant,
+          noise: condition.noise,
+        }),
       );
       for (const value of all) expect(value).toBeCloseTo(constant.dataSync()[0] as number, 5);
     }
@@ -151,20 +155,20 @@ describe('CADS (2310.17347)', () => {
   test('nests in classifier-free guidance of seeded conditions, where a sample keeps its noise', () => {
     const vectors = {
       drop: (c: Tensor2D) => c,
-      none: (c: Tensor2D) => mul(c, 0) as Tensor2D,
+      nullCondition: (c: Tensor2D) => mul(c, 0) as Tensor2D,
       concat: (a: Tensor2D, b: Tensor2D) => concat([a, b]) as Tensor2D,
     };
-    const inner: EpsModel<Tensor2D> = (z, _, condition) => tidy(() => mul(z, sum(condition, 1, true)));
+    const inner: EpsFunction<Tensor2D> = (z, _, condition) => tidy(() => mul(z, sum(condition, 1, true)));
     const guided = classifierFree(cads(inner, { scale: 0.2, mixing: 0 }), seededConditioning(vectors), 1);
     const two: Seeded<Tensor2D> = seeded(tensor2d([[1], [2]]), key(6), 2, [1]);
     const level = at(lambdaOf(0.95), 2);
     const ones = tensor2d([[1], [1]]);
     // From τ_2 on the condition is noise with and without c alike: nothing to guide by.
     const noise = tidy(() => valuesOf(noiseAt(two.noise, level)));
-    valuesOf(guided(ones, level, two)).forEach((value, i) => {
+    valuesOf(epsOf(guided)(ones, level, two)).forEach((value, i) => {
       expect(value).toBeCloseTo(0.2 * (noise[i] as number), 4);
     });
-    expectNoLeak(() => guided(ones, level, two) as Tensor);
+    expectNoLeak(() => epsOf(guided)(ones, level, two) as Tensor);
   });
   test('refuses options out of range', () => {
     expect(() => cads(show, { scale: -1 })).toThrow(/scale is -1/);

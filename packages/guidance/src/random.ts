@@ -51,7 +51,7 @@ export function noiseAt(noise: Tensor, lambda: Tensor1D): Tensor {
 /** The conditioning of conditions with random numbers: a sample keeps its own under ∅. */
 export const seededConditioning = <C>(conditioning: Conditioning<C>): Conditioning<Seeded<C>> => ({
   drop: ({ condition, noise }, mask) => ({ condition: conditioning.drop(condition, mask), noise }),
-  none: ({ condition, noise }) => ({ condition: conditioning.none(condition), noise }),
+  nullCondition: ({ condition, noise }) => ({ condition: conditioning.nullCondition(condition), noise }),
   concat: (a, b) => ({
     condition: conditioning.concat(a.condition, b.condition),
     noise: concat([a.noise, b.noise]),

@@ -1,9 +1,22 @@
-import { alpha, key, normal, sigma } from '@logsnr/core';
+import { alpha, epsOf, key, type Memory, memoryOf, normal, sigma } from '@logsnr/core';
 import { compile } from '@logsnr/tensorflow';
-import { clone, slice, tensor, tensor1d } from '@tensorflow/tfjs-core';
+import { clone, slice, type Tensor, tensor, tensor1d } from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { expectNoLeak } from '../../../test/no-leak.js';
-import { apply, c, classes, lambda, mixture, plain, values, valuesOf, z } from '../test/tools.js';
+import {
+  apply,
+  c,
+  classes,
+  counted,
+  lambda,
+  lambdas,
+  mixture,
+  plain,
+  points,
+  values,
+  valuesOf,
+  z,
+} from '../test/tools.js';
 import {
   apg,
   autoguidance,
@@ -14,6 +27,7 @@ import {
   type Rule,
   rescale,
   tcfg,
+  zeroInit,
 } from './index.js';
 
 const close = (got: readonly number[], expected: readonly number[], digits = 5) => {
@@ -31,6 +45,7 @@ const rules: [string, Rule][] = [
   ['tcfg', tcfg],
   ['mamboG', mamboG()],
   ['rescale of apg', rescale(0.5, apg())],
+  ['apg with momentum', apg({ momentum: -0.5 })],
 ];
 
 describe.each(rules)('%s', (_, rule) => {
@@ -47,15 +62,15 @@ describe.each(rules)('%s', (_, rule) => {
     const whole = values(joint);
     expect(values(classifierFree(mixture.model, classes, 2, { rule, evaluation: 'split' }))).toEqual(whole);
     const parts = [0, 1, 2].flatMap((i) =>
-      valuesOf(joint(slice(z, [i, 0], [1, 2]), slice(lambda, [i], [1]), slice(c, [i], [1]))),
+      valuesOf(epsOf(joint)(slice(z, [i, 0], [1, 2]), slice(lambda, [i], [1]), slice(c, [i], [1]))),
     );
     expect(parts).toEqual(whole);
-    expectNoLeak(() => joint(z, lambda, c));
+    expectNoLeak(() => epsOf(joint)(z, lambda, c));
   });
 
   test('compiles to the same numbers', () => {
     const eager = classifierFree(mixture.model, classes, 2, { rule });
-    const compiled = compile(eager);
+    const compiled = compile(epsOf(eager));
     const expected = values(eager);
     valuesOf(compiled(z, lambda, c)).forEach((value, i) => {
       expect(Math.abs(value - (expected[i] as number))).toBeLessThan(1e-5 * (1 + Math.abs(expected[i] as number)));
@@ -101,11 +116,13 @@ describe('neutral settings are plain guidance bit for bit', () => {
     const [a, b] = [normal(key(1), [2, 4, 4, 3]), normal(key(2), [2, 4, 4, 3])];
     const both = (rule: Rule) =>
       valuesOf(
-        autoguidance(
-          () => clone(a),
-          () => clone(b),
-          1.3,
-          { rule },
+        epsOf(
+          autoguidance(
+            () => clone(a),
+            () => clone(b),
+            1.3,
+            { rule },
+          ),
         )(a, tensor1d([0, 1]), null),
       );
     expect(both(frequencyDecoupled([1, 1]))).toEqual(both(plain));
@@ -173,6 +190,58 @@ describe('apg (2410.02416)', () => {
     const got = apply(apg(), [0, 0], [1, 1], { w: 5, z: [s, 0], lambda: 0 });
     close(got, [0, -5]);
   });
+  test('momentum is the authors’ running average: Δ̄ = Δ + β Δ̄ before, kept before it is shortened', () => {
+    // Their code, on x̂, in float64: diff = c − u; average = diff + β average; shorten; project on c; c + w update.
+    const dot = (p: number[], q: number[]) => p.reduce((sum, v, i) => sum + v * (q[i] as number), 0);
+    const calls: [c: number[], u: number[]][] = [
+      [
+        [0.4, -1, 0.2],
+        [0.1, -0.3, 0.9],
+      ],
+      [
+        [0.5, 0.2, -0.7],
+        [-0.3, 0.1, 0.4],
+      ],
+      [
+        [1, -0.4, 0.3],
+        [0.8, 0.5, -0.2],
+      ],
+    ];
+    const [w, beta, r, eta] = [2, -0.5, 0.6, 0.2];
+    const rule = apg({ eta, norm: r, momentum: beta });
+    const row = (values: number[]) => tensor(values, [1, 3]);
+    let average = [0, 0, 0];
+    let memory = rule.start?.(1, [3]) ?? null;
+    for (const [xc, xu] of calls) {
+      average = xc.map((v, i) => v - (xu[i] as number) + beta * (average[i] as number));
+      const shrink = Math.min(1, r / Math.sqrt(dot(average, average)));
+      const delta = average.map((v) => v * shrink);
+      const along = dot(delta, xc) / dot(xc, xc);
+      const expected = xc.map((v, i) => v + w * ((delta[i] as number) - along * v + eta * along * v));
+      const at = { conditional: row(xc), unconditional: row(xu), w, z: row([0, 0, 0]), lambda: tensor1d([0]) };
+      const made = rule.combine(at, memory) as { value: Tensor; memory: Memory };
+      memory = made.memory;
+      close(valuesOf(made.value), expected);
+      close(valuesOf(memory as Tensor), average);
+    }
+  });
+  test('where w is 0 nothing is remembered or forgotten; each sample has its own memory', () => {
+    const model = classifierFree(mixture.model, classes, 2, { rule: apg({ momentum: -0.5 }) });
+    const once = model.predict(z, lambda, c, model.start(3, [2]));
+    const twice = model.predict(z, lambda, c, once.memory);
+    expect(valuesOf(twice.x)).not.toEqual(valuesOf(once.x));
+    const parts = [0, 1, 2].map((i) => {
+      const args = [slice(z, [i, 0], [1, 2]), slice(lambda, [i], [1]), slice(c, [i], [1])] as const;
+      const first = model.predict(...args, model.start(1, [2]));
+      return valuesOf(model.predict(...args, first.memory).x);
+    });
+    close(parts.flat(), valuesOf(twice.x), 6);
+    const off = classifierFree(mixture.model, classes, (l) => (l > 100 ? 1 : 0), { rule: apg({ momentum: -0.5 }) });
+    const kept = off.predict(z, lambda, c, once.memory);
+    expect(valuesOf(memoryOf(kept.memory, 1) as Tensor)).toEqual(valuesOf(memoryOf(once.memory, 1) as Tensor));
+    expect(valuesOf(off.at(0).predict(z, lambda, c, once.memory).eps)).toEqual(values(mixture.model));
+    expectNoLeak(() => model.predict(z, lambda, c, once.memory) as never);
+  });
   test('refuses a limit of 0', () => {
     expect(() => apg({ norm: 0 })).toThrow('norm is 0; it must be above 0.');
     expect(() => apg({ eta: Number.NaN })).toThrow(/eta is NaN/);
@@ -180,20 +249,58 @@ describe('apg (2410.02416)', () => {
 });
 
 describe('cfgZeroStar (2503.18886)', () => {
+  const onEps = cfgZeroStar({ prediction: 'eps' });
   test('by hand: s = ⟨ε_c, ε_∅⟩/‖ε_∅‖²', () => {
     // ε_c = (2, 1), ε_∅ = (1, 0): s = 2, so ε̃ = ε_c + w (ε_c − (2, 0)) = (2, 1 + w).
-    close(apply(cfgZeroStar(), [2, 1], [1, 0], { w: 3 }), [2, 4]);
+    close(apply(onEps, [2, 1], [1, 0], { w: 3 }), [2, 4]);
   });
   test('ε_∅ of zero: s = 0 and ε̃ = (1 + w) ε_c', () => {
-    close(apply(cfgZeroStar(), [2, 1], [0, 0], { w: 3 }), [8, 4]);
+    close(apply(onEps, [2, 1], [0, 0], { w: 3 }), [8, 4]);
   });
-  test('zero-init gives the ε of velocity 0 up to its λ', () => {
-    const options = { w: 3, z: [0.5, -1] };
-    close(apply(cfgZeroStar({ zeroUpTo: -5 }), [2, 1], [1, 0], { ...options, lambda: -5 }), [
-      0.5 * sigma(-5),
-      -sigma(-5),
-    ]);
-    close(apply(cfgZeroStar({ zeroUpTo: -5 }), [2, 1], [1, 0], { ...options, lambda: -4.9 }), [2, 4]);
+  test('acts on the velocity, whose scale is another', () => {
+    const [a, b, at] = [
+      [0.4, -1],
+      [0.1, -0.3],
+      [0.7, -0.2],
+    ] as [number[], number[], number[]];
+    for (const level of [-3, 0, 2]) {
+      const [al, s] = [alpha(level), sigma(level)];
+      // v = (ε − σ z)/α, since z = α x + σ ε.
+      const v = (eps: number[]) => eps.map((e, i) => (e - s * (at[i] as number)) / al);
+      const dot = (p: number[], q: number[]) => p.reduce((sum, x, i) => sum + x * (q[i] as number), 0);
+      const [vc, vu] = [v(a), v(b)];
+      const scale = dot(vc, vu) / dot(vu, vu);
+      const guided = vc.map((x, i) => x + 2 * (x - scale * (vu[i] as number)));
+      const expected = guided.map((x, i) => s * (at[i] as number) + al * x);
+      close(apply(cfgZeroStar(), a, b, { w: 2, z: at, lambda: level }), expected, 4);
+      const other = apply(onEps, a, b, { w: 2, z: at, lambda: level });
+      expect(Math.abs((other[0] as number) - (expected[0] as number))).toBeGreaterThan(1e-3);
+    }
+  });
+});
+
+describe('zeroInit', () => {
+  test('gives the velocity 0 up to its λ, guided or not, and asks nobody where λ is known', () => {
+    for (const w of [0, 3]) {
+      const { count, wrapped } = counted(mixture.model);
+      const model = zeroInit(classifierFree(wrapped, classes, w), 0);
+      const made = model.predict(z, lambda, c, model.start(3, [2])); // λ = −2, 0, 3
+      const free = values(classifierFree(mixture.model, classes, w));
+      const still = points.flatMap((point, i) => point.map((value) => value * sigma(lambdas[i] as number)));
+      close(valuesOf(made.eps), [...still.slice(0, 4), ...free.slice(4)]);
+      close(
+        valuesOf(made.x).slice(0, 2),
+        (points[0] as number[]).map((value) => value * alpha(-2)),
+      );
+      const asked = count.calls;
+      const there = model.at(-1);
+      const rest = there.predict(z, tensor1d([-1, -1, -1]), c, there.start(3, [2]));
+      close(
+        valuesOf(rest.eps),
+        points.flat().map((value) => value * sigma(-1)),
+      );
+      expect([count.calls, there.cost(-1).calls, model.at(1).cost(1).calls]).toEqual([asked, 0, 1]);
+    }
   });
 });
 
@@ -240,7 +347,7 @@ describe('frequencyDecoupled (2506.19713)', () => {
     const image = (values: Float32Array) => () => tensor(values, [1, size, size, 1]);
     const guided = autoguidance(image(d), image(new Float32Array(size * size)), 1, { rule: frequencyDecoupled(gains) });
     const at = tensor(d, [1, size, size, 1]);
-    return valuesOf(guided(at, tensor1d([0]), null)).map((v, i) => v - (d[i] as number));
+    return valuesOf(epsOf(guided)(at, tensor1d([0]), null)).map((v, i) => v - (d[i] as number));
   }
 
   test('a constant is low, a chessboard high', () => {

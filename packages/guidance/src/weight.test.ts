@@ -1,3 +1,4 @@
+import { epsOf } from '@logsnr/core';
 import { compile } from '@logsnr/tensorflow';
 import { linspace, type Tensor1D, tensor1d } from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
@@ -27,7 +28,7 @@ describe.each<[string, WeightSchedule]>([
 
   test('compiles, and the compiled model gives what the eager one does', () => {
     const eager = classifierFree(mixture.model, classes, w);
-    const compiled = compile(eager);
+    const compiled = compile(epsOf(eager));
     const expected = values(eager);
     valuesOf(compiled(z, lambda, c)).forEach((value, i) => {
       expect(Math.abs(value - (expected[i] as number))).toBeLessThan(1e-5 * (1 + Math.abs(expected[i] as number)));
@@ -39,7 +40,7 @@ describe.each<[string, WeightSchedule]>([
 test('a plain function of a number works eagerly and says why it cannot be compiled', () => {
   const model = classifierFree(mixture.model, classes, (lambda) => (lambda > 0 ? 1 : 0));
   expect(values(model).slice(0, 4)).toEqual(values(mixture.model).slice(0, 4));
-  const compiled = compile(model);
+  const compiled = compile(epsOf(model));
   expect(() => compiled(z, lambda, c)).toThrow(
     /w is a function of a number.*Give a WeightSchedule instead, such as interval/,
   );
@@ -115,6 +116,18 @@ test('fromScale converts s = 1 + w', () => {
 test('a schedule of one λ for all samples shares one number, so the whole batch can be skipped', () => {
   const { count, wrapped } = counted(mixture.model);
   const model = classifierFree(wrapped, classes, interval(3, { lambda: [0, 1] }));
-  for (const level of [-1, 0.5, 2]) model(z, linspace(level, level, 3) as Tensor1D, c);
+  for (const level of [-1, 0.5, 2]) epsOf(model)(z, linspace(level, level, 3) as Tensor1D, c);
   expect(count).toEqual({ calls: 3, samples: 3 + 6 + 3 });
+});
+
+test('an interval in σ holds its upper end and not its lower one, as in the paper; one in λ holds both', () => {
+  const lambdaOf = (sigma: number) => -2 * Math.log(sigma);
+  const inSigma = interval(1, { sigma: [0.5, 4] });
+  const inLambda = interval(1, { lambda: [-1, 2] });
+  const ends = [lambdaOf(4), lambdaOf(0.5), lambdaOf(4) - 1e-3, lambdaOf(0.5) - 1e-3];
+  expect(ends.map(inSigma.at)).toEqual([1, 0, 0, 1]);
+  expect(valuesOf(inSigma.of(tensor1d(ends)))).toEqual([1, 0, 0, 1]);
+  expect([-1, 2, -1.001, 2.001].map(inLambda.at)).toEqual([1, 1, 0, 0]);
+  expect(valuesOf(inLambda.of(tensor1d([-1, 2, -1.001, 2.001])))).toEqual([1, 1, 0, 0]);
+  expect(interval(1, { sigma: [0, 4] }).at(40)).toBe(1);
 });

@@ -7,6 +7,7 @@ import {
   exp,
   fill,
   greaterEqual,
+  less,
   lessEqual,
   logicalAnd,
   maximum,
@@ -32,9 +33,9 @@ export interface WeightSchedule {
  * A guidance weight in the paper's convention, in which 0 is no guidance: a constant, a function of λ in nats, or a
  * {@link WeightSchedule}.
  *
- * λ is read where it can be, so that steps at which w(λ) = 0 cost what the unguided model costs. Where it cannot (a graph
- * is being captured, the backend answers only asynchronously) a schedule is computed as a tensor: the numbers are the same, and
- * every step costs what a guided one does. A plain function of a number cannot be used there.
+ * Samplers tell a guided model the λ of a step beforehand, so steps at which w(λ) = 0 cost what the unguided model costs. A model
+ * that is called without that reads λ; where it cannot (a graph is being captured) a schedule is computed as a tensor, with the
+ * same numbers, and a plain function of a number cannot be used.
  */
 export type Weight = number | ((lambda: number) => number) | WeightSchedule;
 
@@ -68,6 +69,10 @@ export function weightsAt(w: Weight, lambda: Tensor1D): number | Tensor1D {
   return tensor1d(weights);
 }
 
+/** The same where w(λ) is known not to be 0: a schedule is computed as a tensor, without reading λ. */
+export const weightsOf = (w: Weight, lambda: Tensor1D): number | Tensor1D =>
+  typeof w === 'object' ? w.of(lambda) : weightsAt(w, lambda);
+
 /** λ as numbers; undefined where it cannot be read and the weight does without. */
 function read(w: Exclude<Weight, number>, lambda: Tensor1D): Float32Array | undefined {
   try {
@@ -84,7 +89,7 @@ function read(w: Exclude<Weight, number>, lambda: Tensor1D): Float32Array | unde
 const scheduled = (w: number | WeightSchedule): WeightSchedule =>
   typeof w === 'number' ? { at: () => w, of: (lambda) => fill(lambda.shape, w) as Tensor1D } : w;
 
-/** The noise levels at which to guide, ends included: as log-SNR in nats, or as EDM's σ = σ_λ/α_λ = e^{−λ/2}. */
+/** The noise levels at which to guide: low ≤ λ ≤ high in nats, or low < σ ≤ high of EDM's σ = σ_λ/α_λ = e^{−λ/2}. */
 export type Range = { lambda: readonly [low: number, high: number] } | { sigma: readonly [low: number, high: number] };
 
 /**
@@ -101,11 +106,14 @@ export function interval(w: number | WeightSchedule, range: Range): WeightSchedu
   // λ arrives as float32, so the ends are rounded as it is.
   const [low, high] = ends.map((end) => Math.fround(end)) as [number, number];
   const { at, of } = scheduled(w);
+  const open = 'sigma' in range;
+  const below = (lambda: number) => (open ? lambda < high : lambda <= high);
   return {
-    at: (lambda) => (Math.fround(lambda) >= low && Math.fround(lambda) <= high ? at(lambda) : 0),
+    at: (lambda) => (Math.fround(lambda) >= low && below(Math.fround(lambda)) ? at(lambda) : 0),
     of: (lambda) =>
       tidy(() => {
-        const inside = logicalAnd(greaterEqual(lambda, finite(low)), lessEqual(lambda, finite(high)));
+        const under = (open ? less : lessEqual)(lambda, finite(high));
+        const inside = logicalAnd(greaterEqual(lambda, finite(low)), under);
         return where(inside, of(lambda), zerosLike(lambda)) as Tensor1D;
       }),
   };

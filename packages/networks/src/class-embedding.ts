@@ -21,7 +21,7 @@ export function classEmbeddings(parameters: Parameters): ClassEmbeddings {
   const none = (n: number): tf.Tensor2D => tf.tidy(() => rowsOf(table, tf.fill([n], rows - 1, 'int32')));
   return {
     of: (labels) => tf.tidy(() => rowsOf(table, labels)),
-    none: (like) => none(like.shape[0]),
+    nullCondition: (like) => none(like.shape[0]),
     drop(c, mask) {
       checkShape('mask', mask, [c.shape[0]]);
       checkShape('the class embeddings', c, [c.shape[0], size]);

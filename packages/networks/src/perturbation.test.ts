@@ -1,4 +1,4 @@
-import { bind, labels, type Parameters } from '@logsnr/core';
+import { bind, epsOf, labels, type Parameters } from '@logsnr/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { difference, expectNoLeak, random } from '../test/tools.js';
@@ -125,19 +125,19 @@ describe('the blur', () => {
 
 describe('class embeddings', () => {
   const embeddings = classEmbeddings(parameters);
-  const model = bind(onEmbeddings(unet(config)), parameters);
+  const model = epsOf(bind(onEmbeddings(unet(config)), parameters));
 
   test('give what their labels give, ∅ included', () => {
     expect(difference(model(z, lambda, embeddings.of(c)), whole)).toBeLessThan(1e-6);
-    const none = unet(config).apply(parameters, z, lambda, labels(3).none(c));
-    expect(difference(model(z, lambda, embeddings.none(embeddings.of(c))), none)).toBeLessThan(1e-6);
+    const none = unet(config).apply(parameters, z, lambda, labels(3).nullCondition(c));
+    expect(difference(model(z, lambda, embeddings.nullCondition(embeddings.of(c))), none)).toBeLessThan(1e-6);
   });
   test('are dropped and joined row by row', () => {
-    const [rows, none] = [embeddings.of(c), embeddings.none(embeddings.of(c))];
+    const [rows, none] = [embeddings.of(c), embeddings.nullCondition(embeddings.of(c))];
     const dropped = embeddings.drop(rows, tf.tensor1d([0, 1, 0])).arraySync();
     expect([dropped[0], dropped[1], dropped[2]]).toEqual([rows, none, rows].map((x, i) => x.arraySync()[i]));
     expect(embeddings.concat(rows, none).shape).toEqual([6, 16]);
-    expectNoLeak(() => [embeddings.of(c), embeddings.none(rows), embeddings.drop(rows, lambda)]);
+    expectNoLeak(() => [embeddings.of(c), embeddings.nullCondition(rows), embeddings.drop(rows, lambda)]);
   });
   test('refuse another size, and parameters without a table', () => {
     expect(() => model(z, lambda, tf.zeros([3, 5]))).toThrow(/the class embeddings has shape \[3, 5\]/);

@@ -1,4 +1,4 @@
-import { bind, key, type Parameters } from '@logsnr/core';
+import { bind, epsOf, key, type Parameters } from '@logsnr/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { difference, expectNoLeak, onBackend, random } from '../test/tools.js';
@@ -117,7 +117,7 @@ test('λ, label and z matter, each to its own sample alone', () => {
 
 test('a batch gives what its samples give one by one', () => {
   const network = unet(small);
-  const model = bind(network, randomised(network.shapes));
+  const model = epsOf(bind(network, randomised(network.shapes)));
   const { z, lambda, labels } = batch(5);
   const whole = model(z, lambda, labels);
   const parts = [0, 1, 2, 3, 4].map((i) => model(tf.slice(z, i, 1), tf.slice(lambda, i, 1), tf.slice(labels, i, 1)));

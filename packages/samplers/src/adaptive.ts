@@ -1,7 +1,7 @@
 import { alpha, alphaRatio, checkFinite, combine, type Value } from '@logsnr/core';
 import { abs, add, div, max, maximum, mean, mul, reshape, square, Tensor, tidy } from '@tensorflow/tfjs-core';
-import { dataFrom, epsMove, isData } from './exact-moves.js';
-import type { Eps, Sampler } from './sampler.js';
+import { epsMove, isData } from './exact-moves.js';
+import type { Predict, Sampler } from './sampler.js';
 
 export interface AdaptiveOptions {
   /** Relative and absolute error allowed to a step, against z. */
@@ -34,16 +34,16 @@ export function adaptive<V extends Value = Tensor>({
     compiles: false,
     tolerance: 10 * (rtol + atol),
     init: () => ({ length: firstStep }),
-    step(eps, z, from, to, state) {
-      if (isData(to)) return { z: dataFrom(eps(z, from), z, from), state };
+    step({ predict, z, from, to }, state) {
+      if (isData(to)) return { z: combine([1, predict(z, from).x]), state };
       let { length } = state;
       let at = from;
       let now = z;
-      let slope = eps(z, from);
+      let slope = predict(z, from).eps;
       while (at < to) {
         // A remainder of a hundredth would be a step for nothing.
         const next = at + 1.01 * length >= to ? to : at + length;
-        const attempt = pair(eps, now, slope, at, next);
+        const attempt = pair(predict, now, slope, at, next);
         const error = errorNorm(attempt.error, now, attempt.z, rtol, atol);
         if (Number.isNaN(error)) throw new Error(`the error at λ = ${next} is NaN: the model's ε̂ is not finite there.`);
         const factor = Math.min(5, Math.max(0.2, 0.9 * error ** (-1 / 3)));
@@ -62,7 +62,14 @@ export function adaptive<V extends Value = Tensor>({
 }
 
 /** One step of the pair from λ to λ': z', ε̂ there, and the difference of the two orders. */
-function pair<V extends Value>(eps: Eps<V>, z: V, slope: V, from: number, to: number): { z: V; slope: V; error: V } {
+function pair<V extends Value>(
+  predict: Predict<V>,
+  z: V,
+  slope: V,
+  from: number,
+  to: number,
+): { z: V; slope: V; error: V } {
+  const eps = (at: V, lambda: number) => predict(at, lambda).eps;
   const body = () => {
     const [s, end] = [Math.exp(-from / 2), Math.exp(-to / 2)];
     const stage = (part: number, k: V) => {

@@ -16,11 +16,12 @@ export function ancestralOf<S, V extends Value>(
   return {
     ...inner,
     name: `ancestralOf(${inner.name}, eta=${eta})`,
-    step(eps, z, from, to, state, noise) {
-      if (isData(to) || eta === 0) return inner.step(eps, z, from, to, state, noise);
+    step(context, state) {
+      const { from, to, noise } = context;
+      if (isData(to) || eta === 0) return inner.step(context, state);
       const removed = eta ** 2 * -Math.expm1(from - to);
       const below = to - Math.log1p(-removed);
-      const down = inner.step(eps, z, from, below, state, noise);
+      const down = inner.step({ ...context, to: below }, state);
       const next = combine([alphaRatio(below, to), down.z], [sigma(to) * Math.sqrt(removed), noise()]);
       return { z: next, state: down.state };
     },

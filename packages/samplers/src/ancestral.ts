@@ -1,13 +1,14 @@
-import { alphaRatio, checkWithin, combine, posterior, sigma, type Value } from '@logsnr/core';
+import { alpha, alphaRatio, checkWithin, combine, posterior, scaleByExp, sigma, type Value } from '@logsnr/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { type Sampler, splitTerms } from './sampler.js';
+import { isData } from './exact-moves.js';
+import type { Sampler } from './sampler.js';
 
 /**
- * Ancestral sampling, the step of Algorithm 2 (Ho & Salimans 2022): x̂ = (z − σ ε̂)/α, then
+ * Ancestral sampling, the step of Algorithm 2 (Ho & Salimans 2022):
  * z' ~ N(μ̃_{λ'|λ}(z, x̂), (σ̃²_{λ'|λ})^{1−v} (σ²_{λ|λ'})^v); at λ' = +∞ it is x̂ itself.
  *
- * The mean is written in ε: μ̃ = α' x̂ + e^{λ−λ'} (α'/α) σ ε̂ = (α'/α) (z − (1 − e^{λ−λ'}) σ ε̂), the same number without
- * the division by a small α.
+ * The mean is written in x̂ and ε̂: μ̃ = α' x̂ + e^{λ−λ'} (α'/α) σ ε̂. A model that has learned its variance gives v for each value
+ * (Nichol & Dhariwal 2021, arXiv 2102.09672, eq. 15), which then takes the place of the option.
  * @param v exponent in [0, 1]: 0 is the smallest variance (the exact posterior's), 1 the largest. The paper uses 0.3
  *   at 64×64 and 0.2 at 128×128.
  */
@@ -16,18 +17,20 @@ export function ancestral<V extends Value = Tensor>({ v = 0 }: { v?: number } = 
   return {
     name: `ancestral(v=${v})`,
     order: 1,
-    splits: true,
+    renoises: true,
     calls: () => 1,
     init: () => null,
-    step(eps, z, from, to, state, noise) {
-      const ratio = alphaRatio(from, to);
-      const removed = ratio * sigma(from);
-      const terms: [number, V][] = [
-        [ratio, z],
-        ...splitTerms(eps, z, from, { denoise: -removed, renoise: removed * Math.exp(from - to) }),
+    step({ predict, z, from, to, noise }, state) {
+      const { x, eps, renoise, variance } = predict(z, from);
+      if (isData(to)) return { z: combine([1, x]), state };
+      const kept = alphaRatio(from, to) * sigma(from) * Math.exp(from - to);
+      const mean: [number, V][] = [
+        [alpha(to), x],
+        [kept, renoise ?? eps],
       ];
-      if (to < Number.POSITIVE_INFINITY) terms.push([Math.sqrt(posterior(from, to, v).variance), noise()]);
-      return { z: combine(...terms), state };
+      if (!variance) return { z: combine(...mean, [Math.sqrt(posterior(from, to, v).variance), noise()]), state };
+      const [least, most] = [0, 1].map((v) => Math.log(posterior(from, to, v).variance) / 2) as [number, number];
+      return { z: combine(...mean, [1, scaleByExp(noise(), variance, least, most - least)]), state };
     },
   };
 }
@@ -42,15 +45,15 @@ export function ddim<V extends Value = Tensor>({ eta = 0 }: { eta?: number } = {
   return {
     name: `ddim(eta=${eta})`,
     order: 1,
-    splits: true,
+    renoises: true,
     calls: () => 1,
     init: () => null,
-    step(eps, z, from, to, state, noise) {
-      const ratio = alphaRatio(from, to);
-      const std = eta > 0 && to < Number.POSITIVE_INFINITY ? eta * Math.sqrt(posterior(from, to).variance) : 0;
+    step({ predict, z, from, to, noise }, state) {
+      const { x, eps, renoise } = predict(z, from);
+      const std = eta > 0 && !isData(to) ? eta * Math.sqrt(posterior(from, to).variance) : 0;
       const terms: [number, V][] = [
-        [ratio, z],
-        ...splitTerms(eps, z, from, { denoise: -ratio * sigma(from), renoise: direction(from, to, eta) }),
+        [alpha(to), x],
+        [direction(from, to, eta), renoise ?? eps],
       ];
       if (std > 0) terms.push([std, noise()]);
       return { z: combine(...terms), state };

@@ -1,7 +1,8 @@
-import { type Cost, clipX, gaussianMixture, inTurn, joined, key, labels, ONE_CALL } from '@logsnr/core';
-import { cfgPlusPlus, classifierFree, interval } from '@logsnr/guidance';
+import { type Cost, gaussianMixture, inTurn, joined, key, labels, ONE_CALL } from '@logsnr/core';
+import { cfgPlusPlus, classifierFree, clipX, interval } from '@logsnr/guidance';
+import { native } from '@logsnr/tensorflow';
 import { expect, test } from 'vitest';
-import { ddim, type Sampler, trajectory } from './index.js';
+import { compileSampler, ddim, type Sampler, trajectory } from './index.js';
 
 const { model } = gaussianMixture([
   { mean: [-1], std: 0.5 },
@@ -10,8 +11,14 @@ const { model } = gaussianMixture([
 const classes = labels(2);
 const options = { condition: classes.of([0, 1]), lambdas: [-2, 0, 2], shape: [2, 1], key: key(0), sampler: ddim() };
 const pair = joined(ONE_CALL, 2);
-const costs = (guided: typeof model, sampler: Sampler<null> = ddim()): (Cost | undefined)[] =>
-  [...trajectory({ ...options, model: guided, sampler })].map(({ cost }) => cost);
+/** The cost of each step, eager and compiled alike. */
+function costs(guided: typeof model, sampler: Sampler<null> = ddim()): (Cost | undefined)[] {
+  const eager = [...trajectory({ ...options, model: guided, sampler })].map(({ cost }) => cost);
+  const compiled = compileSampler(native(), { model: guided, sampler });
+  expect([...compiled.trajectory(options)].map(({ cost }) => cost)).toEqual(eager);
+  compiled.dispose();
+  return eager;
+}
 
 test('each step says what its model calls cost', () => {
   expect(costs(model)).toEqual([ONE_CALL, ONE_CALL, ONE_CALL]);
@@ -26,9 +33,9 @@ test('each step says what its model calls cost', () => {
 test('a step that calls the model twice costs both', () => {
   const twice: Sampler<null> = {
     ...ddim(),
-    step(eps, z, from, ...rest) {
-      eps(z, from);
-      return ddim().step(eps, z, from, ...rest);
+    step(context, state) {
+      context.predict(context.z, context.from);
+      return ddim().step(context, state);
     },
   };
   expect(costs(classifierFree(model, classes, 1), twice)).toEqual(Array(3).fill(inTurn(pair, pair)));

@@ -1,4 +1,4 @@
-import { convert, gaussianMixture, key, labels, type Prediction } from '@logsnr/core';
+import { convert, epsOf, gaussianMixture, key, labels, type Prediction } from '@logsnr/core';
 import { classifierFree } from '@logsnr/guidance';
 import { discrete, discreteModel, linearBetas, respaced } from '@logsnr/schedules';
 import { add, expandDims, mul, type Tensor, type Tensor1D, tensor1d } from '@tensorflow/tfjs-core';
@@ -17,7 +17,7 @@ const trained =
     const lambdas = [...t.dataSync()].map((t) => times.lambdas[t] as number);
     const column = (values: number[]) => expandDims(tensor1d(values), 1);
     const scales = lambdas.map((lambda) => convert('eps', prediction, lambda));
-    const eps = mixture.model(z, tensor1d(lambdas), label);
+    const eps = epsOf(mixture.model)(z, tensor1d(lambdas), label);
     return add(mul(column(scales.map(({ z }) => z)), z), mul(column(scales.map(({ output }) => output)), eps));
   };
 

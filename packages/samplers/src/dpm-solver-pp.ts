@@ -1,13 +1,14 @@
-import { alphaRatio, checkWithin, combine, sigma, type Value } from '@logsnr/core';
+import { alpha, checkWithin, combine, type Value } from '@logsnr/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { dataFrom, dataMove, isData } from './exact-moves.js';
+import { dataMove, isData, renoisedData } from './exact-moves.js';
 import { adamsBashforth, type Past } from './multistep.js';
-import { type Sampler, splitOf } from './sampler.js';
+import type { Sampler } from './sampler.js';
 
 /**
  * DPM-Solver++(2S) (Lu et al. 2022, arXiv 2211.01095, Algorithm 1, r = ½): x̂ at λ and at the middle of the step, and the
- * exact move with x̂ of the middle; at λ' = +∞ it is x̂. With ε̂ in two parts, CFG++ (arXiv 2406.08070, appendix): z is
- * first renoised, z + σ (ε̂_renoise − ε̂_denoise), then ε̂_denoise serves.
+ * exact move with x̂ of the middle; at λ' = +∞ it is x̂. Where the model gives a second ε̂ to renoise with, it is the authors' CFG++
+ * (arXiv 2406.08070, their code's "dpm++_2s_a_cfg++" without its noise): with x̂_∅ the data of that ε̂, the move to the middle is with
+ * x̂_∅, and z' = α' (x̂(z_m) + e^{−h} (z/α − x̂_∅(z_m))), h = (λ' − λ)/2.
  * @param eta η ≥ 0: 0 is the flow; 1 the reverse SDE, whose noise up to the middle is part of that of the whole step.
  */
 export function dpmSolverPP2S<V extends Value = Tensor>({ eta = 0 }: { eta?: number } = {}): Sampler<null, V> {
@@ -15,30 +16,36 @@ export function dpmSolverPP2S<V extends Value = Tensor>({ eta = 0 }: { eta?: num
   return {
     name: eta === 0 ? 'dpmSolverPP2S' : `dpmSolverPP2S(eta=${eta})`,
     order: 2,
-    splits: true,
-    calls: (step, points) => (isData(points[step]) ? 1 : 2),
+    renoises: true,
+    calls: (index, points) => (isData(points[index + 1]) ? 1 : 2),
     init: () => null,
-    step(eps, z, from, to, state, noise) {
-      const { denoise, renoise } = splitOf(eps, z, from);
-      const x = dataFrom(denoise, z, from);
-      if (isData(to)) return { z: x, state };
-      const start = denoise === renoise ? z : combine([1, z], [sigma(from), renoise], [-sigma(from), denoise]);
+    step({ predict, z, from, to, noise }, state) {
+      const start = predict(z, from);
+      if (isData(to)) return { z: combine([1, start.x]), state };
       const middle = (from + to) / 2;
       const [half, rest, whole] = [dataMove(from, middle, eta), dataMove(middle, to, eta), dataMove(from, to, eta)];
       const [first, second] = eta > 0 ? [noise(), noise()] : [];
       const scaled = (scale: number, n: V | undefined): [number, V][] => (n ? [[scale, n]] : []);
-      const between = combine([half.z, start], [half.x, x], ...scaled(half.noise, first));
-      const later = dataFrom(splitOf(eps, between, middle).denoise, between, middle);
-      const noises = [...scaled(rest.z * half.noise, first), ...scaled(rest.noise, second)];
-      return { z: combine([whole.z, start], [whole.x, later], ...noises), state };
+      const between = combine([half.z, z], [half.x, renoisedData(start, from)], ...scaled(half.noise, first));
+      const later = predict(between, middle);
+      const terms: [number, V][] = [[whole.z, z]];
+      if (!later.renoise) terms.push([whole.x, later.x]);
+      else terms.push([alpha(to), later.x], [whole.x - alpha(to), renoisedData(later, middle)]);
+      return {
+        z: combine(...terms, ...scaled(rest.z * half.noise, first), ...scaled(rest.noise, second)),
+        state,
+      };
     },
   };
 }
 
 /**
  * DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, Algorithm 2), the midpoint form: x̃ = x̂ + (x̂ − x̂_before)/(2r) with
- * r = (λ − λ_before)/(λ' − λ), and the exact move with x̃. The first step and the one to λ' = +∞ take x̂ alone. With ε̂ in
- * two parts, CFG++ (arXiv 2406.08070, appendix): x̃ of ε̂_renoise, and α' (x̂_denoise − x̂_renoise) added.
+ * r = (λ − λ_before)/(λ' − λ), and the exact move with x̃. The first step and the one to λ' = +∞ take x̂ alone.
+ *
+ * Where the model gives a second ε̂ to renoise with (CFG++, arXiv 2406.08070), x̃ is of its data x̂_∅, and α' (x̂ − x̂_∅) is added. The
+ * authors' code "dpm++_2m_cfg++" extrapolates with x̂ − x̂_∅,before in the place of x̂_∅ − x̂_∅,before; that difference does not vanish
+ * as steps become short, so theirs has order 1.
  * @param eta η ≥ 0: 0 is the flow; 1 the reverse SDE, SDE-DPM-Solver++(2M).
  * @param lowerOrderFinal take x̂ alone in the last step also when it ends at a finite λ.
  */
@@ -48,29 +55,28 @@ export function dpmSolverPP2M<V extends Value = Tensor>({
 }: {
   eta?: number;
   lowerOrderFinal?: boolean;
-} = {}): Sampler<{ past: Past<V>; end: number }, V> {
+} = {}): Sampler<{ past: Past<V> }, V> {
   checkWithin('eta', eta, 0, Number.MAX_VALUE);
   return {
     name: eta === 0 ? 'dpmSolverPP2M' : `dpmSolverPP2M(eta=${eta})`,
     order: 2,
-    splits: true,
+    renoises: true,
     calls: () => 1,
-    init: (_, lambdas) => ({ past: [], end: lambdas.at(-1) as number }),
-    step(eps, z, from, to, { past, end }, noise) {
-      const { denoise, renoise } = splitOf(eps, z, from);
-      const x = dataFrom(renoise, z, from);
+    init: () => ({ past: [] }),
+    step({ predict, z, from, to, index, points, noise }, { past }) {
+      const estimate = predict(z, from);
+      const x = renoisedData(estimate, from);
       const move = dataMove(from, to, eta);
-      const terms: [number, V][] = [[move.z, z]];
-      const [before] = isData(to) || (lowerOrderFinal && to === end) ? [] : past;
+      const [before] = isData(to) || (lowerOrderFinal && index === points.length - 2) ? [] : past;
       const half = before ? (to - from) / (from - before.lambda) / 2 : 0;
-      terms.push([move.x * (1 + half), x]);
+      const terms: [number, V][] = [
+        [move.z, z],
+        [move.x * (1 + half), x],
+      ];
       if (before) terms.push([-move.x * half, before.value]);
-      if (denoise !== renoise) {
-        const removed = alphaRatio(from, to) * sigma(from);
-        terms.push([removed, renoise], [-removed, denoise]);
-      }
+      if (estimate.renoise) terms.push([alpha(to), estimate.x], [-alpha(to), x]);
       if (move.noise > 0) terms.push([move.noise, noise()]);
-      return { z: combine(...terms), state: { past: [{ lambda: from, value: x }], end } };
+      return { z: combine(...terms), state: { past: [{ lambda: from, value: x }] } };
     },
   };
 }

@@ -13,15 +13,15 @@ export function dpmSolver2<V extends Value = Tensor>({ r = 0.5 }: { r?: number }
   return {
     name: r === 0.5 ? 'dpmSolver2' : `dpmSolver2(r=${r})`,
     order: 2,
-    calls: (step, points) => (isData(points[step]) ? 1 : 2),
+    calls: (index, points) => (isData(points[index + 1]) ? 1 : 2),
     init: () => null,
-    step(eps, z, from, to, state) {
+    step({ predict, z, from, to }, state) {
+      const { x, eps: first } = predict(z, from);
+      if (isData(to)) return { z: combine([1, x]), state };
       const whole = epsMove(from, to);
-      const first = eps(z, from);
-      if (isData(to)) return { z: combine([whole.z, z], [whole.eps, first]), state };
       const middle = from + r * (to - from);
       const part = epsMove(from, middle);
-      const second = eps(combine([part.z, z], [part.eps, first]), middle);
+      const second = predict(combine([part.z, z], [part.eps, first]), middle).eps;
       const share = 1 / (2 * r);
       return {
         z: combine([whole.z, z], [whole.eps * (1 - share), first], [whole.eps * share, second]),

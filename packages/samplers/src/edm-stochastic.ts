@@ -19,7 +19,7 @@ export interface ChurnOptions {
 export function churn<S, V extends Value>(
   inner: Sampler<S, V>,
   { churn = 40, sMin = 0, sMax = Number.POSITIVE_INFINITY, noise: scale = 1 }: ChurnOptions = {},
-): Sampler<{ inner: S; steps: number }, V> {
+): Sampler<S, V> {
   checkFinite('noise', scale);
   if (!(churn >= 0)) throw new RangeError(`churn is ${churn}; it must be at least 0.`);
   if (!(sMin <= sMax))
@@ -27,8 +27,9 @@ export function churn<S, V extends Value>(
   return {
     ...inner,
     name: `churn(${inner.name}, ${churn})`,
-    init: (z, lambdas) => ({ inner: inner.init(z, lambdas), steps: lambdas.length - 1 }),
-    step(eps, z, from, to, { inner: state, steps }, noise) {
+    step(context, state) {
+      const { z, from, points, noise } = context;
+      const steps = points.length - 1;
       const s = Math.exp(-from / 2);
       const gamma = s >= sMin && s <= sMax ? Math.min(churn / steps, Math.SQRT2 - 1) : 0;
       const start = from - 2 * Math.log1p(gamma);
@@ -36,8 +37,7 @@ export function churn<S, V extends Value>(
         gamma === 0
           ? z
           : combine([alphaRatio(from, start), z], [scale * Math.sqrt(transition(from, start).variance), noise()]);
-      const next = inner.step(eps, noised, start, to, state, noise);
-      return { z: next.z, state: { inner: next.state, steps } };
+      return inner.step({ ...context, z: noised, from: start }, state);
     },
   };
 }

@@ -1,5 +1,4 @@
-import { alpha, alphaRatio, combine, sigma, type Value } from '@logsnr/core';
-import type { Eps } from './sampler.js';
+import { alpha, alphaRatio, combine, type Estimate, sigma, type Value } from '@logsnr/core';
 
 /** The coefficients of z' = `z` z + `eps` ε: where the flow goes from λ to λ' when ε stays as it is (DDIM). */
 export function epsMove(from: number, to: number): { z: number; eps: number } {
@@ -23,12 +22,12 @@ export function dataMove(from: number, to: number, eta = 0): { z: number; x: num
   };
 }
 
-/** x̂ = (z − σ ε)/α. */
-export const dataFrom = <V extends Value>(eps: V, z: V, lambda: number): V =>
-  combine([1 / alpha(lambda), z], [-sigma(lambda) / alpha(lambda), eps]);
-
-/** x̂(z, λ). */
-export const dataOf = <V extends Value>(eps: Eps<V>, z: V, lambda: number): V => dataFrom(eps(z, lambda), z, lambda);
+/** The x̂ that belongs to the ε̂ to renoise with, (z − σ ε̂_renoise)/α = x̂ + (σ/α)(ε̂ − ε̂_renoise); x̂ itself without one. */
+export const renoisedData = <V extends Value>({ x, eps, renoise }: Estimate<V>, lambda: number): V => {
+  if (!renoise) return x;
+  const scale = Math.exp(-lambda / 2);
+  return combine([1, x], [scale, eps], [-scale, renoise]);
+};
 
 /** Whether a point is clean data. */
 export const isData = (lambda: number | undefined): boolean => lambda === Number.POSITIVE_INFINITY;

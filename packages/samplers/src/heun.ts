@@ -11,14 +11,14 @@ export function heun<V extends Value = Tensor>(): Sampler<null, V> {
   return {
     name: 'heun',
     order: 2,
-    calls: (step, points) => (isData(points[step]) ? 1 : 2),
+    calls: (index, points) => (isData(points[index + 1]) ? 1 : 2),
     init: () => null,
-    step(eps, z, from, to, state) {
+    step({ predict, z, from, to }, state) {
+      const { x, eps } = predict(z, from);
+      if (isData(to)) return { z: combine([1, x]), state };
       const move = epsMove(from, to);
-      const first = eps(z, from);
-      const euler = combine([move.z, z], [move.eps, first]);
-      if (isData(to)) return { z: euler, state };
-      return { z: combine([move.z, z], [move.eps / 2, first], [move.eps / 2, eps(euler, to)]), state };
+      const euler = combine([move.z, z], [move.eps, eps]);
+      return { z: combine([move.z, z], [move.eps / 2, eps], [move.eps / 2, predict(euler, to).eps]), state };
     },
   };
 }

@@ -6,7 +6,7 @@ export { dpmSolver2 } from './dpm-solver.js';
 export { dpmSolverPP2M, dpmSolverPP2S, dpmSolverPP3M } from './dpm-solver-pp.js';
 export { type ChurnOptions, churn } from './edm-stochastic.js';
 export { heun } from './heun.js';
-export { edit, type InvertOptions, invert } from './invert.js';
+export { type InvertOptions, invert, sdedit } from './invert.js';
 export { deis, exponentialAB, lms, type Past } from './multistep.js';
 export { pndm } from './pndm.js';
 export {
@@ -21,6 +21,7 @@ export { type RepaintOptions, repaint } from './repaint.js';
 export { type RestartInterval, restart } from './restart.js';
 export { type SASolverOptions, saSolver } from './sa-solver.js';
 export { type SampleOptions, sample, trajectory } from './sample.js';
-export { type Eps, modelCalls, type Sampler, splitOf, splitTerms } from './sampler.js';
+export { type SampleManyOptions, sampleMany } from './sample-many.js';
+export { modelCalls, type Place, type Predict, predictEps, type Sampler, type StepContext } from './sampler.js';
 export { type UniPCOptions, unipc } from './unipc.js';
 export { type Step, type Walk, walk } from './walk.js';

@@ -3,7 +3,7 @@ import { arctan, grid } from '@logsnr/schedules';
 import { abs, max, mean, mul, ones, sub, type Tensor, tensor2d, zeros } from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { expectNoLeak } from '../../../test/no-leak.js';
-import { ancestral, ddim, edit, heun, invert, repaint, type Sampler, sample, trajectory } from './index.js';
+import { ancestral, ddim, heun, invert, repaint, type Sampler, sample, sdedit, trajectory } from './index.js';
 
 const bell = { mean: [0.7, -0.2], std: 0.5 };
 const { model } = gaussianMixture([bell]);
@@ -57,7 +57,7 @@ describe('invert', () => {
     const noisy: Sampler<null> = {
       ...ddim(),
       name: 'noisy',
-      step: (_eps, _z, _from, _to, state, noise) => ({ z: noise(), state }),
+      step: ({ noise }, state) => ({ z: noise(), state }),
     };
     expect(() => invert({ model, condition, x, lambdas: [0, 1], sampler: noisy })).toThrow(
       'the sampler "noisy" draws noise; only a deterministic one can be inverted.',
@@ -66,7 +66,7 @@ describe('invert', () => {
   });
 });
 
-describe('edit', () => {
+describe('sdedit', () => {
   const options = { model, condition, x, sampler: ancestral(), lambdas, shape: [3, 2], key: key(4) };
 
   test('draws from the exact posterior: its mean lies between x and the data’s as the noise says', () => {
@@ -74,7 +74,7 @@ describe('edit', () => {
     const many = mul(ones([n, 2]), value) as Tensor;
     const whole = { ...options, condition: labels(1).of(new Array(n).fill(0)), x: many, shape: [n, 2] };
     for (const from of [-3, 0, 2]) {
-      const found = mean(edit({ ...whole, from }), 0).dataSync();
+      const found = mean(sdedit({ ...whole, from }), 0).dataSync();
       const kept = (alpha(from) * bell.std) ** 2 / scaled(from) ** 2;
       bell.mean.forEach((m, i) => {
         // Four standard errors, and the bias of the steps.
@@ -86,14 +86,14 @@ describe('edit', () => {
   });
 
   test('starts from α x + σ n at the λ given', () => {
-    const still: Sampler<null> = { ...ddim(), step: (_eps, z, _from, _to, state) => ({ z: z.clone(), state }) };
+    const still: Sampler<null> = { ...ddim(), step: ({ z }, state) => ({ z: z.clone(), state }) };
     const noise = sample({ ...options, sampler: still });
-    const start = edit({ ...options, sampler: still, from: 0.5 }).arraySync() as number[][];
+    const start = sdedit({ ...options, sampler: still, from: 0.5 }).arraySync() as number[][];
     const [a, s] = [alpha(0.5), sigma(0.5)];
     expect(start[1]?.[0]).toBeCloseTo(a * 1.4 + s * ((noise.arraySync() as number[][])[1]?.[0] as number), 5);
-    expectNoLeak(() => edit({ ...options, lambdas: [-1, 0, 2], from: -0.5 }));
-    expect(() => edit({ ...options, x: zeros([1, 2]), from: 0 })).toThrow('x has shape [1, 2]; it must be [3, 2].');
-    expect(() => edit({ ...options, from: Number.NaN })).toThrow(/lambdas\[0\] is NaN/);
+    expectNoLeak(() => sdedit({ ...options, lambdas: [-1, 0, 2], from: -0.5 }));
+    expect(() => sdedit({ ...options, x: zeros([1, 2]), from: 0 })).toThrow('x has shape [1, 2]; it must be [3, 2].');
+    expect(() => sdedit({ ...options, from: Number.NaN })).toThrow(/lambdas\[0\] is NaN/);
   });
 });
 
@@ -108,7 +108,7 @@ describe('repaint', () => {
   const mask = tensor2d([[1, 0]]);
   const options = {
     model: clusters.model,
-    condition: labels(2).none(zeros([n], 'int32') as never),
+    condition: labels(2).nullCondition(zeros([n], 'int32') as never),
     lambdas: grid(arctan({ lambdaMin: -10, lambdaMax: 10 }), 14),
     shape: [n, 2],
     key: key(2),

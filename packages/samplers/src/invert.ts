@@ -1,9 +1,9 @@
-import { alpha, checkShape, combine, fold, normal, sigma } from '@logsnr/core';
-import { clone, type Tensor, tidy } from '@tensorflow/tfjs-core';
+import { alpha, checkShape, combine, fold, normal, sigma, toModel } from '@logsnr/core';
+import { type Tensor, tidy } from '@tensorflow/tfjs-core';
 import { ddim } from './ancestral.js';
-import { atOneLambda, type SampleOptions, sample } from './sample.js';
-import { checkSplit, type Sampler } from './sampler.js';
-import { checkGrid, follow } from './walk.js';
+import { eagerly, lastOf, type SampleOptions, sample } from './sample.js';
+import { checkRenoise, type Sampler } from './sampler.js';
+import { type Advance, follow, pointsOf } from './walk.js';
 
 /** The options of `sample`, without what only noise needs. */
 export interface InvertOptions<C, S>
@@ -21,27 +21,35 @@ export interface InvertOptions<C, S>
  * @returns z at λ_1, which `sample` takes as `z`: along the same grid it comes back to x up to the sampler's error.
  * @throws RangeError on a grid that does not increase strictly; Error when the sampler draws noise.
  */
-export function invert<C, S = null>({ model, condition, x, lambdas, sampler }: InvertOptions<C, S>): Tensor {
-  checkGrid(lambdas);
+export function invert<C, S = null>({ model: like, condition, x, lambdas, sampler }: InvertOptions<C, S>): Tensor {
+  const points = pointsOf(lambdas).slice(0, -1).reverse();
+  const model = toModel(like);
   const inner = (sampler ?? ddim()) as Sampler<S>;
-  checkSplit(model, inner);
-  const eps = atOneLambda(model, condition);
-  const last = lambdas.at(-1) as number;
+  checkRenoise(model.gives, inner);
   const noise = () => {
     throw new Error(`the sampler "${inner.name}" draws noise; only a deterministic one can be inverted.`);
   };
-  const z = tidy(() => {
-    const bare = combine([alpha(last), x]);
-    return combine([1, bare], [sigma(last), eps(bare, last)]);
+  const advance = eagerly(model, condition, inner);
+  // The first step goes from clean data: one of α x, with the ε̂ that is predicted there.
+  const last = points[0] as number;
+  const toNoise: Sampler<null> = {
+    name: 'first',
+    order: 1,
+    init: () => null,
+    step({ predict, z }, state) {
+      const bare = combine([alpha(last), z]);
+      return { z: combine([1, bare], [sigma(last), predict(bare, last).eps]), state };
+    },
+  };
+  const start: Advance<null, Tensor> = eagerly(model, condition, toNoise);
+  const memory = () => model.start(x.shape[0] as number, x.shape.slice(1));
+  return tidy(() => {
+    const place = { z: x, from: Number.POSITIVE_INFINITY, to: last, index: 0, points, noise };
+    const { z, memory: after } = start(place, { z: x, state: null, memory: memory() });
+    if (points.length === 1) return z;
+    const first = () => ({ z: z.clone(), state: inner.init(z, points), memory: after });
+    return lastOf(follow(advance, first, noise, points));
   });
-  let end = z;
-  try {
-    for (const step of follow({ eps, sampler: inner, z, noise }, lambdas.toReversed()))
-      if (step.step === step.steps) end = clone(step.z);
-    return end;
-  } finally {
-    if (end !== z) z.dispose();
-  }
 }
 
 /**
@@ -49,14 +57,14 @@ export function invert<C, S = null>({ model, condition, x, lambdas, sampler }: I
  * along the points of the grid beyond it. A smaller λ leaves less of x.
  * @throws RangeError unless x has the samples' shape and `from` is finite.
  */
-export function edit<C, S>({
+export function sdedit<C, S>({
   x,
   from,
   ...options
 }: Omit<SampleOptions<C, S>, 'z'> & { x: Tensor; from: number }): Tensor {
   checkShape('x', x, options.shape);
   const lambdas = [from, ...options.lambdas.filter((lambda) => lambda > from)];
-  checkGrid(lambdas, options.end);
+  pointsOf(lambdas, options.end);
   const z = tidy(() =>
     combine([alpha(from), x], [sigma(from), normal(fold(options.key, 0, 0), options.shape, options.firstSample)]),
   );

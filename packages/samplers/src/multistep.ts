@@ -1,6 +1,6 @@
 import { alpha, checkInteger, combine, sigma, type Value } from '@logsnr/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { dataFrom, dataMove, epsMove } from './exact-moves.js';
+import { dataMove, epsMove, isData } from './exact-moves.js';
 import { integrate, lagrange } from './quadrature.js';
 import type { Sampler } from './sampler.js';
 
@@ -30,12 +30,18 @@ export function polynomialWeights(
 }
 
 /**
- * The latest `count` predictions, or the last alone when the step is more than three times as long as the one before:
- * so far ahead the polynomial no longer says where the prediction goes. (The paper's arctan grid ends with such steps.)
+ * The latest `count` predictions, or the last alone when the step is more than three times as long as the one before in the
+ * polynomial's variable `of`(λ): so far ahead the polynomial no longer says where the prediction goes. (In λ, the paper's arctan
+ * grid ends with such steps.)
  */
-export function trusted<V>(known: Past<V>, count: number, to: number): Past<V> {
+export function trusted<V>(
+  known: Past<V>,
+  count: number,
+  to: number,
+  of: (lambda: number) => number = (lambda) => lambda,
+): Past<V> {
   const [now, before] = known;
-  const far = now && before && Math.abs(to - now.lambda) > 3 * Math.abs(now.lambda - before.lambda);
+  const far = now && before && Math.abs(of(to) - of(now.lambda)) > 3 * Math.abs(of(now.lambda) - of(before.lambda));
   return known.slice(0, far ? 1 : count);
 }
 
@@ -58,7 +64,7 @@ interface AdamsBashforth extends Polynomial {
  * piece of code under `lms`, `deis`, `exponentialAB` and `dpmSolverPP3M`, which differ in prediction and variable.
  */
 export function adamsBashforth<V extends Value>(method: AdamsBashforth): Sampler<{ past: Past<V> }, V> {
-  const { name, order, prediction, eta = 0, extrapolates = false } = method;
+  const { name, order, prediction, of, eta = 0, extrapolates = false } = method;
   checkInteger('order', order, 1);
   if (order > 4) throw new RangeError(`order is ${order}; it must be 1, 2, 3 or 4.`);
   return {
@@ -67,11 +73,11 @@ export function adamsBashforth<V extends Value>(method: AdamsBashforth): Sampler
     order: eta === 0 ? order : Math.min(2, order),
     calls: () => 1,
     init: () => ({ past: [] }),
-    step(eps, z, from, to, { past }, noise) {
-      const predicted = eps(z, from);
-      const value = prediction === 'eps' ? predicted : dataFrom(predicted, z, from);
-      const known = [{ lambda: from, value }, ...past].slice(0, order);
-      const used = extrapolates ? known : trusted(known, order, to);
+    step({ predict, z, from, to, noise }, { past }) {
+      const estimate = predict(z, from);
+      const known = [{ lambda: from, value: estimate[prediction] }, ...past].slice(0, order);
+      const used = extrapolates ? known : trusted(known, order, to, of);
+      if (isData(to) && used.length === 1) return { z: combine([1, estimate.x]), state: { past: known } };
       const lambdas = used.map(({ lambda }) => lambda);
       const weights = polynomialWeights(lambdas, from, to, method);
       const move = prediction === 'eps' ? { ...epsMove(from, to), noise: 0 } : dataMove(from, to, eta);

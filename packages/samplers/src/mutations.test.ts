@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { alpha, alphaRatio, combine, posterior, sigma, transition } from '@logsnr/core';
 import { add, keep, mean, mul, neg, type Tensor } from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
-import { dataMove, dataOf } from './exact-moves.js';
+import { dataMove, renoisedData } from './exact-moves.js';
 import {
   ancestral,
   ancestralOf,
@@ -27,18 +27,19 @@ const gain = (from: number, to: number) => -Math.expm1(from - to);
 
 /** The ancestral step with a standard deviation of one's own. */
 const withStd = (std: (from: number, to: number) => number) =>
-  wrong(ancestral(), (eps, z, from, to, state, noise) => {
-    const still = ddim({ eta: 1 }).step(eps, z, from, to, state, () => combine([0, z]));
+  wrong(ancestral(), (context, state) => {
+    const { z, from, to, noise } = context;
+    const still = ddim({ eta: 1 }).step({ ...context, noise: () => combine([0, z]) }, state);
     return { z: to === Number.POSITIVE_INFINITY ? still.z : combine([1, still.z], [std(from, to), noise()]), state };
   });
 
 /** DPM-Solver++(2M) for equal steps alone, r = 1, or with the first x̂ for ever. */
 const twoM = (fault: 'equal' | 'stale'): Sampler<{ past: { lambda: number; x: Tensor }[] }> => ({
   ...dpmSolverPP2M(),
-  splits: false,
+  renoises: false,
   init: () => ({ past: [] }),
-  step(eps, z, from, to, { past }) {
-    const x = dataOf(eps, z, from);
+  step({ predict, z, from, to }, { past }) {
+    const { x } = predict(z, from);
     const [move, before] = [dataMove(from, to), past[0]];
     if (!before || to === Number.POSITIVE_INFINITY)
       return { z: combine([move.z, z], [move.x, x]), state: { past: [{ lambda: from, x }] } };
@@ -75,36 +76,38 @@ const mutations: [what: string, sampler: Sampler<never>, caught: CheckName, says
   ['noise left out', withStd(() => 0), 'order', /The error stays/],
   [
     'λ’s sign swapped for the model',
-    wrong(ddim(), (eps, z, from, ...rest) => ddim().step((x, lambda) => eps(x, -lambda), z, from, ...rest)),
-    'point mass',
-    /x̂ is exact there/,
+    wrong(ddim(), (context, state) =>
+      ddim().step({ ...context, predict: (x, lambda) => context.predict(x, -lambda) }, state),
+    ),
+    'order',
+    /The error stays/,
   ],
   [
     'λ’s sign swapped in the step',
-    wrong(ddim(), (eps, z, from, to, state) => {
-      const x = combine([1 / alpha(from), z], [-sigma(from) / alpha(from), eps(z, from)]);
-      if (to === Number.POSITIVE_INFINITY) return { z: x, state };
-      return { z: combine([alpha(-to), x], [sigma(-to), eps(z, from)]), state };
+    wrong(ddim(), ({ predict, z, from, to }, state) => {
+      const { x, eps } = predict(z, from);
+      if (to === Number.POSITIVE_INFINITY) return { z: combine([1, x]), state };
+      return { z: combine([alpha(-to), x], [sigma(-to), eps]), state };
     }),
     'order',
     /The error stays/,
   ],
   [
     'the papers’ λ, half of ours, taken for ours',
-    wrong(dpmSolver2(), (eps, z, from, to, ...rest) =>
-      dpmSolver2().step((x, lambda) => eps(x, lambda / 2), z, from, to, ...rest),
+    wrong(dpmSolver2(), (context, state) =>
+      dpmSolver2().step({ ...context, predict: (x, lambda) => context.predict(x, lambda / 2) }, state),
     ),
-    'point mass',
-    /x̂ is exact there/,
+    'order',
+    /The error stays/,
   ],
   [
     'one noise for all steps',
     {
       ...ancestral(),
       init: () => ({ noise: [] as Tensor[] }),
-      step(eps, z, from, to, state, noise) {
-        const [n] = state.noise.length > 0 ? state.noise : [noise()];
-        const next = ancestral().step(eps, z, from, to, null, () => combine([1, n as Tensor]));
+      step(context, state) {
+        const [n] = state.noise.length > 0 ? state.noise : [context.noise()];
+        const next = ancestral().step({ ...context, noise: () => combine([1, n as Tensor]) }, null);
         return { z: next.z, state: { noise: [n as Tensor] } };
       },
     } satisfies Sampler<{ noise: Tensor[] }>,
@@ -113,25 +116,26 @@ const mutations: [what: string, sampler: Sampler<never>, caught: CheckName, says
   ],
   [
     'one noise for the two draws of a step',
-    wrong(churn(ancestral()), (eps, z, from, to, state, noise) => {
-      const n = noise();
-      return churn(ancestral()).step(eps, z, from, to, state, () => combine([1, n]));
+    wrong(churn(ancestral()), (context, state) => {
+      const n = context.noise();
+      return churn(ancestral()).step({ ...context, noise: () => combine([1, n]) }, state);
     }),
     'order',
     /The error stays/,
   ],
   [
     'noise that the key does not decide',
-    wrong(ancestral(), (eps, z, from, to, state, noise) =>
-      ancestral().step(eps, z, from, to, state, () => combine([Math.sin(++seen), noise()])),
+    wrong(ancestral(), (context, state) =>
+      ancestral().step({ ...context, noise: () => combine([Math.sin(++seen), context.noise()]) }, state),
     ),
     'seeds',
     /all noise must come from `noise`/,
   ],
   [
     'noise after the last model call',
-    wrong(ancestral(), (eps, z, from, to, state, noise) => {
-      const next = ancestral().step(eps, z, from, to, state, noise);
+    wrong(ancestral(), (context, state) => {
+      const { to, noise } = context;
+      const next = ancestral().step(context, state);
       return to === Number.POSITIVE_INFINITY ? { z: combine([1, next.z], [0.02, noise()]), state } : next;
     }),
     'last step',
@@ -139,25 +143,26 @@ const mutations: [what: string, sampler: Sampler<never>, caught: CheckName, says
   ],
   [
     'z at the last λ for x̂',
-    wrong(ddim(), (eps, z, from, to, state, noise) =>
-      to === Number.POSITIVE_INFINITY ? { z: combine([1, z]), state } : ddim().step(eps, z, from, to, state, noise),
+    wrong(ddim(), (context, state) =>
+      context.to === Number.POSITIVE_INFINITY ? { z: combine([1, context.z]), state } : ddim().step(context, state),
     ),
     'point mass',
     /the last step must end at x̂/,
   ],
   [
     'churn’s noise without its way back in λ',
-    wrong(churn(heun()), (eps, z, from, to, state, noise) => {
-      const noisy = combine([1, z], [0.3 * sigma(from), noise()]);
-      return { z: heun().step(eps, noisy, from, to, null, noise).z, state };
+    wrong(churn(heun()), (context, state) => {
+      const { z, from, noise } = context;
+      return heun().step({ ...context, z: combine([1, z], [0.3 * sigma(from), noise()]) }, state);
     }),
     'order',
     /The error stays/,
   ],
   [
     'an ancestral step that does not go below first',
-    wrong(ancestralOf(dpmSolver2()), (eps, z, from, to, state, noise) => {
-      const next = dpmSolver2().step(eps, z, from, to, state, noise);
+    wrong(ancestralOf(dpmSolver2()), (context, state) => {
+      const { from, to, noise } = context;
+      const next = dpmSolver2().step(context, state);
       if (to === Number.POSITIVE_INFINITY) return next;
       return { z: combine([1, next.z], [sigma(to) * Math.sqrt(gain(from, to)), noise()]), state };
     }),
@@ -166,11 +171,12 @@ const mutations: [what: string, sampler: Sampler<never>, caught: CheckName, says
   ],
   [
     'a restart that raises the noise of z and leaves z as large',
-    wrong(restart(ddim(), []), (eps, z, from, to, state, noise) => {
-      const next = ddim().step(eps, z, from, to, null, noise);
-      if (!(from < 0 && to >= 0 && to < 5)) return { z: next.z, state };
+    wrong(restart(ddim(), []), (context, state) => {
+      const { from, to, noise } = context;
+      const next = ddim().step(context, state);
+      if (!(from < 0 && to >= 0 && to < 5)) return next;
       const back = combine([1, next.z], [Math.sqrt(transition(to, -2).variance), noise()]);
-      return { z: ddim().step(eps, back, -2, to, null, noise).z, state };
+      return ddim().step({ ...context, z: back, from: -2 }, state);
     }),
     'order',
     /The error stays/,
@@ -187,24 +193,30 @@ const mutations: [what: string, sampler: Sampler<never>, caught: CheckName, says
   ['2M’s r taken as 1', twoM('equal') as Sampler<never>, 'order', /declared: 2/],
   ['2M’s x̂ before, never renewed', twoM('stale') as Sampler<never>, 'order', /lost or stale|The error stays/],
   [
-    'the two parts of ε̂ swapped',
-    wrong(ddim(), (eps, z, from, to, state, noise) => {
-      const swapped = Object.assign((x: Tensor, lambda: number) => eps(x, lambda), {
-        split: (x: Tensor, lambda: number) => {
-          const parts = eps.split?.(x, lambda) ?? { denoise: eps(x, lambda), renoise: eps(x, lambda) };
-          return { denoise: parts.renoise, renoise: parts.denoise };
-        },
-      });
-      return ddim().step(swapped, z, from, to, state, noise);
+    'the data taken from the ε̂ to renoise with',
+    wrong(ddim(), (context, state) => {
+      const predict: typeof context.predict = (z, lambda) => {
+        const made = context.predict(z, lambda);
+        return made.renoise ? { ...made, x: renoisedData(made, lambda) } : made;
+      };
+      return ddim().step({ ...context, predict }, state);
     }),
-    'split',
-    /x̂ must come from `denoise`/,
+    'renoise',
+    /the data must come from x̂/,
+  ],
+  [
+    'the ε̂ to renoise with left unused',
+    wrong(ddim(), (context, state) =>
+      ddim().step({ ...context, predict: (z, lambda) => ({ ...context.predict(z, lambda), renoise: null }) }, state),
+    ),
+    'renoise',
+    /use `renoise` in the place of `eps`/,
   ],
   [
     'z changed in place',
-    wrong(ddim(), (eps, z, from, to, state, noise) => {
-      const next = ddim().step(eps, z, from, to, state, noise);
-      if (z instanceof Float64Array) z.fill(0);
+    wrong(ddim(), (context, state) => {
+      const next = ddim().step(context, state);
+      if (context.z instanceof Float64Array) context.z.fill(0);
       return next;
     }),
     'borrowing',
@@ -212,26 +224,26 @@ const mutations: [what: string, sampler: Sampler<never>, caught: CheckName, says
   ],
   [
     'a sample that sees its batch',
-    wrong(ddim(), (eps, z, from, to, state, noise) => {
-      const { z: next } = ddim().step(eps, z, from, to, state, noise);
-      return { z: add(next, mul(mean(z, 0, true), 1e-2)), state };
+    wrong(ddim(), (context, state) => {
+      const { z: next } = ddim().step(context, state);
+      return { z: add(next, mul(mean(context.z, 0, true), 1e-2)), state };
     }),
     'batches',
     /A sample may depend on itself and its own noise alone/,
   ],
   [
     'a tensor kept',
-    wrong(ddim(), (eps, z, from, to, state, noise) => {
-      kept = keep(neg(z));
-      return ddim().step(eps, z, from, to, state, noise);
+    wrong(ddim(), (context, state) => {
+      kept = keep(neg(context.z));
+      return ddim().step(context, state);
     }),
     'leaks',
     /leaves 6 tensors/,
   ],
   [
     'a step that cannot be recorded',
-    wrong(ddim(), (eps, z, from, to, state, noise) => {
-      const next = ddim().step(eps, z, from, to, state, noise);
+    wrong(ddim(), (context, state) => {
+      const next = ddim().step(context, state);
       return { z: neg(neg(next.z)), state };
     }),
     'compiles',
@@ -239,7 +251,10 @@ const mutations: [what: string, sampler: Sampler<never>, caught: CheckName, says
   ],
   [
     'a step on tensors alone',
-    wrong(ddim(), (eps, z, from, to, state) => ({ z: mul(add(z, eps(z, from)), alphaRatio(from, to)), state })),
+    wrong(ddim(), ({ predict, z, from, to }, state) => ({
+      z: mul(add(z, predict(z, from).eps), alphaRatio(from, to)),
+      state,
+    })),
     'float64',
     /give the option { numbers: false }/,
   ],

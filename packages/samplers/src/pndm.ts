@@ -1,7 +1,7 @@
 import { combine, type Value } from '@logsnr/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { epsMove, isData } from './exact-moves.js';
-import type { Eps, Sampler } from './sampler.js';
+import type { Predict, Sampler } from './sampler.js';
 
 /** How many steps begin with the pseudo Runge–Kutta method. */
 const WARM_UP = 3;
@@ -16,16 +16,16 @@ export function pndm<V extends Value = Tensor>(): Sampler<{ past: readonly V[] }
   return {
     name: 'pndm',
     order: 2,
-    calls: (step, points) => (step <= WARM_UP && !isData(points[step]) ? 4 : 1),
+    calls: (index, points) => (index < WARM_UP && !isData(points[index + 1]) ? 4 : 1),
     init: () => ({ past: [] }),
-    step(eps, z, from, to, { past }) {
-      const first = eps(z, from);
+    step({ predict, z, from, to }, { past }) {
+      const { x, eps: first } = predict(z, from);
       const [e1, e2, e3] = past;
       const moved = (e: V) => transfer(z, e, from, to);
       const state = { past: [first, ...past].slice(0, WARM_UP) };
       if (e1 && e2 && e3)
         return { z: moved(combine([55 / 24, first], [-59 / 24, e1], [37 / 24, e2], [-9 / 24, e3])), state };
-      return { z: moved(isData(to) ? first : rungeKutta(eps, z, first, from, to)), state };
+      return { z: isData(to) ? combine([1, x]) : moved(rungeKutta(predict, z, first, from, to)), state };
     },
   };
 }
@@ -35,8 +35,9 @@ const transfer = <V extends Value>(z: V, e: V, from: number, to: number): V => {
   return combine([move.z, z], [move.eps, e]);
 };
 
-function rungeKutta<V extends Value>(eps: Eps<V>, z: V, first: V, from: number, to: number): V {
+function rungeKutta<V extends Value>(predict: Predict<V>, z: V, first: V, from: number, to: number): V {
   const middle = (from + to) / 2;
+  const eps = (at: V, lambda: number) => predict(at, lambda).eps;
   const second = eps(transfer(z, first, from, middle), middle);
   const third = eps(transfer(z, second, from, middle), middle);
   const fourth = eps(transfer(z, third, from, to), to);

@@ -47,9 +47,7 @@ export const dpmSolverPP2SAncestral = <V extends Value = Tensor>({
  * for ImageNet 64×64 but for `noise`, which is 1 here and 1.003 there: more than 1 makes up for a model's own error, and is
  * itself one where the model has none.
  */
-export const edmStochastic = <V extends Value = Tensor>(
-  options: ChurnOptions = {},
-): Sampler<{ inner: null; steps: number }, V> => ({
+export const edmStochastic = <V extends Value = Tensor>(options: ChurnOptions = {}): Sampler<null, V> => ({
   ...churn(heun<V>(), { churn: 40, sMin: 0.05, sMax: 50, ...options }),
   name: 'edmStochastic',
 });

@@ -2,6 +2,7 @@ import { gaussianMixture } from '@logsnr/core';
 import { arctan, grid, karras, refineGrid, uniform } from '@logsnr/schedules';
 import { describe, expect, test } from 'vitest';
 import { ddim, walk } from './index.js';
+import { estimates } from './testing/runs.js';
 
 describe('refineGrid', () => {
   test('finds the grid that is known to be best', () => {
@@ -26,7 +27,7 @@ describe('refineGrid', () => {
       let x = z;
       for (const step of walk({
         sampler: ddim<Float64Array>(),
-        eps: (z, lambda) => mixture.eps(z, lambda),
+        predict: estimates((z, lambda) => mixture.eps(z, lambda)),
         lambdas,
         z,
         noise: () => new Float64Array(2),

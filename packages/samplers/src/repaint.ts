@@ -20,42 +20,42 @@ export interface RepaintOptions {
  * as many, and they are made again, so that the painted part comes to fit the known one. A sampler with a state begins
  * anew after each way back.
  */
-export function repaint<S>(
-  inner: Sampler<S>,
-  { known, mask, times = 10, jump = 1 }: RepaintOptions,
-): Sampler<{ inner: S; points: readonly number[]; step: number }> {
+export function repaint<S>(inner: Sampler<S>, { known, mask, times = 10, jump = 1 }: RepaintOptions): Sampler<S> {
   checkInteger('times', times, 1);
   checkInteger('jump', jump, 1);
-  const goesBack = (step: number, points: readonly number[]) => step % jump === 0 && !isData(points[step]);
+  const goesBack = (index: number, points: readonly number[]) => (index + 1) % jump === 0 && !isData(points[index + 1]);
   const { calls, ...rest } = inner;
-  const stretch = (step: number, points: readonly number[]) =>
-    Array.from({ length: jump }, (_, i) => calls?.(step - i, points) ?? 0).reduce((sum, count) => sum + count);
+  const stretch = (index: number, points: readonly number[]) =>
+    Array.from({ length: jump }, (_, i) => calls?.(index - i, points) ?? 0).reduce((sum, count) => sum + count);
   return {
     ...rest,
     name: `repaint(${inner.name})`,
     compiles: false,
     ...(calls && {
-      calls: (step: number, points: readonly number[]) =>
-        calls(step, points) + (goesBack(step, points) ? (times - 1) * stretch(step, points) : 0),
+      calls: (index: number, points: readonly number[]) =>
+        calls(index, points) + (goesBack(index, points) ? (times - 1) * stretch(index, points) : 0),
     }),
-    init: (z, lambdas) => ({ inner: inner.init(z, lambdas), points: lambdas, step: 1 }),
-    step(eps, z, from, to, { inner: state, points, step }, noise) {
-      const painted = (z: Tensor, from: number, to: number, state: S) => {
-        const next = inner.step(eps, z, from, to, state, noise);
+    step(context, state) {
+      const { to, index, points, noise } = context;
+      const painted = (place: Partial<typeof context>, state: S) => {
+        const { to } = { ...context, ...place };
+        const next = inner.step({ ...context, ...place }, state);
         const noised = isData(to) ? known : combine([alpha(to), known], [sigma(to), noise()]);
         return { z: add(mul(mask, noised), mul(sub(1, mask), next.z)), state: next.state };
       };
-      let next = painted(z, from, to, state);
-      if (goesBack(step, points))
+      let next = painted({}, state);
+      if (goesBack(index, points))
         for (let time = 1; time < times; time++) {
-          const first = step - jump;
+          const first = index + 1 - jump;
           const back = transition(to, points[first] as number);
           const start = combine([back.scale, next.z], [Math.sqrt(back.variance), noise()]);
           next = { z: start, state: inner.init(start, points.slice(first)) };
-          for (let i = first; i < step; i++)
-            next = painted(next.z, points[i] as number, points[i + 1] as number, next.state);
+          for (let i = first; i <= index; i++) {
+            const [from, to] = [points[i] as number, points[i + 1] as number];
+            next = painted({ z: next.z, from, to, index: i }, next.state);
+          }
         }
-      return { z: next.z, state: { inner: next.state, points, step: step + 1 } };
+      return next;
     },
   };
 }

@@ -1,4 +1,5 @@
 import { checkFinite, checkInteger, combine, transition, type Value } from '@logsnr/core';
+import { grid, karras } from '@logsnr/schedules';
 import { modelCalls, type Sampler } from './sampler.js';
 
 /** One interval that a walk goes through again, several times. */
@@ -21,7 +22,7 @@ export interface RestartInterval {
 export function restart<S, V extends Value>(
   inner: Sampler<S, V>,
   intervals: readonly RestartInterval[],
-): Sampler<{ inner: S; points: readonly number[]; step: number }, V> {
+): Sampler<S, V> {
   for (const [i, { from, to, times, steps }] of intervals.entries()) {
     checkFinite(`from of interval ${i}`, from);
     checkFinite(`to of interval ${i}`, to);
@@ -36,21 +37,23 @@ export function restart<S, V extends Value>(
     ...rest,
     name: `restart(${inner.name})`,
     order: Math.min(2, inner.order),
-    ...(calls && { calls: (step, points) => calls(step, points) + again(inner, reached, step, points) }),
-    init: (z, lambdas) => ({ inner: inner.init(z, lambdas), points: lambdas, step: 1 }),
-    step(eps, z, from, to, { inner: state, points, step }, noise) {
-      let next = inner.step(eps, z, from, to, state, noise);
+    ...(calls && { calls: (index, points) => calls(index, points) + again(inner, reached, index, points) }),
+    step(context, state) {
+      const { from, to, index, points, noise } = context;
+      let next = inner.step(context, state);
       for (const interval of reached(from, to))
         for (let pass = 0; pass < interval.times; pass++) {
           const back = transition(to, interval.from);
           const path = passOf(interval, to, points);
           const start = combine([back.scale, next.z], [Math.sqrt(back.variance), noise()]);
           next = { z: start, state: inner.init(start, path) };
-          for (let i = 1; i < path.length; i++)
-            next = inner.step(eps, next.z, path[i - 1] as number, path[i] as number, next.state, noise);
-          next.state = inner.init(next.z, points.slice(step));
+          for (let i = 1; i < path.length; i++) {
+            const [from, to] = [path[i - 1] as number, path[i] as number];
+            next = inner.step({ ...context, z: next.z, from, to, index: i - 1, points: path }, next.state);
+          }
+          next.state = inner.init(next.z, points.slice(index + 1));
         }
-      return { z: next.z, state: { inner: next.state, points, step: step + 1 } };
+      return next;
     },
   };
 }
@@ -58,10 +61,10 @@ export function restart<S, V extends Value>(
 function again<S, V extends Value>(
   inner: Sampler<S, V>,
   reached: (from: number, to: number) => readonly RestartInterval[],
-  step: number,
+  index: number,
   points: readonly number[],
 ): number {
-  const [from, to] = [points[step - 1] as number, points[step] as number];
+  const [from, to] = [points[index] as number, points[index + 1] as number];
   return reached(from, to).reduce(
     (sum, interval) => sum + interval.times * (modelCalls(inner, passOf(interval, to, points).slice(0, -1), to) ?? 0),
     0,
@@ -71,7 +74,5 @@ function again<S, V extends Value>(
 /** The points of a pass: the grid's own, or so many equally spaced in s^{1/7}, s = e^{−λ/2}. */
 function passOf({ from, steps }: RestartInterval, to: number, points: readonly number[]): number[] {
   if (steps === undefined) return [from, ...points.filter((lambda) => lambda > from && lambda < to), to];
-  const [first, last] = [Math.exp(-from / 14), Math.exp(-to / 14)];
-  const between = Array.from({ length: steps - 1 }, (_, i) => first + ((i + 1) / steps) * (last - first));
-  return [from, ...between.map((root) => -14 * Math.log(root)), to];
+  return [from, ...grid(karras({ lambdaMin: from, lambdaMax: to }), steps + 1).slice(1, -1), to];
 }

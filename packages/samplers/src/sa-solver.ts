@@ -1,6 +1,6 @@
 import { checkInteger, checkWithin, combine, type Value } from '@logsnr/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { dataMove, dataOf, isData } from './exact-moves.js';
+import { dataMove, isData } from './exact-moves.js';
 import { type Past, polynomialWeights, trusted } from './multistep.js';
 import type { Sampler } from './sampler.js';
 
@@ -11,6 +11,8 @@ export interface SASolverOptions {
   corrector?: number;
   /** τ ≥ 0, how stochastic the process is: a number or a function of λ, taken at the middle of a step. 0 is the flow. */
   tau?: number | ((lambda: number) => number);
+  /** Let the orders fall towards the end: p in the p-th step from the end, as the authors' code always does. True unless given. */
+  lowerOrderFinal?: boolean;
 }
 
 interface SAState<V> {
@@ -28,6 +30,7 @@ export function saSolver<V extends Value = Tensor>({
   predictor = 3,
   corrector = 2,
   tau = 1,
+  lowerOrderFinal = true,
 }: SASolverOptions = {}): Sampler<SAState<V>, V> {
   checkInteger('predictor', predictor, 1);
   checkInteger('corrector', corrector);
@@ -49,16 +52,17 @@ export function saSolver<V extends Value = Tensor>({
     order: deterministic ? reached : Math.min(2, reached),
     calls: () => 1,
     init: () => ({ past: [], before: null }),
-    step(eps, z, from, to, { past, before }, noise) {
-      const now = { lambda: from, value: dataOf(eps, z, from) };
+    step({ predict, z, from, to, index, points, noise }, { past, before }) {
+      const now = { lambda: from, value: predict(z, from).x };
+      const left = lowerOrderFinal ? points.length - 1 - index : Number.POSITIVE_INFINITY;
       const corrected =
         corrector > 0 && before
-          ? stepped(before.z, [now, ...past.slice(0, corrector)], before.lambda, from, before.noise)
+          ? stepped(before.z, [now, ...past.slice(0, Math.min(corrector, left))], before.lambda, from, before.noise)
           : z;
       const known = [now, ...past].slice(0, Math.max(predictor, corrector));
       if (isData(to)) return { z: combine([1, now.value]), state: { past: known, before: null } };
       const drawn = etaOf(from, to) > 0 ? noise() : null;
-      const next = stepped(corrected, trusted(known, predictor, to), from, to, drawn);
+      const next = stepped(corrected, trusted(known, Math.min(predictor, left), to), from, to, drawn);
       return { z: next, state: { past: known, before: { z: corrected, lambda: from, noise: drawn } } };
     },
   };

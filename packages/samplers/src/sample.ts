@@ -2,20 +2,21 @@ import {
   type Cost,
   checkInteger,
   checkShape,
-  costAt,
-  type EpsModel,
   fold,
   inTurn,
   type Key,
+  type Model,
+  type ModelLike,
   normal,
+  toModel,
 } from '@logsnr/core';
-import { clone, fill, type Tensor, type Tensor1D, tidy } from '@tensorflow/tfjs-core';
-import { checkSplit, type Eps, type Sampler } from './sampler.js';
-import { checkGrid, type Step, walk } from './walk.js';
+import { clone, fill, type Tensor, type Tensor1D } from '@tensorflow/tfjs-core';
+import { checkRenoise, type Predict, type Sampler } from './sampler.js';
+import { type Advance, copy, follow, pointsOf, type Step } from './walk.js';
 
 export interface SampleOptions<C, S> {
-  /** The ε-model, guided or not. */
-  model: EpsModel<C>;
+  /** The model, guided or not; or a plain ε-function. */
+  model: ModelLike<C>;
   /** Conditions of the n samples; borrowed. */
   condition: C;
   sampler: Sampler<S>;
@@ -35,68 +36,61 @@ export interface SampleOptions<C, S> {
 
 /**
  * Samples along the grid, yielding after every step (Ho & Salimans 2022, Algorithm 2). z_1 ~ N(0, I) unless given.
- * The yielded `z` is borrowed: clone it to keep it. Breaking off early leaks nothing. Each step says what its evaluations of
- * the model cost, as guided models do (`costAt`).
+ * The yielded `z` is borrowed: clone it to keep it. Breaking off early leaks nothing. Each step says what its calls of the model
+ * cost. The model is told the λ of each call beforehand (`Model.at`), so a guided one makes a single prediction where w(λ) is 0.
  * @throws RangeError on a grid that does not increase strictly, an `end` below it, a bad shape or `firstSample`, and
- *   TypeError when the model gives ε̂ in two parts that the sampler does not use, before any work.
+ *   TypeError when the model gives a second ε̂ to renoise with and the sampler does not use it, before any work.
  */
-export function trajectory<C, S>(options: SampleOptions<C, S>): Generator<Step, void> {
-  checkGrid(options.lambdas, options.end);
-  checkSplit(options.model, options.sampler);
-  checkInteger('firstSample', options.firstSample ?? 0);
-  options.shape.forEach((size, i) => {
-    checkInteger(`shape[${i}]`, size, 1);
-  });
-  if (options.z) checkShape('z', options.z, options.shape);
-  return run(options);
-}
-
-function* run<C, S>(options: SampleOptions<C, S>): Generator<Step, void> {
-  const { model, condition, sampler, lambdas, shape, key, firstSample = 0 } = options;
-  const draw = (...purpose: number[]) => normal(fold(key, ...purpose), shape, firstSample);
-  const z = options.z?.clone() ?? draw(0, 0);
-  try {
-    const { eps, spent } = accounted(atOneLambda(model, condition), model);
-    for (const step of walk({ eps, sampler, lambdas, end: options.end, z, noise: draw }))
-      yield { ...step, cost: spent() };
-  } finally {
-    z.dispose();
-  }
-}
-
-/** `eps` that notes what each call costs; `spent` is the sum since it was last asked, undefined without a call. */
-function accounted<C>(eps: Eps, model: EpsModel<C>): { eps: Eps; spent: () => Cost | undefined } {
-  let costs: Cost[] = [];
-  const noted: Eps = (z, lambda) => {
-    costs.push(costAt(model, lambda));
-    return eps(z, lambda);
-  };
-  const { split } = eps;
-  if (split)
-    noted.split = (z, lambda) => {
-      costs.push(costAt(model, lambda));
-      return split(z, lambda);
-    };
-  const spent = () => {
-    const sum = costs.length > 0 ? inTurn(...costs) : undefined;
-    costs = [];
-    return sum;
-  };
-  return { eps: noted, spent };
-}
-
-/** A model as a step sees it: the whole batch at one λ, its conditions given. */
-export function atOneLambda<C>(model: EpsModel<C>, condition: C): Eps {
-  const spread = (z: Tensor, lambda: number) => fill([z.shape[0] as number], lambda) as Tensor1D;
-  const eps: Eps = (z, lambda) => tidy(() => model(z, spread(z, lambda), condition));
-  const { split } = model;
-  if (split) eps.split = (z, lambda) => tidy(() => ({ ...split(z, spread(z, lambda), condition) }));
-  return eps;
-}
+export const trajectory = <C, S>(options: SampleOptions<C, S>): Generator<Step, void> =>
+  drawn(options, (model, condition) => eagerly(model, condition, options.sampler));
 
 /** The samples at the end of {@link trajectory}: x of `shape` (or z at a finite `end`), owned by the caller. */
-export function sample<C, S>(options: SampleOptions<C, S>): Tensor {
+export const sample = <C, S>(options: SampleOptions<C, S>): Tensor => lastOf(trajectory(options));
+
+/** z after the last of some steps; the caller's. */
+export function lastOf(steps: Iterable<Step>): Tensor {
   let x: Tensor | undefined;
-  for (const { z, step, steps } of trajectory(options)) if (step === steps) x = clone(z);
+  for (const { z, step, steps: count } of steps) if (step === count) x = clone(z);
   return x as Tensor;
+}
+
+/** Checks the options and gives the steps, each made by what `engine` returns. */
+export function drawn<C, S>(
+  options: SampleOptions<C, S>,
+  engine: (model: Model<C>, condition: C) => Advance<S, Tensor>,
+): Generator<Step, void> {
+  const { condition, sampler, shape, key, firstSample = 0, z } = options;
+  const model = toModel(options.model);
+  const points = pointsOf(options.lambdas, options.end);
+  checkRenoise(model.gives, sampler);
+  checkInteger('firstSample', firstSample);
+  shape.forEach((size, i) => {
+    checkInteger(`shape[${i}]`, size, 1);
+  });
+  if (z) checkShape('z', z, shape);
+  const draw = (...purpose: number[]) => normal(fold(key, ...purpose), shape, firstSample);
+  const first = () => {
+    const start = z ? copy(z) : draw(0, 0);
+    const memory = model.start(shape[0] as number, shape.slice(1));
+    return { z: start, state: sampler.init(start, points), memory };
+  };
+  return follow(engine(model, condition), first, draw, points);
+}
+
+/** Steps operation by operation. */
+export function eagerly<C, S>(model: Model<C>, condition: C, sampler: Sampler<S>): Advance<S, Tensor> {
+  return (place, carried) => {
+    const costs: Cost[] = [];
+    let memory = carried.memory;
+    const predict: Predict = (z, lambda) => {
+      const there = model.at(lambda);
+      costs.push(there.cost(lambda));
+      const spread = fill([z.shape[0] as number], lambda) as Tensor1D;
+      const { memory: next, ...estimate } = there.predict(z, spread, condition, memory);
+      memory = next;
+      return estimate;
+    };
+    const { z, state } = sampler.step({ ...place, predict }, carried.state);
+    return { z, state, memory, cost: inTurn(...costs) };
+  };
 }

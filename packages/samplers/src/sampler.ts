@@ -1,17 +1,32 @@
-import type { SplitEps, Value } from '@logsnr/core';
+import { alpha, combine, type Estimate, sigma, type Value } from '@logsnr/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 
-/**
- * The guided ε̂(z, λ) as a step sees it, for the whole batch at one λ. `split` is there when the model gives ε̂ in two
- * parts (`SplitEps`); use {@link splitOf} or {@link splitTerms} to serve both kinds.
- */
-export interface Eps<V extends Value = Tensor> {
-  (z: V, lambda: number): V;
-  split?: ((z: V, lambda: number) => SplitEps<V>) | undefined;
+/** What a model predicts for the whole batch at one λ, conditions and guidance included. */
+export type Predict<V extends Value = Tensor> = (z: V, lambda: number) => Estimate<V>;
+
+/** Where a step begins and ends, and its noise. */
+export interface Place<V extends Value = Tensor> {
+  /** z at `from`; borrowed. */
+  readonly z: V;
+  /** The log-SNR where the step begins: `points[index]`, but for samplers around which others are wrapped. */
+  readonly from: number;
+  /** Where it ends; `to` = +∞ is clean data, where a sampler returns x̂ and draws no noise. */
+  readonly to: number;
+  /** Number of the step, from 0. */
+  readonly index: number;
+  /** All points of the walk, its end (often +∞) included. */
+  readonly points: readonly number[];
+  /** New standard normal values of z's shape at every call. */
+  noise(): V;
+}
+
+/** All that a step sees. `predict` may be called more than once. */
+export interface StepContext<V extends Value = Tensor> extends Place<V> {
+  predict(z: V, lambda: number): Estimate<V>;
 }
 
 /**
- * A sampler is a pure step from one log-SNR to the next. It knows neither conditions, guidance nor schedules: `eps` is
+ * A sampler is a pure step from one log-SNR to the next. It knows neither conditions, guidance nor schedules: `predict` is
  * all it sees of them. A value with no state of its own: what a step must remember is its `state`, passed along.
  *
  * V is what it moves: tensors, or `Float64Array`s for checking its mathematics with the same code. Write steps with
@@ -21,59 +36,40 @@ export interface Sampler<S = unknown, V extends Value = Tensor> {
   readonly name: string;
   /** Order of convergence: of z itself for a deterministic method, of its mean and covariance for a stochastic one. */
   readonly order: number;
-  /** True when the step uses both parts of an ε̂ that comes in two; such a model is refused otherwise. */
-  readonly splits?: boolean | undefined;
-  /** False when the step does more than `combine`, `eps` and `noise`, and so cannot be compiled. */
+  /** True when the step goes to α' x̂ + σ' · `renoise` where a model gives that; such a model is refused otherwise. */
+  readonly renoises?: boolean | undefined;
+  /** False when the step does more than `combine`, `scaleByExp`, `predict` and `noise`, and so cannot be compiled. */
   readonly compiles?: boolean | undefined;
   /** How far a sample may depend on the others of its batch; 0 unless given. */
   readonly tolerance?: number | undefined;
   /**
-   * Model calls of step number `step` (1, 2, …) of a walk along `points`, from points[step − 1] to points[step]; left
-   * out where they depend on the values. {@link modelCalls} adds them up.
+   * Model calls of step number `index` (from 0) of a walk along `points`; left out where they depend on the values.
+   * {@link modelCalls} adds them up.
    */
-  calls?(step: number, points: readonly number[]): number;
-  /** The state before the first step from `z`; `lambdas` are all points of the walk, its end (often +∞) included. */
-  init(z: V, lambdas: readonly number[]): S;
-  /**
-   * One step z_from → z_to, `from` < `to` (`to` = +∞ is clean data, where a sampler returns x̂ and draws no noise).
-   * Borrows `z` and `state`; returns new ones. `eps` may be called more than once; `noise` returns new standard normal
-   * values of z's shape at every call.
-   */
-  step(eps: Eps<V>, z: V, from: number, to: number, state: S, noise: () => V): { z: V; state: S };
+  calls?(index: number, points: readonly number[]): number;
+  /** The state before the first step from `z`; `points` are those of the walk, its end included. */
+  init(z: V, points: readonly number[]): S;
+  /** One step z_from → z_to, `from` < `to`. Borrows z and the state; returns new ones. */
+  step(context: StepContext<V>, state: S): { z: V; state: S };
 }
 
-/** Both parts of ε̂; the same value twice where the model does not split it. */
-export function splitOf<V extends Value>(eps: Eps<V>, z: V, lambda: number): SplitEps<V> {
-  if (eps.split) return eps.split(z, lambda);
-  const value = eps(z, lambda);
-  return { denoise: value, renoise: value };
-}
+/** What a plain ε(z, λ) predicts: x̂ = (z − σ ε)/α beside it. For walks on numbers, and on tensors without a model. */
+export const predictEps =
+  <V extends Value>(eps: (z: V, lambda: number) => V): Predict<V> =>
+  (z, lambda) => {
+    const own = eps(z, lambda);
+    const x = combine([1 / alpha(lambda), z], [-sigma(lambda) / alpha(lambda), own]);
+    return { x, eps: own, renoise: null, variance: null };
+  };
 
-/**
- * `denoise` · ε̂_denoise + `renoise` · ε̂_renoise as terms for `combine`: two where the model splits its ε̂, else one.
- */
-export function splitTerms<V extends Value>(
-  eps: Eps<V>,
-  z: V,
-  lambda: number,
-  { denoise, renoise }: SplitEps<number>,
-): [coefficient: number, value: V][] {
-  const parts = splitOf(eps, z, lambda);
-  if (parts.denoise === parts.renoise) return [[denoise + renoise, parts.denoise]];
-  return [
-    [denoise, parts.denoise],
-    [renoise, parts.renoise],
-  ];
-}
-
-/** Throws a `TypeError` when a model gives ε̂ in two parts and the sampler does not use them. */
-export function checkSplit(
-  model: { split?: unknown },
-  sampler: { readonly name: string; readonly splits?: boolean | undefined },
+/** Throws a `TypeError` when a model gives a second ε̂ to renoise with and the sampler does not use it. */
+export function checkRenoise(
+  gives: { readonly renoise: boolean },
+  sampler: { readonly name: string; readonly renoises?: boolean | undefined },
 ): void {
-  if (model.split !== undefined && !sampler.splits)
+  if (gives.renoise && !sampler.renoises)
     throw new TypeError(
-      `the model gives ε̂ in two parts (it has \`split\`), which the sampler "${sampler.name}" does not use; take one with \`splits\`, such as ddim(), ancestral() or dpmSolverPP2M(), or a model without \`split\`.`,
+      `the model gives a second ε̂ to renoise with (as cfgPlusPlus does), which the sampler "${sampler.name}" does not use; take one with \`renoises\`, such as ddim(), ancestral() or dpmSolverPP2M(), or another kind of guidance.`,
     );
 }
 
@@ -84,5 +80,5 @@ export function modelCalls<S, V extends Value>(
   end: number = Number.POSITIVE_INFINITY,
 ): number | undefined {
   const points = [...lambdas, end];
-  return sampler.calls && lambdas.reduce((sum, _, i) => sum + (sampler.calls?.(i + 1, points) ?? 0), 0);
+  return sampler.calls && lambdas.reduce((sum, _, i) => sum + (sampler.calls?.(i, points) ?? 0), 0);
 }

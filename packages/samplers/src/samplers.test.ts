@@ -1,6 +1,6 @@
 import {
   alpha,
-  type EpsModel,
+  type EpsFunction,
   fold,
   gaussianMixture,
   key,
@@ -14,6 +14,7 @@ import { arctan, grid } from '@logsnr/schedules';
 import { memory, type Tensor, type Tensor1D, tensor1d, tensor2d } from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { ancestral, ddim, type Sampler, sample, trajectory, walk } from './index.js';
+import { estimates } from './testing/runs.js';
 
 const mixture = gaussianMixture([
   { mean: [-1, 0], std: 0.3 },
@@ -33,8 +34,7 @@ function moments(x: Tensor) {
 
 test.each([undefined, 1])('samples have the mean and covariance of their class (%s)', (label) => {
   const n = 2000;
-  const condition =
-    label === undefined ? classes.none(tensor1d(new Float32Array(n))) : classes.of(new Array(n).fill(label));
+  const condition = label === undefined ? classes.null(n) : classes.of(new Array(n).fill(label));
   const options = { model: mixture.model, condition, lambdas: grid(arctan(), 200), shape: [n, 2], key: key(3) };
   const [found, exact] = [moments(sample({ ...options, sampler: ancestral({ v: 0.3 }) })), mixture.moments(label)];
   // Five standard errors of a mean, and of a second moment of a Gaussian (of a mixture it is smaller).
@@ -56,7 +56,8 @@ function run64(
 ) {
   let x: Float64Array | undefined;
   const noise = (step: number, draw: number) => Float64Array.from(z, (_, i) => Math.sin(step + 10 * draw + 100 * i));
-  for (const { z: at } of walk({ sampler, eps, lambdas: grid64, z: Float64Array.from(z), noise })) x = at;
+  for (const { z: at } of walk({ sampler, predict: estimates(eps), lambdas: grid64, z: Float64Array.from(z), noise }))
+    x = at;
   return x as Float64Array;
 }
 const eps64 = (z: Float64Array, lambda: number) => mixture.eps(z, lambda);
@@ -108,7 +109,7 @@ test('float64 and tensor runs are the same code: they agree to float32 rounding'
   const start = normal(fold(key(9), 0, 0), [1, 2]);
   const tensorRun = sample({
     model: mixture.model,
-    condition: classes.none(tensor1d([0])),
+    condition: classes.null(1),
     sampler: ancestral({ v: 0.3 }),
     lambdas: short,
     shape: [1, 2],
@@ -118,7 +119,7 @@ test('float64 and tensor runs are the same code: they agree to float32 rounding'
   const eps = (z: Float64Array, lambda: number) => mixture.eps(z, lambda);
   const fixed = (step: number, draw: number) => Float64Array.from(noise(step, draw).dataSync());
   const sampler = ancestral<Float64Array>({ v: 0.3 });
-  for (const { z } of walk({ sampler, eps, lambdas: short, z: numbers, noise: fixed })) numbers = z;
+  for (const { z } of walk({ sampler, predict: estimates(eps), lambdas: short, z: numbers, noise: fixed })) numbers = z;
   tensorRun.forEach((value: number, i: number) => {
     expect(value).toBeCloseTo((numbers as Float64Array)[i] as number, 4);
   });
@@ -126,7 +127,7 @@ test('float64 and tensor runs are the same code: they agree to float32 rounding'
 
 test('the model sees one λ a sample and the step is told where it is', () => {
   const seen: number[][] = [];
-  const model: EpsModel<Tensor1D> = (z, lambda) => {
+  const model: EpsFunction<Tensor1D> = (z, lambda) => {
     seen.push([...lambda.dataSync()]);
     return z.clone();
   };
@@ -170,7 +171,7 @@ test('a sample may start from a given z, which stays the caller’s', () => {
 
 test('an error in the model leaks nothing', () => {
   const before = memory().numTensors;
-  const model: EpsModel<null> = () => {
+  const model: EpsFunction<null> = () => {
     throw new Error('no weights');
   };
   expect(() =>
@@ -190,6 +191,9 @@ test('bad grids, shapes and settings are refused before any work', () => {
   };
   expect(() => trajectory({ ...base, lambdas: [1, 1] })).toThrow('lambdas[1] = 1 does not exceed lambdas[0] = 1');
   expect(() => trajectory({ ...base, lambdas: [] })).toThrow(/lambdas is empty/);
+  expect(() => trajectory({ ...base, lambdas: [0, 1, 999] })).toThrow(
+    /lambdas\[2\] is 999; a log-SNR lies within ±100 nats\. If these are time steps/,
+  );
   expect(() => trajectory({ ...base, lambdas: [0, Number.NaN] })).toThrow('lambdas[1] is NaN');
   expect(() => trajectory({ ...base, shape: [0, 2] })).toThrow(/shape\[0\] is 0/);
   expect(() => trajectory({ ...base, z: tensor2d([[1, 2, 3]]) })).toThrow('z has shape [1, 3]; it must be [1, 2].');

@@ -1,10 +1,12 @@
 import { alpha, sigma } from '@logsnr/core';
+import { bisect } from '@logsnr/schedules';
 import { describe, expect, test } from 'vitest';
 import {
   adaptive,
   ancestralOf,
   churn,
   ddim,
+  deis,
   dpmSolver2,
   dpmSolverPP2M,
   dpmSolverPP2S,
@@ -27,9 +29,9 @@ const z = Float64Array.of(-0.9, 0.3, 1.2);
 const lambdas = [-3, -1.8, -0.5, 1, 2.1];
 const run = <S>(sampler: Numeric<S>, grid: readonly number[] = lambdas, end?: number) =>
   run64({ sampler: sampler as unknown as Numbers, eps: lineEps, lambdas: grid, z, ...(end !== undefined && { end }) });
-const same = (a: Float64Array, b: Float64Array) => {
+const same = (a: Float64Array, b: Float64Array, digits = 12) => {
   a.forEach((value, i) => {
-    expect(value).toBeCloseTo(b[i] as number, 12);
+    expect(value).toBeCloseTo(b[i] as number, digits);
   });
 };
 /** x̂ at λ. */
@@ -56,7 +58,10 @@ describe('samplers that are the same', () => {
 
   test('3M is the exponential Adams–Bashforth method of x̂, and SA-Solver with τ² = η its SDE form', () => {
     same(run(dpmSolverPP3M()), run(exponentialAB({ order: 3 })));
-    same(run(dpmSolverPP3M({ eta: 0.49 })), run(saSolver({ predictor: 3, corrector: 0, tau: 0.7 })));
+    same(
+      run(dpmSolverPP3M({ eta: 0.49 })),
+      run(saSolver({ predictor: 3, corrector: 0, tau: 0.7, lowerOrderFinal: false })),
+    );
   });
 
   test('DPM-Solver-2 with its second point at the end is Heun', () => {
@@ -114,9 +119,6 @@ describe('steps from the papers, to the letter', () => {
 
   test('CFG++ with 2M: x̂ is the guided one, all the rest unconditional', () => {
     const [denoise, renoise] = [0.3, -0.2];
-    const eps = Object.assign(() => Float64Array.of(Number.NaN), {
-      split: () => ({ denoise: Float64Array.of(denoise), renoise: Float64Array.of(renoise) }),
-    });
     const [a, b, c] = [-2, -0.8, 1];
     const x = (z: number, lambda: number, eps: number) => (z - sigma(lambda) * eps) / alpha(lambda);
     const at = alpha(b) * x(0.7, a, denoise) + sigma(b) * renoise;
@@ -126,25 +128,26 @@ describe('steps from the papers, to the letter', () => {
     const expected =
       alpha(c) * x(at, b, denoise) + sigma(c) * renoise - (alpha(c) * Math.expm1(-h) * difference) / (2 * r);
     const sampler = dpmSolverPP2M() as unknown as Numbers;
-    const end = run64({ sampler, eps, lambdas: [a, b], end: c, z: Float64Array.of(0.7) });
+    const run = { sampler, eps: () => Float64Array.of(denoise), renoise: () => Float64Array.of(renoise) };
+    const end = run64({ ...run, lambdas: [a, b], end: c, z: Float64Array.of(0.7) });
     expect(end[0]).toBeCloseTo(expected, 12);
   });
 });
 
-test('CFG++ with 2S: z renoised first, then the guided x̂ of both points', () => {
-  const [denoise, renoise] = [0.3, -0.2];
-  const eps = Object.assign(() => Float64Array.of(Number.NaN), {
-    split: () => ({ denoise: Float64Array.of(denoise), renoise: Float64Array.of(renoise) }),
-  });
+test('CFG++ with 2S is the authors’ step, in their letters', () => {
+  // k-diffusion's x is z/α, its sigma e^{−λ/2}; the predictions are constants, so x̂ and x̂_∅ are known everywhere.
+  const [eps, renoise] = [0.3, -0.2];
   const [from, to, start] = [-1, 0.6, 0.7];
   const [middle, h] = [(from + to) / 2, (to - from) / 2];
-  const x = (z: number, lambda: number, eps: number) => (z - sigma(lambda) * eps) / alpha(lambda);
-  const [guided, unconditional] = [x(start, from, denoise), x(start, from, renoise)];
-  const shifted = start + alpha(from) * (guided - unconditional);
-  const u = (sigma(middle) / sigma(from)) * shifted - alpha(middle) * Math.expm1(-h / 2) * guided;
-  const expected = (sigma(to) / sigma(from)) * shifted - alpha(to) * Math.expm1(-h) * x(u, middle, denoise);
+  const s = (lambda: number) => Math.exp(-lambda / 2);
+  const at = (x: number, lambda: number, e: number) => x - s(lambda) * e;
+  const x = start / alpha(from);
+  const second = Math.exp(-h / 2) * x + (1 - Math.exp(-h / 2)) * at(x, from, renoise);
+  const expected = at(second, middle, eps) - Math.exp(-h) * at(second, middle, renoise) + Math.exp(-h) * x;
   const sampler = dpmSolverPP2S() as unknown as Numbers;
-  expect(run64({ sampler, eps, lambdas: [from], end: to, z: Float64Array.of(start) })[0]).toBeCloseTo(expected, 12);
+  const run = { sampler, eps: () => Float64Array.of(eps), renoise: () => Float64Array.of(renoise) };
+  const end = run64({ ...run, lambdas: [from], end: to, z: Float64Array.of(start) });
+  expect((end[0] as number) / alpha(to)).toBeCloseTo(expected, 12);
 });
 
 test('linear multistep is exact for an ε that is a cubic in s, once four points are known', () => {
@@ -156,9 +159,9 @@ test('linear multistep is exact for an ε that is a cubic in s, once four points
   const sampler = lms() as unknown as Numbers;
   const watched: Numbers = {
     ...sampler,
-    step(eps, z, ...rest) {
-      points.push(z[0] as number);
-      return sampler.step(eps, z, ...rest);
+    step(context, state) {
+      points.push(context.z[0] as number);
+      return sampler.step(context, state);
     },
   };
   const eps = (z: Float64Array, lambda: number) => z.map(() => cubic(s(lambda)));
@@ -202,14 +205,110 @@ describe('adaptive', () => {
 test('a multistep method is second order with the published weight of 3M, half of what the parabola needs', () => {
   const published: Numbers = {
     ...(dpmSolverPP3M() as unknown as Numbers),
-    step(eps, z, from, to, state, noise) {
-      const full = (dpmSolverPP3M() as unknown as Numbers).step(eps, z, from, to, state, noise);
-      const line = (exponentialAB({ order: 2 }) as unknown as Numbers).step(eps, z, from, to, state, noise);
+    step(context, state) {
+      const full = (dpmSolverPP3M() as unknown as Numbers).step(context, state);
+      const line = (exponentialAB({ order: 2 }) as unknown as Numbers).step(context, state);
       return { z: full.z.map((value, i) => (value + (line.z[i] as number)) / 2), state: full.state };
     },
   };
   const measured = Math.log2(flowError(published, 256) / flowError(published, 512));
   expect(measured).toBeLessThan(2.2);
+});
+
+describe('deis', () => {
+  /** −2 ln α = ln(1 + e^{−λ}) = 0.1 t + 9.95 t², by bisection. */
+  const time = (lambda: number) =>
+    lambda === Number.POSITIVE_INFINITY
+      ? 0
+      : bisect((t) => 0.1 * t + 9.95 * t * t, Math.log1p(Math.exp(-lambda)), 0, 9);
+  const grid = [-3, -1.6, -0.4, 0.9, 2.5];
+
+  test('its time unless given is that of β from 0.1 to 20', () => {
+    const run = (sampler: Numbers) => run64({ sampler, eps: lineEps, lambdas: grid, end: 4, z });
+    same(run(deis() as unknown as Numbers), run(deis({ time }) as unknown as Numbers), 10);
+  });
+
+  test('is exact for an ε that is linear in time, the step to clean data included', () => {
+    const s = (lambda: number) => Math.exp(-lambda / 2);
+    // Steps that shrink in time, as on a grid of its own.
+    const lambdas = [-2, -0.8, 0.5, 2.2, 4.5];
+    const eps = (z: Float64Array, lambda: number) => z.map(() => 0.3 + 0.7 * time(lambda));
+    const points: number[] = [];
+    const sampler = deis({ order: 2, time }) as unknown as Numbers;
+    const watched: Numbers = {
+      ...sampler,
+      step(context, state) {
+        points.push(context.z[0] as number);
+        return sampler.step(context, state);
+      },
+    };
+    const x = run64({ sampler: watched, eps, lambdas, z: Float64Array.of(1) })[0] as number;
+    const last = lambdas.at(-1) as number;
+    const panels = 4000;
+    // ∫ ε ds from s(λ_T) to 0 by the midpoint rule.
+    const width = s(last) / panels;
+    let integral = 0;
+    for (let i = 0; i < panels; i++) integral -= width * (0.3 + 0.7 * time(-2 * Math.log((i + 0.5) * width)));
+    expect(x).toBeCloseTo((points.at(-1) as number) / alpha(last) + integral, 6);
+  });
+});
+
+test('SA-Solver lets its orders fall towards the end unless told otherwise', () => {
+  const lambdas = [-3, -2, -1, 0, 1];
+  const last = (options: Parameters<typeof saSolver>[0]) =>
+    run64({ sampler: saSolver({ tau: 0, ...options }) as unknown as Numbers, eps: lineEps, lambdas, end: 2, z });
+  const whole = last({ lowerOrderFinal: false });
+  expect(Math.abs((whole[0] as number) - (last({})[0] as number))).toBeGreaterThan(1e-7);
+  // Of predictor 1 and no corrector nothing is left to fall.
+  same(last({ predictor: 1, corrector: 0 }), last({ predictor: 1, corrector: 0, lowerOrderFinal: false }));
+});
+
+describe('restart', () => {
+  test('a pass goes by Karras’s points with ρ = 7', () => {
+    const seen: number[] = [];
+    const sampler = restart(ddim(), [{ from: -3, to: 1, times: 1, steps: 4 }]) as unknown as Numbers;
+    const eps = (z: Float64Array, lambda: number) => {
+      seen.push(lambda);
+      return lineEps(z, lambda);
+    };
+    run64({ sampler, eps, lambdas: [-5, 1], end: 2, z });
+    const root = (lambda: number) => Math.exp(-lambda / 14);
+    const expected = [0, 1, 2, 3].map((i) => -14 * Math.log(root(-3) + (i / 4) * (root(1) - root(-3))));
+    seen.slice(1, 5).forEach((lambda, i) => {
+      expect(lambda).toBeCloseTo(expected[i] as number, 10);
+    });
+  });
+
+  test('a sampler with a state begins anew at every pass and after it', () => {
+    const ages: number[] = [];
+    const ageing = {
+      ...ddim<Float64Array>(),
+      init: () => 0,
+      step(context: Parameters<Numbers['step']>[0], age: number) {
+        ages.push(age);
+        return { z: ddim<Float64Array>().step(context, null).z, state: age + 1 };
+      },
+    };
+    const sampler = restart(ageing as never, [{ from: -3, to: 0, times: 2 }]) as Numbers;
+    run64({ sampler, eps: lineEps, lambdas: [-4, -2, 0, 1], end: 2, z });
+    // −4 → −2 → 0, then twice −3 → −2 → 0, then 0 → 1 → 2.
+    expect(ages).toEqual([0, 1, 0, 1, 0, 1, 0, 1]);
+  });
+});
+
+test('churn raises the noise by a factor of √2 at most', () => {
+  const seen: number[] = [];
+  const eps = (z: Float64Array, lambda: number) => {
+    seen.push(lambda);
+    return lineEps(z, lambda);
+  };
+  const run = (amount: number) =>
+    run64({ sampler: churn(ddim(), { churn: amount }) as unknown as Numbers, eps, lambdas: [-1, 0], end: 1, z });
+  run(1000);
+  expect(seen[0]).toBeCloseTo(-1 - Math.log(2), 12);
+  seen.length = 0;
+  run(0.2); // γ = 0.2/2
+  expect(seen[0]).toBeCloseTo(-1 - 2 * Math.log(1.1), 12);
 });
 
 test('restart and churn count their calls', () => {

@@ -1,9 +1,11 @@
-import { alpha, clipX, type EpsModel, gaussianMixture, key, labels, sigma } from '@logsnr/core';
-import { compile } from '@logsnr/tensorflow';
+import { alpha, defineModel, gaussianMixture, key, labels, sigma } from '@logsnr/core';
+import { clipX } from '@logsnr/guidance';
+import { native } from '@logsnr/tensorflow';
 import { abs, max, mul, sub, type Tensor, type Tensor1D } from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { expectNoLeak } from '../../../test/no-leak.js';
 import { ancestral, compileSampler, ddim, modelCalls, type Sampler, sample, trajectory, walk } from './index.js';
+import { estimates } from './testing/runs.js';
 
 const { model } = gaussianMixture([
   { mean: [-1, 0], std: 0.3 },
@@ -11,15 +13,21 @@ const { model } = gaussianMixture([
 ]);
 const condition = labels(2).of([0, 1]);
 /** CFG++: denoises with one ε̂ and renoises with another, here ε̂ and 0.9 ε̂. */
-const split = ((z: Tensor, lambda: Tensor1D, c: Tensor1D) => model(z, lambda, c)) as EpsModel<Tensor1D>;
-split.split = (z, lambda, c) => ({ denoise: model(z, lambda, c), renoise: mul(model(z, lambda, c), 0.9) });
+const split = defineModel<Tensor1D>({
+  predict(z, lambda, c, memory) {
+    const made = model.predict(z, lambda, c, memory);
+    return { ...made, renoise: mul(made.eps, 0.9) };
+  },
+  cost: model.cost,
+  gives: { renoise: true },
+});
 const options = { model: split, condition, lambdas: [-3, -1, 0.5, 2], shape: [2, 2], key: key(1) };
 const difference = (a: Tensor, b: Tensor) => max(abs(sub(a, b))).dataSync()[0] as number;
 
-describe('a model that gives ε̂ in two parts', () => {
+describe('a model that gives a second ε̂ to renoise with', () => {
   test.each([ddim({ eta: 0.5 }), ancestral({ v: 0.3 })].map((s) => [s.name, s] as const))('%s', (_, sampler) => {
     const eager = sample({ ...options, sampler });
-    const compiled = compileSampler(compile, { model: split, sampler });
+    const compiled = compileSampler(native(), { model: split, sampler });
     expect(difference(compiled.sample(options), eager)).toBeLessThan(1e-5);
     compiled.dispose();
     expect(difference(sample({ ...options, model, sampler }), eager)).toBeGreaterThan(1e-2);
@@ -30,22 +38,20 @@ describe('a model that gives ε̂ in two parts', () => {
     ['ddim', ddim<Float64Array>()],
     ['ancestral', ancestral<Float64Array>()],
   ])('%s denoises with one and renoises with the other, by hand', (name, sampler) => {
-    const eps = Object.assign(() => Float64Array.of(Number.NaN), {
-      split: () => ({ denoise: Float64Array.of(0.3), renoise: Float64Array.of(-0.2) }),
-    });
+    const predict = estimates(() => Float64Array.of(0.3), { renoise: () => Float64Array.of(-0.2) });
     const noise = () => Float64Array.of(0);
     const [from, to, z] = [-1, 0.5, 0.7];
     const x = (z - sigma(from) * 0.3) / alpha(from);
     // For ancestral sampling the direction is what the posterior's mean keeps of z.
     const direction = name === 'ddim' ? sigma(to) : (Math.exp(from - to) * alpha(to) * sigma(from)) / alpha(from);
-    const [step] = [...walk({ sampler, eps, lambdas: [from], end: to, z: Float64Array.of(z), noise })];
+    const [step] = [...walk({ sampler, predict, lambdas: [from], end: to, z: Float64Array.of(z), noise })];
     expect(step?.z[0]).toBeCloseTo(alpha(to) * x - 0.2 * direction, 12);
   });
 
   test('is refused by a sampler that does not use them, before any work', () => {
-    const plain: Sampler<null> = { ...ddim(), name: 'plain', splits: false };
+    const plain: Sampler<null> = { ...ddim(), name: 'plain', renoises: false };
     expect(() => trajectory({ ...options, sampler: plain })).toThrow(
-      /gives ε̂ in two parts \(it has `split`\), which the sampler "plain" does not use; take one with `splits`/,
+      /gives a second ε̂ to renoise with .* which the sampler "plain" does not use; take one with `renoises`/,
     );
   });
 });
@@ -85,7 +91,7 @@ test('the model calls of a walk, as declared', () => {
   expect(modelCalls(ddim(), [-1, 0, 1])).toBe(3);
   const heunLike: Sampler<null> = {
     ...ddim(),
-    calls: (step, points) => (points[step] === Number.POSITIVE_INFINITY ? 1 : 2),
+    calls: (index, points) => (points[index + 1] === Number.POSITIVE_INFINITY ? 1 : 2),
   };
   expect([modelCalls(heunLike, [-1, 0, 1]), modelCalls(heunLike, [-1, 0, 1], 2)]).toEqual([5, 6]);
   const { calls: _, ...undeclared } = ddim();

@@ -1,5 +1,5 @@
 import type { Sampler } from './sampler.js';
-import { borrowing, calls, extremes, float64, lastStep, pointMass, split } from './testing/on-numbers.js';
+import { borrowing, calls, extremes, float64, lastStep, pointMass, renoise } from './testing/on-numbers.js';
 import { batches, compiles, leaks, marginals, pointMassOnTensors, seeds } from './testing/on-tensors.js';
 import { order } from './testing/order.js';
 import { type Check, type CheckName, checkNames, failed, type Outcome, type Report } from './testing/report.js';
@@ -18,7 +18,7 @@ export interface TestOptions {
 
 /**
  * Checks a sampler on models in closed form: that it runs on float64 numbers, its order of convergence, exactness on a
- * point mass, the last step, λ = ±20, model calls as declared, that it changes nothing it borrows, ε̂ in two parts; and on
+ * point mass, the last step, λ = ±20, model calls as declared, that it changes nothing it borrows, a second ε̂ to renoise with; and on
  * tensors, on the backend in use: mean, covariance and a two-sample test, invariance to batches, seeds, leaks, and the
  * step as a recorded program. Needs no test runner: see {@link expectPassed}.
  */
@@ -45,7 +45,7 @@ export function testSampler<S>(
     extremes: ifRuns(extremes),
     calls: ifRuns(calls),
     borrowing: ifRuns(borrowing),
-    split: ifRuns(split),
+    renoise: ifRuns(renoise),
     marginals: () => marginals(onTensors, grid),
     batches: () => batches(onTensors),
     seeds: () => seeds(onTensors, grid),

@@ -1,6 +1,6 @@
 import { alpha, checkInteger, combine, sigma, type Value } from '@logsnr/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { dataOf, isData } from './exact-moves.js';
+import { isData } from './exact-moves.js';
 import type { Past } from './multistep.js';
 import { integrate } from './quadrature.js';
 import type { Sampler } from './sampler.js';
@@ -21,7 +21,6 @@ interface UniPCState<V> {
   past: Past<V>;
   /** z at the point before, corrected, and the order with which the step from there was made. */
   before: { z: V; order: number } | null;
-  stepsLeft: number;
 }
 
 /**
@@ -43,15 +42,15 @@ export function unipc<V extends Value = Tensor>({
     name: `unipc(${order}, ${variant}${corrector ? '' : ', no corrector'})`,
     order: corrector ? order + 1 : order,
     calls: () => 1,
-    init: (_, lambdas) => ({ past: [], before: null, stepsLeft: lambdas.length - 1 }),
-    step(eps, z, from, to, { past, before, stepsLeft }) {
-      const now = { lambda: from, value: dataOf(eps, z, from) };
+    init: () => ({ past: [], before: null }),
+    step({ predict, z, from, to, index, points }, { past, before }) {
+      const now = { lambda: from, value: predict(z, from).x };
       const corrected = corrector && before ? unified(before.z, past.slice(0, before.order), from, variant, now) : z;
       const known = [now, ...past].slice(0, order);
       const simple = isData(to) || to === from;
-      const p = simple ? 1 : Math.min(known.length, lowerOrderFinal ? stepsLeft : order);
+      const p = simple ? 1 : Math.min(known.length, lowerOrderFinal ? points.length - 1 - index : order);
       const next = isData(to) ? combine([1, now.value]) : unified(corrected, known.slice(0, p), to, variant);
-      return { z: next, state: { past: known, before: { z: corrected, order: p }, stepsLeft: stepsLeft - 1 } };
+      return { z: next, state: { past: known, before: { z: corrected, order: p } } };
     },
   };
 }

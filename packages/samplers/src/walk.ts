@@ -1,28 +1,38 @@
-import { type Cost, checkIncreasing, type Value } from '@logsnr/core';
+import { type Cost, checkIncreasing, type Memory, type Value } from '@logsnr/core';
 import { dispose, Tensor, tensor_util, tidy } from '@tensorflow/tfjs-core';
-import { checkSplit, type Eps, type Sampler } from './sampler.js';
+import type { Place, Predict, Sampler } from './sampler.js';
 
 /** Where a walk stands after a step: the step's number (1 … T), the log-SNR reached (+∞ at the last), and z there. */
 export interface Step<V extends Value = Tensor> {
   readonly step: number;
   readonly steps: number;
   readonly lambda: number;
-  /** What the step's evaluations of the model cost; not known in compiled graphs and on numbers. */
+  /** What the step's calls of the model cost; not known of a plain `walk`. */
   readonly cost?: Cost | undefined;
   /** Borrowed: it lives until the walk goes on. Clone it to keep it. */
   readonly z: V;
 }
 
-interface Path<S, V extends Value> {
-  eps: Eps<V>;
+/** What a walk carries from step to step: z, the sampler's state and the model's memory. */
+export interface Carried<S, V extends Value> {
+  readonly z: V;
+  readonly state: S;
+  readonly memory: Memory;
+}
+
+/** One step of a walk: what is carried on, and what the model's calls cost. */
+export type Advance<S, V extends Value> = (
+  place: Place<V>,
+  carried: Carried<S, V>,
+) => Carried<S, V> & { readonly cost?: Cost | undefined };
+
+export interface Walk<S, V extends Value> {
+  predict: Predict<V>;
   sampler: Sampler<S, V>;
   /** z at λ_1; borrowed. */
   z: V;
   /** Standard normal noise for a step (1 … T) and a draw within that step (0, 1, …). */
   noise: (step: number, draw: number) => V;
-}
-
-export interface Walk<S, V extends Value> extends Path<S, V> {
   /** λ_1 < … < λ_T. */
   lambdas: readonly number[];
   /** Where the last step goes: +∞, clean data, unless given; a finite λ of at least λ_T ends with z there. */
@@ -30,56 +40,74 @@ export interface Walk<S, V extends Value> extends Path<S, V> {
 }
 
 /**
- * The one loop under every sampler: λ_1 → λ_2 → … → λ_T → `end`, one step each, the last to clean data (Ho & Salimans
- * 2022, Algorithm 2). Runs on tensors and on `Float64Array`s alike.
- * @throws RangeError when the grid does not increase strictly or `end` is below its last point; TypeError when `eps`
- *   comes in two parts that the sampler does not use.
+ * A walk without a model: λ_1 → λ_2 → … → λ_T → `end`, one step each, the last to clean data (Ho & Salimans 2022, Algorithm
+ * 2). Runs on tensors and on `Float64Array`s alike.
+ * @throws RangeError when the grid does not increase strictly or `end` is below its last point.
  */
-export function* walk<S, V extends Value>({ lambdas, end, ...path }: Walk<S, V>): Generator<Step<V>, void> {
-  checkGrid(lambdas, end);
-  checkSplit(path.eps, path.sampler);
-  yield* follow(path, [...lambdas, end ?? Number.POSITIVE_INFINITY]);
-}
+export const walk = <S, V extends Value>({
+  predict,
+  sampler,
+  z,
+  noise,
+  lambdas,
+  end,
+}: Walk<S, V>): Generator<Step<V>, void> => {
+  const points = pointsOf(lambdas, end);
+  const advance: Advance<S, V> = (place, { state }) => ({
+    ...sampler.step({ ...place, predict }, state),
+    memory: null,
+  });
+  return follow(advance, () => ({ z: copy(z), state: sampler.init(z, points), memory: null }), noise, points);
+};
 
-/** Throws a `RangeError` unless λ_1 < … < λ_T ≤ `end`. */
-export function checkGrid(lambdas: readonly number[], end: number = Number.POSITIVE_INFINITY): void {
+/** The points of a walk along a grid. @throws RangeError unless λ_1 < … < λ_T ≤ `end`. */
+export function pointsOf(lambdas: readonly number[], end: number = Number.POSITIVE_INFINITY): number[] {
   checkIncreasing(lambdas);
   const last = lambdas.at(-1) as number;
   if (!(end >= last))
     throw new RangeError(`end is ${end}; it must be at least the last λ of the grid, ${last}, or +∞ for clean data.`);
+  return [...lambdas, end];
 }
 
-/** The loop along any points, also from data to noise. */
+/** The one loop, along any points, also from data to noise. `first` makes what is carried to the first step. */
 export function* follow<S, V extends Value>(
-  { eps, sampler, z, noise }: Path<S, V>,
+  advance: Advance<S, V>,
+  first: () => Carried<S, V>,
+  noise: (step: number, draw: number) => V,
   points: readonly number[],
 ): Generator<Step<V>, void> {
   const steps = points.length - 1;
-  let now = keeping(() => ({ z: copy(z), state: sampler.init(z, points) }));
+  let now = keeping(first);
   try {
-    for (let step = 1; step <= steps; step++) {
-      const [from, to] = [points[step - 1] as number, points[step] as number];
+    for (let index = 0; index < steps; index++) {
+      const [from, to] = [points[index] as number, points[index + 1] as number];
       let draws = 0;
       const before = now;
-      now = keeping(() => sampler.step(eps, before.z, from, to, before.state, () => noise(step, draws++)));
+      let cost: Cost | undefined;
+      now = keeping(() => {
+        const place = { z: before.z, from, to, index, points, noise: () => noise(index + 1, draws++) };
+        const { cost: spent, ...next } = advance(place, before);
+        cost = spent;
+        return next;
+      });
       release(before, now);
-      yield { step, steps, lambda: to, z: now.z };
+      yield { step: index + 1, steps, lambda: to, z: now.z, cost };
     }
   } finally {
     release(now, null);
   }
 }
 
-const copy = <V extends Value>(value: V): V =>
+export const copy = <V extends Value>(value: V): V =>
   (value instanceof Tensor ? value.clone() : Float64Array.from(value as Float64Array)) as V;
 
-const tensorsOf = (container: unknown): Tensor[] => tensor_util.getTensorsInContainer(container as never);
+const tensorsIn = (container: unknown): Tensor[] => tensor_util.getTensorsInContainer(container as never);
 
 /** `body`'s tensors are freed but for those in its result. */
 const keeping = <T extends object>(body: () => T): T => tidy(body as () => never) as T;
 
 /** Frees the tensors of `before` that `after` no longer holds. */
 function release(before: object, after: object | null): void {
-  const kept = new Set(tensorsOf(after ?? {}));
-  dispose(tensorsOf(before).filter((tensor) => !kept.has(tensor)) as never);
+  const kept = new Set(tensorsIn(after ?? {}));
+  dispose(tensorsIn(before).filter((tensor) => !kept.has(tensor)) as never);
 }

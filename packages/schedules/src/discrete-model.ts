@@ -1,4 +1,4 @@
-import { checkShape, type EpsModel, type Prediction, toEps } from '@logsnr/core';
+import { checkShape, type Model, type Prediction, readModel } from '@logsnr/core';
 import {
   clipByValue,
   div,
@@ -17,7 +17,7 @@ import type { DiscreteTimes } from './discrete.js';
 export type DiscreteModel<C> = (z: Tensor, t: Tensor1D, condition: C) => Tensor;
 
 /**
- * The `EpsModel` of a pre-trained discrete-time DDPM that predicts ε, x or v (Ho et al. 2020, arXiv 2006.11239), for
+ * The model of a pre-trained discrete-time DDPM that predicts ε, x or v (Ho et al. 2020, arXiv 2006.11239), for
  * any sampler and grid: λ becomes the model's time by {@link DiscreteTimes.timeOf}, on tensors, so that the whole can be
  * compiled. A λ beyond the model's own gets its nearest time.
  *
@@ -27,9 +27,9 @@ export function discreteModel<C>(
   model: DiscreteModel<C>,
   times: DiscreteTimes,
   { prediction = 'eps', round = false }: { prediction?: Prediction; round?: boolean } = {},
-): EpsModel<C> {
+): Model<C> {
   const timeOf = tensorTimeOf(times, round);
-  return toEps((z, lambda, condition) => tidy(() => model(z, timeOf(lambda), condition)), prediction);
+  return readModel((z, lambda, condition) => tidy(() => model(z, timeOf(lambda), condition)), { prediction });
 }
 
 /**

@@ -1,4 +1,5 @@
-import { alpha, dynamicThreshold, type EpsModel, posterior, sigma, thresholdX } from '@logsnr/core';
+import { alpha, epsOf, type Model, posterior, sigma } from '@logsnr/core';
+import { dynamicThreshold, thresholdX } from '@logsnr/guidance';
 import { backendInfo, compile } from '@logsnr/tensorflow';
 import { mul, reshape, type Tensor, type Tensor1D, tensor1d, tensor2d } from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
@@ -130,7 +131,7 @@ describe('discreteModel', () => {
 
   test('gives the model its own times, exactly at those of the table', () => {
     const seen: number[] = [];
-    discreteModel(seeing(seen), ddpm)(z, lambda, null);
+    epsOf(discreteModel(seeing(seen), ddpm))(z, lambda, null);
     expect(seen).toEqual(times);
   });
 
@@ -139,11 +140,11 @@ describe('discreteModel', () => {
     const between = [0.25, 17.6, 640.1, 998.9].map((t) => ddpm.lambdaOf(t));
     const all = tensor1d([...between, 30, -30]);
     const zs = tensor2d([1, 2, 3, 4, 5, 6], [6, 1]);
-    discreteModel(seeing(seen as number[]), ddpm)(zs, all, null);
+    epsOf(discreteModel(seeing(seen as number[]), ddpm))(zs, all, null);
     [0.25, 17.6, 640.1, 998.9, 0, 999].forEach((t, i) => {
       expect(Math.abs(((seen as number[])[i] as number) - t)).toBeLessThan(2e-3);
     });
-    discreteModel(seeing(whole as number[]), ddpm, { round: true })(zs, all, null);
+    epsOf(discreteModel(seeing(whole as number[]), ddpm, { round: true }))(zs, all, null);
     expect(whole).toEqual([0, 18, 640, 999, 0, 999]);
   });
 
@@ -153,14 +154,15 @@ describe('discreteModel', () => {
     const value = (l: number) => ({ eps, x, v: alpha(l) * eps - sigma(l) * x })[prediction];
     const lambdas = [...lambda.dataSync()];
     const points = tensor2d(lambdas.map((l) => [alpha(l) * x + sigma(l) * eps]));
-    const model: EpsModel<null> = discreteModel(() => tensor2d(lambdas.map((l) => [value(l)])), ddpm, { prediction });
-    for (const found of model(points, lambda, null).dataSync()) expect(found).toBeCloseTo(eps, 4);
+    const model: Model<null> = discreteModel(() => tensor2d(lambdas.map((l) => [value(l)])), ddpm, { prediction });
+    const made = model.predict(points, lambda, null, null);
+    for (const found of made.eps.dataSync()) expect(found).toBeCloseTo(eps, 4);
   });
 
   test.runIf(backendInfo()?.backend === 'tensorflow')('can be compiled, thresholds included', () => {
-    const plain: EpsModel<null> = discreteModel((z, t) => mul(z, reshape(t, [-1, 1])), ddpm);
+    const plain: Model<null> = discreteModel((z, t) => mul(z, reshape(t, [-1, 1])), ddpm);
     const points = tensor2d([3, -2, 1, 0.5, 4, 2, 0, 1, 2, -3, 5, 0.1, 7, 1, -1], [5, 3]);
-    const model = thresholdX(plain, dynamicThreshold({ ratio: 0.9 }));
+    const model = epsOf(thresholdX(plain, dynamicThreshold({ ratio: 0.9 })));
     const compiled = compile((z: Tensor, lambda: Tensor1D) => model(z, lambda, null));
     for (const shift of [0, 0.3]) {
       const moved = tensor1d([...lambda.dataSync()].map((l) => l - shift));
@@ -175,7 +177,7 @@ describe('discreteModel', () => {
   });
 
   test('leaks nothing, and refuses what it cannot do', () => {
-    expectNoLeak(() => discreteModel((z) => mul(z, 2), ddpm, { prediction: 'v', round: true })(z, lambda, null));
+    expectNoLeak(() => epsOf(discreteModel((z) => mul(z, 2), ddpm, { prediction: 'v', round: true }))(z, lambda, null));
     expect(() => discreteModel((z) => z, ddpm, { prediction: 'noise' as 'v' })).toThrow(/prediction is "noise"/);
     const same = { ...ddpm, lambdas: [1, 1 - 1e-12] };
     expect(() => discreteModel((z) => z, same)).toThrow(/the same λ in float32/);

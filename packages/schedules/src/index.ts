@@ -10,6 +10,7 @@ export {
 } from './discrete.js';
 export { type DiscreteModel, discreteModel } from './discrete-model.js';
 export { fromSigmas, grid } from './grid.js';
+export { bisect, normalCdf, normalQuantile } from './quantiles.js';
 export type { LambdaRange } from './range.js';
 export { refineGrid } from './refine-grid.js';
 export { arctan, cosine, linearBeta, sigmoidSchedule } from './schedules.js';

@@ -4,7 +4,7 @@
  */
 
 /** The x in [low, high] at which an increasing f reaches `target`, by halving until neighbouring numbers are left. */
-function invert(f: (x: number) => number, target: number, low: number, high: number): number {
+export function bisect(f: (x: number) => number, target: number, low: number, high: number): number {
   for (;;) {
     const middle = (low + high) / 2;
     if (middle <= low || middle >= high) return middle;
@@ -28,8 +28,8 @@ export function betaQuantile(u: number, a: number, b: number): number {
   const [below, above] = [incompleteBeta(0.5, a, b), incompleteBeta(0.5, b, a)];
   const target = u * (below + above);
   // The upper half from its own end, where 1 − x is small.
-  if (target > below) return 1 - invert((x) => incompleteBeta(x, b, a), (1 - u) * (below + above), 0, 0.5);
-  return invert((x) => incompleteBeta(x, a, b), target, 0, 0.5);
+  if (target > below) return 1 - bisect((x) => incompleteBeta(x, b, a), (1 - u) * (below + above), 0, 0.5);
+  return bisect((x) => incompleteBeta(x, a, b), target, 0, 0.5);
 }
 
 /** Φ(x), the standard normal distribution (Abramowitz & Stegun 26.2.11; its continued fraction 26.2.14 in the tails). */
@@ -49,4 +49,4 @@ export function normalCdf(x: number): number {
 }
 
 /** Φ⁻¹(p) for p in (0, 1). */
-export const normalQuantile = (p: number): number => (p > 0.5 ? -normalQuantile(1 - p) : invert(normalCdf, p, -40, 0));
+export const normalQuantile = (p: number): number => (p > 0.5 ? -normalQuantile(1 - p) : bisect(normalCdf, p, -40, 0));

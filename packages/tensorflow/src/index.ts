@@ -1,9 +1,10 @@
 export { type BackendInfo, type BackendOptions, backendInfo, useBackend } from './backend.js';
 export { type Compiled, compile } from './compile/compile.js';
-export { type CompiledStep, compileStep, type PureStep, type State } from './compile/compile-step.js';
 export type { CompileOptions } from './compile/graphs.js';
+export { type Graph, type GraphLoader, savedModels } from './compile/loader.js';
+export { native } from './compile/native.js';
 export { savedModelOf } from './compile/proto.js';
-export { type Graph, type Runtime, savedModelRuntime } from './compile/runtime.js';
+export { type GraphSession, session } from './compile/session.js';
 export { type InstallOptions, install } from './install.js';
 export {
   type Binding,

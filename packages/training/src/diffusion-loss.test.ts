@@ -1,4 +1,4 @@
-import { alpha, type Conditioning, type EpsModel, labels, sigma } from '@logsnr/core';
+import { alpha, type Conditioning, type EpsFunction, labels, sigma } from '@logsnr/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { diffusionLoss } from './diffusion-loss.js';
@@ -16,7 +16,7 @@ test('is the mean square of ε_θ(αx + σε, λ, c) − ε, by hand', () => {
     const z = alpha(own) * (x[i] as number) + sigma(own) * (eps[i] as number);
     expected += (0.5 * z + own - (eps[i] as number)) ** 2 / 4;
   }
-  const model: EpsModel<tf.Tensor1D> = (z, l) => tf.add(tf.mul(z, 0.5), tf.reshape(l, [-1, 1]));
+  const model: EpsFunction<tf.Tensor1D> = (z, l) => tf.add(tf.mul(z, 0.5), tf.reshape(l, [-1, 1]));
   const before = tf.memory().numTensors;
   const inputs = {
     x: tf.tensor2d(x, [2, 2]),
@@ -34,7 +34,7 @@ test('is the mean square of ε_θ(αx + σε, λ, c) − ε, by hand', () => {
 
 test('the model sees ∅ where dropped is 1, and the condition elsewhere', () => {
   const seen: number[] = [];
-  const model: EpsModel<tf.Tensor1D> = (z, _lambda, c) => {
+  const model: EpsFunction<tf.Tensor1D> = (z, _lambda, c) => {
     seen.push(...c.dataSync());
     return tf.clone(z);
   };
@@ -47,7 +47,7 @@ test('the model sees ∅ where dropped is 1, and the condition elsewhere', () =>
 });
 
 test('says which input does not fit', () => {
-  const conditioning: Conditioning<null> = { drop: (c) => c, none: (c) => c, concat: (a) => a };
+  const conditioning: Conditioning<null> = { drop: (c) => c, nullCondition: (c) => c, concat: (a) => a };
   tf.tidy(() => {
     const z = tf.zeros([4, 3]);
     const n = tf.zeros([4]) as tf.Tensor1D;

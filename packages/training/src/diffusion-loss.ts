@@ -1,4 +1,4 @@
-import { alphaSigma, type Conditioning, checkShape, type EpsModel, type Prediction, perSample } from '@logsnr/core';
+import { alphaSigma, type Conditioning, checkShape, type EpsFunction, type Prediction, perSample } from '@logsnr/core';
 import {
   add,
   div,
@@ -16,8 +16,8 @@ import {
 
 /** What one evaluation of the objective needs; everything random in it was drawn before. n samples. */
 export interface DiffusionLossInputs<C> {
-  /** ε_θ, or with `prediction` a model of something else. */
-  readonly model: EpsModel<C>;
+  /** The raw output of the network: ε_θ, or with `prediction` something else. */
+  readonly model: EpsFunction<C>;
   /** What the model's output stands for: "eps" unless given. */
   readonly prediction?: Prediction | undefined;
   readonly conditioning: Conditioning<C>;

@@ -1,6 +1,6 @@
 import { alpha, type Conditioning, key, type Network, normal, type Prediction, sigma } from '@logsnr/core';
 import { arctan, cosine, linearBeta } from '@logsnr/schedules';
-import { compile } from '@logsnr/tensorflow';
+import { native } from '@logsnr/tensorflow';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { adam } from './adam.js';
@@ -85,7 +85,7 @@ test("a schedule's density: the paper's in closed form, and each integrates to o
 });
 
 test('an error of each prediction weighs what it should, to the last digits at λ = ±18', () => {
-  const conditioning: Conditioning<null> = { drop: (c) => c, none: (c) => c, concat: (a) => a };
+  const conditioning: Conditioning<null> = { drop: (c) => c, nullCondition: (c) => c, concat: (a) => a };
   tf.tidy(() => {
     const lambdas = [-18, -4, 0, 3, 18];
     const [x, eps] = [normal(key(1), [5, 3]), normal(key(2), [5, 3])];
@@ -118,7 +118,7 @@ const slope: Network<null> = {
   init: () => ({ a: tf.zeros([1, 1]) }),
   apply: ({ a }, z) => tf.matMul(z as tf.Tensor2D, a as tf.Tensor2D),
 };
-const alone: Conditioning<null> = { drop: (c) => c, none: (c) => c, concat: (c) => c };
+const alone: Conditioning<null> = { drop: (c) => c, nullCondition: (c) => c, concat: (c) => c };
 const spread = 0.7;
 const schedule = arctan({ lambdaMin: -3, lambdaMax: 3 });
 const options: TrainOptions<null> = {
@@ -130,7 +130,7 @@ const options: TrainOptions<null> = {
   emaDecay: 0.9,
   key: key(3),
   steps: 90,
-  compile,
+  runtime: native(),
 };
 
 /**

@@ -1,5 +1,5 @@
-import type { Compile } from '@logsnr/core';
-import { compile } from '@logsnr/tensorflow';
+import { eager, type Runtime, tensorsOf } from '@logsnr/core';
+import { native } from '@logsnr/tensorflow';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { adam } from './adam.js';
@@ -90,23 +90,31 @@ test('keeps no tensor of its own over many steps, and snapshots belong to the ca
   expect(tf.memory().numTensors).toBe(before);
 });
 
-test('a compiler sees the one pure step, and is disposed of at the end', async () => {
+test('a runtime gets the one pure step and the first state, and is disposed of at the end', async () => {
   const seen: string[] = [];
-  const result = await problem({
-    steps: 3,
-    emaDecay: 0.9,
-    compile(fn) {
-      const traced = (...args: Parameters<typeof fn>) => {
-        const tensors = tf.tensor_util.getTensorsInContainer(args as unknown as tf.TensorContainer);
-        seen.push(tensors.map(({ shape }) => `[${shape}]`).join(' '));
-        return fn(...args);
+  const shapes = (tree: unknown) => tensorsOf(tree).map(({ shape }) => `[${shape}]`);
+  const runtime: Runtime = {
+    ...eager,
+    session(step, first) {
+      seen.push(shapes(first).join(' '));
+      const session = eager.session((state: typeof first, inputs: never) => {
+        seen.push([...shapes(state), ...shapes(inputs)].join(' '));
+        return step(state, inputs);
+      }, first);
+      return {
+        ...session,
+        dispose() {
+          session.dispose();
+          seen.push('disposed');
+        },
       };
-      return Object.assign(traced, { dispose: () => void seen.push('disposed') });
     },
-  });
+  };
+  const result = await problem({ steps: 3, emaDecay: 0.9, runtime });
   // weights, m, v, average; the target; rate, epsilon, blend.
-  const step = '[3] [3] [3] [3] [1,2] [] [] []';
-  expect(seen).toEqual([step, step, step, 'disposed']);
+  const state = '[3] [3] [3] [3]';
+  const step = `${state} [1,2] [] [] []`;
+  expect(seen).toEqual([state, step, step, step, 'disposed']);
   free(result);
 });
 
@@ -203,7 +211,7 @@ test('so many of them in a row stop the run, which hands over the last good stat
 test('a batch in four parts takes the step of the whole batch', async () => {
   // Sixteen points; the loss is not linear in them, but its mean over points is the mean of the parts' means.
   const points = Array.from({ length: 16 }, (_, i) => [Math.sin(i), Math.cos(3 * i)]);
-  const run = (accumulate: number, compile?: Compile) =>
+  const run = (accumulate: number, runtime?: Runtime) =>
     problem({
       steps: 30,
       accumulate,
@@ -217,9 +225,9 @@ test('a batch in four parts takes the step of the whole batch', async () => {
         ),
       loss: ({ w, b }, x) =>
         tf.mean(tf.square(tf.sub(tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D, false, true), b as tf.Tensor))),
-      ...(compile ? { compile } : {}),
+      ...(runtime ? { runtime } : {}),
     });
-  const [whole, parts, graph] = [await run(1), await run(4), await run(4, compile)];
+  const [whole, parts, graph] = [await run(1), await run(4), await run(4, native())];
   for (const other of [parts, graph])
     for (const part of ['parameters', 'ema', 'optimizer'] as const)
       for (const [name, value] of Object.entries(whole[part] ?? {}))
@@ -237,7 +245,7 @@ test('a bad part spoils its whole step, and only that', async () => {
     problem({
       steps: 5,
       accumulate: 2,
-      compile,
+      runtime: native(),
       inputs: (step, part) => tf.tensor2d([[step === 2 && part === bad ? Number.POSITIVE_INFINITY : 1, part]]),
     });
   const [first, last] = [await run(0), await run(1)];

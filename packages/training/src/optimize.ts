@@ -1,4 +1,4 @@
-import { type Compile, checkInteger, type Key, type Parameters } from '@logsnr/core';
+import { checkInteger, eager, type Key, type Parameters, type Runtime } from '@logsnr/core';
 import { dispose, getGradient, type Scalar, scalar, type Tensor, type TensorContainer } from '@tensorflow/tfjs-core';
 import { type Ema, ema as exponential } from './ema.js';
 import { historyOf } from './history.js';
@@ -57,8 +57,8 @@ export interface OptimizeOptions<I> extends RunLimits {
   /** Images in the inputs, for the speed. 1 unless given. */
   readonly images?: (inputs: I) => number;
   readonly onStep?: ((report: StepReport) => void | Promise<void>) | undefined;
-  /** Makes the step fast, e.g. `compile` of @logsnr/tensorflow. Operation by operation unless given. */
-  readonly compile?: Compile;
+  /** Where the step runs, with its state: e.g. `native()` of @logsnr/tensorflow. Operation by operation unless given. */
+  readonly runtime?: Runtime;
   /** Noted in the states, which then can only be gone on from with the same key. */
   readonly key?: Key;
 }
@@ -77,7 +77,7 @@ export type OptimizeResult = Required<Pick<TrainingState, 'optimizer' | 'losses'
  * @throws NonFiniteError, which holds the last good state, after `skipLimit` skipped steps in a row.
  */
 export async function optimize<I>(options: OptimizeOptions<I>): Promise<OptimizeResult> {
-  const { loss, inputs, optimizer, accumulate = 1, skipLimit = 10, onStep, signal, compile } = options;
+  const { loss, inputs, optimizer, accumulate = 1, skipLimit = 10, onStep, signal, runtime = eager } = options;
   checkGradients();
   checkInteger('accumulate', accumulate, 1);
   checkInteger('skipLimit', skipLimit, 1);
@@ -86,14 +86,20 @@ export async function optimize<I>(options: OptimizeOptions<I>): Promise<Optimize
   const rules = rulesOf(options);
   const averages = averagesIn(rules);
   const layout = layoutOf(from.parameters);
-  const plain = trainStep<I>({ loss, layout, optimizer, ...rules, accumulate });
-  const takeStep: typeof plain & { readonly dispose?: () => void } = compile ? compile(plain) : plain;
-  let state = packState(from, { layout, optimizer, averages: Object.keys(averages), accumulate });
+  const first = packState(from, { layout, optimizer, averages: Object.keys(averages), accumulate });
+  const session = runtime.session(trainStep<I>({ loss, layout, optimizer, ...rules, accumulate }), first);
+  dispose(first as TensorContainer);
   const advance = (inputs: StepInputs<I>): [Scalar, Scalar] => {
-    const next = takeStep(state, inputs);
-    dispose(state as TensorContainer);
-    state = next.state;
-    return [next.loss, next.norm];
+    const { loss, norm } = session.run(inputs);
+    return [loss, norm];
+  };
+  const stored = () => {
+    const state = session.read();
+    try {
+      return unpackState(state, layout);
+    } finally {
+      dispose(state as TensorContainer);
+    }
   };
   const history = historyOf(from);
   const began = performance.now() - 1000 * (from.seconds ?? 0);
@@ -101,7 +107,7 @@ export async function optimize<I>(options: OptimizeOptions<I>): Promise<Optimize
   const key = options.key ?? from.key;
   const stateOf = (step: number): OptimizeResult => ({
     step,
-    ...unpackState(state, layout),
+    ...stored(),
     ...history.upTo(step),
     seconds: seconds(),
     ...(key ? { key } : {}),
@@ -141,8 +147,7 @@ export async function optimize<I>(options: OptimizeOptions<I>): Promise<Optimize
     }
     return stateOf(step);
   } finally {
-    dispose(state as TensorContainer);
-    takeStep.dispose?.();
+    session.dispose();
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Parameters } from '@logsnr/core';
+import type { Parameters, SessionStep } from '@logsnr/core';
 import {
   add,
   clone,
@@ -24,9 +24,8 @@ export interface StepInputs<I> {
   readonly scalars: Scalars;
 }
 
-/** What a step returns, the caller's own. */
+/** What a step returns beside the next state, the caller's own. */
 export interface StepResult {
-  readonly state: Parameters;
   readonly loss: Scalar;
   /** ‖∇ loss‖ before clipping. The step was taken if this and the loss are finite; else the state is as it was. */
   readonly norm: Scalar;
@@ -34,9 +33,9 @@ export interface StepResult {
 
 /**
  * One step of training as a pure function of tensors. It borrows its arguments, the caller owns what it returns, and
- * it draws and reads nothing, so that it can be captured once and replayed as a graph.
+ * it draws and reads nothing, so that a session can keep its state and replay it as a graph.
  */
-export type Step<I> = (state: Parameters, inputs: StepInputs<I>) => StepResult;
+export type Step<I> = SessionStep<Parameters, StepInputs<I>, StepResult>;
 
 /** Name of the vector of all weights in a step's state; the optimizer's vectors are `slot.weights`. */
 export const WEIGHTS = 'weights';
@@ -99,8 +98,10 @@ export function trainStep<I>(parts: StepParts<I>): Step<I> {
       }
       for (const [name, value] of Object.entries(next)) next[name] = where(take, value, state[name] as Tensor);
       if (accumulate > 1) Object.assign(next, { [GATHERED.gradient]: whole.gradient, [GATHERED.loss]: whole.value });
-      return { state: next, loss: clone(whole.value) as Scalar, norm };
-    });
+      // In the order of the state, which a session holds on to.
+      const state1 = Object.fromEntries(Object.keys(state).map((name) => [name, next[name] as Tensor]));
+      return { state: state1, result: { loss: clone(whole.value) as Scalar, norm } };
+    }) as never;
 }
 
 /** The averages of a step by their names in its state. */

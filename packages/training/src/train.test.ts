@@ -1,5 +1,5 @@
 import { alpha, fold, key, type Labels, labels, type Network, normal, sigma } from '@logsnr/core';
-import { compile } from '@logsnr/tensorflow';
+import { native } from '@logsnr/tensorflow';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { linearNetwork } from '../test/linear-network.js';
@@ -51,7 +51,7 @@ test('learns the closed-form optimum of every class and of ∅ at once', async (
       optimizer: adam({ learningRate: cosineDecay(0.05) }),
       emaDecay: 0.95,
       steps: 600,
-      compile,
+      runtime: native(),
     }),
   );
   // ε*(z) = σ (z − α m)/(α² s² + σ²) for x ~ N(m, s²); for the mixture it is the best *linear* model, of the same form
@@ -97,14 +97,14 @@ test.each(['eps', 'v'] as const)('learns the optimum over a range of λ, predict
   const result = await train<null>({
     network: perLambda,
     prediction,
-    conditioning: { drop: (c) => c, none: (c) => c, concat: (c) => c },
+    conditioning: { drop: (c) => c, nullCondition: (c) => c, concat: (c) => c },
     schedule: (u) => 3 - 6 * u,
     batch: (_step, k) => ({ images: tf.tidy(() => tf.add(tf.mul(normal(k, [256, 1]), s), m)), condition: null }),
     optimizer: adam({ learningRate: cosineDecay(0.05) }),
     emaDecay: 0.98,
     key: key(3),
     steps: 800,
-    compile,
+    runtime: native(),
   });
   const least: number[] = [];
   for (let i = 0; i < 200; i++) {

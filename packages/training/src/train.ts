@@ -1,5 +1,4 @@
 import {
-  bind,
   type Conditioning,
   checkWithin,
   fold,
@@ -108,7 +107,7 @@ export async function train<C>(options: TrainOptions<C>): Promise<TrainResult> {
       },
       loss: (weights, inputs) =>
         diffusionLoss({
-          model: bind(network, weights),
+          model: (z, lambda, condition) => network.apply(weights, z, lambda, condition),
           prediction,
           conditioning,
           ...inputs,

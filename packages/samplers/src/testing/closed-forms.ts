@@ -1,4 +1,5 @@
 import { alpha, gaussianMixture, sigma } from '@logsnr/core';
+import { bisect, normalCdf } from '@logsnr/schedules';
 
 /** A one-dimensional mixture, whose probability flow carries quantiles to quantiles: F_λ'(z') = F_λ(z). */
 const parts = [
@@ -15,7 +16,7 @@ export const lineEps = (z: Float64Array, lambda: number): Float64Array =>
 function distribution(z: number, lambda: number): number {
   return parts.reduce((sum, { mean, std, weight }) => {
     const deviation = Math.hypot(alpha(lambda) * std, sigma(lambda));
-    return sum + weight * normalDistribution((z - alpha(lambda) * mean) / deviation);
+    return sum + weight * normalCdf((z - alpha(lambda) * mean) / deviation);
   }, 0);
 }
 
@@ -23,25 +24,8 @@ function distribution(z: number, lambda: number): number {
 export const lineFlow = (z: Float64Array, from: number, to: number): Float64Array =>
   z.map((value) => {
     const quantile = distribution(value, from);
-    let [low, high] = [-12, 12];
-    for (let i = 0; i < 80; i++) {
-      const middle = (low + high) / 2;
-      if (distribution(middle, to) < quantile) low = middle;
-      else high = middle;
-    }
-    return (low + high) / 2;
+    return bisect((z) => distribution(z, to), quantile, -12, 12);
   });
-
-/** P(N ≤ x) of a standard normal N: ½ + φ(x) Σ x^{2k+1}/(1·3·…·(2k+1)), whose terms have one sign. */
-function normalDistribution(x: number): number {
-  if (Math.abs(x) > 8) return x < 0 ? 0 : 1;
-  let [term, sum] = [x, 0];
-  for (let k = 1; Math.abs(term) > 1e-18 * Math.abs(sum); k++) {
-    sum += term;
-    term *= x ** 2 / (2 * k + 1);
-  }
-  return 0.5 + (sum * Math.exp(-(x ** 2) / 2)) / Math.sqrt(2 * Math.PI);
-}
 
 /** A Gaussian, for which every linear sampler has an exact law. */
 export const bell = { mean: 0.7, std: 0.5 };

@@ -1,8 +1,8 @@
 import { alpha, sigma } from '@logsnr/core';
-import { type Eps, modelCalls } from '../sampler.js';
+import { modelCalls } from '../sampler.js';
 import { bell, bellEps, lineEps } from './closed-forms.js';
 import { failed, figure, type Outcome, passed } from './report.js';
-import { evenGrid, type Grid, largest, type Numbers, rms, run64, steps64 } from './runs.js';
+import { evenGrid, type Grid, largest, type Numbers, type NumbersEps, rms, run64, steps64 } from './runs.js';
 
 const target = Float64Array.of(0.4, -0.7);
 const start = Float64Array.of(1.2, -0.3);
@@ -16,7 +16,7 @@ export function float64(sampler: Numbers): Outcome {
     return passed('the step runs on float64 numbers.');
   } catch (error) {
     return failed(
-      `the step does not run on float64 numbers (${message(error)}). Write it with \`combine\`, \`eps\` and \`noise\`, or give the option { numbers: false } to check it on tensors alone.`,
+      `the step does not run on float64 numbers (${message(error)}). Write it with \`combine\`, \`predict\` and \`noise\`, or give the option { numbers: false } to check it on tensors alone.`,
     );
   }
 }
@@ -109,9 +109,10 @@ export function borrowing(sampler: Numbers): Outcome {
   const lambdas = evenGrid(-8, 8, 12);
   const watched: Numbers = {
     ...sampler,
-    step(eps, z, from, to, state, noise) {
+    step(context, state) {
+      const { z, from } = context;
       const before = JSON.stringify([[...z], state]);
-      const result = sampler.step(eps, z, from, to, state, noise);
+      const result = sampler.step(context, state);
       if (JSON.stringify([[...z], state]) !== before)
         throw new Error(`the step from λ = ${from} changes z or its state`);
       return result;
@@ -129,32 +130,27 @@ export function borrowing(sampler: Numbers): Outcome {
   return passed('a step leaves z and its state as they were, and a walk can be repeated.');
 }
 
-/** With the same ε in both parts, a model with `split` is the model without; the data come from `denoise`. */
-export function split(sampler: Numbers): Outcome {
-  if (!sampler.splits) return null;
+/** With ε̂ itself to renoise with nothing changes; with another one the data still come from x̂. */
+export function renoise(sampler: Numbers): Outcome {
+  if (!sampler.renoises) return null;
   const lambdas = evenGrid(-8, 8, 12);
   const plain = [...steps64({ sampler, eps: lineEps, lambdas, z: start })].map(({ z }) => z);
-  const both = splitEps(lineEps, lineEps);
-  const error = Math.max(
-    ...[...steps64({ sampler, eps: both, lambdas, z: start })].map(({ z }, i) => rms(z, plain[i] as Float64Array)),
-  );
+  const same = [...steps64({ sampler, eps: lineEps, renoise: lineEps, lambdas, z: start })];
+  const error = Math.max(...same.map(({ z }, i) => rms(z, plain[i] as Float64Array)));
   if (!(error < 1e-10))
-    return failed(`an ε̂ in two equal parts gives results that differ by ${figure(error)} from those of ε̂.`);
-  const other = splitEps(pointEps, (z) => z.map(() => 0.3));
-  const away = largest(run64({ sampler, eps: other, lambdas, z: start }), target);
-  return away < 1e-9
-    ? passed('an ε̂ in two equal parts gives what ε̂ gives, and the data come from `denoise`.')
-    : failed(
-        `with \`denoise\` exact for one point, a walk ends ${figure(away)} away from it: x̂ must come from \`denoise\`.`,
-      );
+    return failed(`with ε̂ itself to renoise with, results differ by ${figure(error)} from those without.`);
+  const other: NumbersEps = (z) => z.map(() => 0.3);
+  const away = largest(run64({ sampler, eps: pointEps, renoise: other, lambdas, z: start }), target);
+  if (!(away < 1e-9))
+    return failed(`with x̂ exact for one point, a walk ends ${figure(away)} away from it: the data must come from x̂.`);
+  const moved = largest(
+    run64({ sampler, eps: lineEps, renoise: other, lambdas, z: start, end: 8 }),
+    plain.at(-1) as Float64Array,
+  );
+  return moved > 1e-3
+    ? passed('ε̂ to renoise with changes nothing where it is ε̂, is used where it is not, and leaves the data to x̂.')
+    : failed('another ε̂ to renoise with changes nothing: use `renoise` in the place of `eps` where it is there.');
 }
-
-type NumbersEps = (z: Float64Array, lambda: number) => Float64Array;
-
-const splitEps = (denoise: NumbersEps, renoise: NumbersEps): Eps<Float64Array> =>
-  Object.assign((z: Float64Array, lambda: number) => denoise(z, lambda), {
-    split: (z: Float64Array, lambda: number) => ({ denoise: denoise(z, lambda), renoise: renoise(z, lambda) }),
-  });
 
 /** ε when all data are `target`. */
 const pointEps: NumbersEps = (z, lambda) =>

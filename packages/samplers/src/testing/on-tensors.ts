@@ -1,4 +1,4 @@
-import { alphaSigma, type EpsModel, key, perSample } from '@logsnr/core';
+import { alphaSigma, type EpsFunction, eager, key, perSample, readModel } from '@logsnr/core';
 import { dispose, div, memory, mul, sub, type Tensor1D, tensor1d, tensor2d, tidy } from '@tensorflow/tfjs-core';
 import { compileSampler } from '../compile-sampler.js';
 import { sample, trajectory } from '../sample.js';
@@ -39,7 +39,7 @@ const list = (values: ArrayLike<number>) => `[${Array.from(values, figure).join(
 /** All data in one point, on float32 tensors. */
 export function pointMassOnTensors(sampler: Sampler, grid: Grid): Outcome {
   const target = tensor2d([[0.4, -0.7]]);
-  const model: EpsModel<null> = (z, lambda) =>
+  const model: EpsFunction<null> = (z, lambda) =>
     tidy(() => {
       const { alpha, sigma } = alphaSigma(lambda);
       return div(sub(z, mul(perSample(alpha, z), target)), perSample(sigma, z));
@@ -102,10 +102,10 @@ export function leaks(sampler: Sampler, grid: Grid): Outcome {
   const condition = tensor1d([plane.classes, plane.classes], 'int32');
   const options = { sampler, model: plane.model, condition, lambdas: grid(6), shape: [2, 2], key: key(0) };
   let calls = 0;
-  const failing: EpsModel<Tensor1D> = (z, lambda, c) => {
+  const failing = readModel<Tensor1D>((z, lambda, c) => {
     if (++calls > 2) throw new Error('the kit');
-    return plane.model(z, lambda, c);
-  };
+    return plane.model.predict(z, lambda, c, null).eps;
+  });
   const ways: [string, () => void][] = [
     ['a whole run', () => sample(options).dispose()],
     [
@@ -150,12 +150,12 @@ export function compiles(sampler: Sampler): Outcome {
   const condition = noLabels(3, plane.classes) as Tensor1D;
   const options = { condition, lambdas: evenGrid(-6, 6, 8), shape: [3, 2], key: key(3) };
   try {
-    const [eager, recorded] = [
+    const [own, recorded] = [
       sample({ ...options, model, sampler }),
-      compileSampler((fn) => fn, { model, sampler }).sample(options),
+      compileSampler(eager, { model, sampler }).sample(options),
     ];
-    const difference = largest(eager.dataSync(), recorded.dataSync());
-    dispose([eager, recorded]);
+    const difference = largest(own.dataSync(), recorded.dataSync());
+    dispose([own, recorded]);
     return difference < 1e-3
       ? passed(`the recorded step differs by ${figure(difference)} from the step.`)
       : failed(`the recorded step differs by ${figure(difference)} from the step; does it depend on values of z?`);

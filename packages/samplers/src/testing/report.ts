@@ -22,7 +22,7 @@ export const checkNames = [
   'extremes',
   'calls',
   'borrowing',
-  'split',
+  'renoise',
   'marginals',
   'batches',
   'seeds',

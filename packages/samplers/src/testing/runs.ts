@@ -1,7 +1,8 @@
-import { type EpsModel, type Key, key } from '@logsnr/core';
+import { type Estimate, type Key, key, type ModelLike } from '@logsnr/core';
+import { arctan, grid } from '@logsnr/schedules';
 import { fill, type Tensor, zeros } from '@tensorflow/tfjs-core';
 import { sample } from '../sample.js';
-import type { Eps, Sampler } from '../sampler.js';
+import { predictEps, type Sampler } from '../sampler.js';
 import { type Step, walk } from '../walk.js';
 
 export type Numbers = Sampler<unknown, Float64Array>;
@@ -10,10 +11,19 @@ export type Numbers = Sampler<unknown, Float64Array>;
 export type Grid = (steps: number) => readonly number[];
 
 /** The paper's arctan grid (Ho & Salimans 2022) from −20 to 20. */
-export function arctanGrid(steps: number): number[] {
-  const [low, high] = [Math.atan(Math.exp(-10)), Math.atan(Math.exp(10))];
-  return Array.from({ length: steps }, (_, i) => -2 * Math.log(Math.tan(high + (i / (steps - 1)) * (low - high))));
-}
+export const arctanGrid: Grid = (steps) => grid(arctan(), steps);
+
+/** ε of numbers at λ. */
+export type NumbersEps = (z: Float64Array, lambda: number) => Float64Array;
+
+/** `predictEps`, with an ε to renoise with and a variance where they are given. */
+export const estimates =
+  (eps: NumbersEps, more: { renoise?: NumbersEps; variance?: NumbersEps } = {}) =>
+  (z: Float64Array, lambda: number): Estimate<Float64Array> => ({
+    ...predictEps(eps)(z, lambda),
+    renoise: more.renoise?.(z, lambda) ?? null,
+    variance: more.variance?.(z, lambda) ?? null,
+  });
 
 /** Equal steps from `first` on, which end at `end`. */
 export const evenGrid = (first: number, end: number, steps: number): number[] =>
@@ -25,7 +35,9 @@ export const unevenGrid = (first: number, end: number, steps: number): number[] 
 
 export interface NumbersRun {
   sampler: Numbers;
-  eps: Eps<Float64Array>;
+  eps: NumbersEps;
+  renoise?: NumbersEps;
+  variance?: NumbersEps;
   lambdas: readonly number[];
   z: Float64Array;
   end?: number;
@@ -33,8 +45,12 @@ export interface NumbersRun {
 }
 
 /** Every step of a walk on numbers. The noise is a fixed sequence of numbers unless given. */
-export const steps64 = ({ noise, ...run }: NumbersRun): Generator<Step<Float64Array>, void> =>
-  walk({ ...run, noise: noise ?? ((step, draw) => run.z.map((_, i) => Math.sin(17 * step + 5 * draw + 3 * i + 1))) });
+export const steps64 = ({ noise, eps, renoise, variance, ...run }: NumbersRun): Generator<Step<Float64Array>, void> =>
+  walk({
+    ...run,
+    predict: estimates(eps, { ...(renoise && { renoise }), ...(variance && { variance }) }),
+    noise: noise ?? ((step, draw) => run.z.map((_, i) => Math.sin(17 * step + 5 * draw + 3 * i + 1))),
+  });
 
 /** Where a walk on numbers ends. */
 export function run64(run: NumbersRun): Float64Array {
@@ -49,7 +65,7 @@ export function isStochastic(sampler: Numbers): boolean {
   const noise = () => Float64Array.of(draws++);
   run64({
     sampler,
-    eps: (z) => Float64Array.from(z),
+    eps: (z: Float64Array) => Float64Array.from(z),
     lambdas: evenGrid(-4, 4, 8),
     end: 4,
     z: Float64Array.of(1),
@@ -60,7 +76,7 @@ export function isStochastic(sampler: Numbers): boolean {
 
 export interface TensorRun<C> {
   sampler: Sampler;
-  model: EpsModel<C>;
+  model: ModelLike<C>;
   condition: C;
   lambdas: readonly number[];
   shape: readonly number[];

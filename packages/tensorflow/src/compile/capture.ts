@@ -1,9 +1,10 @@
+import { mapTensors } from '@logsnr/core';
 import { type Tensor, tidy } from '@tensorflow/tfjs-core';
 import { type NativeBackend, nativeBackend } from '../native.js';
 import { cheaper } from './precision.js';
 import { shapeOf } from './proto.js';
 import { newRecording, type Recording, record, type Source } from './record.js';
-import { mapTree, Slot, type Tree } from './tree.js';
+import { Slot, type Tree } from './tree.js';
 
 /** How a captured function computes. */
 export interface Compute {
@@ -31,7 +32,7 @@ export function capture<A extends unknown[]>(fn: (...args: A) => unknown, args: 
   let result: Tree;
   const run = () => {
     // A copy of its own for each argument: tensors may share one buffer, and then one number of the binding's.
-    const traced = mapTree(args, (tensor) => {
+    const traced = mapTensors(args, (tensor) => {
       const copy = ownCopy(backend, tensor);
       const [id] = backend.getInputTensorIds([copy]) as [number];
       const name = recording.add('Placeholder', [], {
@@ -43,7 +44,7 @@ export function capture<A extends unknown[]>(fn: (...args: A) => unknown, args: 
       return copy;
     }) as A;
     record(backend, recording, () => {
-      result = mapTree(fn(...traced), (tensor) => {
+      result = mapTensors(fn(...traced), (tensor) => {
         const [id] = backend.getInputTensorIds([tensor]) as [number];
         const source = recording.sources.get(id);
         if (source === undefined)

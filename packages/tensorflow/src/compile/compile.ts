@@ -1,7 +1,7 @@
 import { getBackend } from '@tensorflow/tfjs-core';
 import { type Captured, capture } from './capture.js';
 import { type CompileOptions, feeds, newGraphs } from './graphs.js';
-import { type Graph, savedModelRuntime } from './runtime.js';
+import { type Graph, savedModels } from './loader.js';
 import { fillSlots, signature } from './tree.js';
 import { load } from './variables.js';
 
@@ -27,12 +27,12 @@ export interface Compiled<A extends unknown[], R> {
  */
 export function compile<A extends unknown[], R>(fn: (...args: A) => R, options: CompileOptions = {}): Compiled<A, R> {
   const graphs = newGraphs<Captured & { graph: Graph }>(options);
-  const { runtime = savedModelRuntime } = options;
+  const { loader = savedModels } = options;
   const call = (...args: A): R => {
     if (getBackend() !== 'tensorflow') return fn(...args);
     const { graph, inputs, outputs, result } = graphs.get(signature(args), () => {
       const captured = capture(fn, args, options);
-      return { ...captured, graph: load(captured, runtime) };
+      return { ...captured, graph: load(captured, loader) };
     });
     return fillSlots(result, graph.run(feeds(inputs, args), outputs)) as R;
   };

@@ -1,14 +1,14 @@
-import { checkInteger } from '@logsnr/core';
+import { checkInteger, tensorsOf } from '@logsnr/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Compute } from './capture.js';
-import type { Graph, Runtime } from './runtime.js';
-import { type Tree, tensorsOf } from './tree.js';
+import type { Graph, GraphLoader } from './loader.js';
+import type { Tree } from './tree.js';
 
 export interface CompileOptions extends Compute {
   /** How many graphs, one a signature of the arguments, are kept; the one unused longest goes. Default 8. */
   cacheSize?: number;
   /** What runs the graphs. Default: sessions of the stock binding. */
-  runtime?: Runtime;
+  loader?: GraphLoader;
 }
 
 /** Graphs by signature, the least recently used dropped first. */

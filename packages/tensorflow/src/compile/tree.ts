@@ -4,10 +4,6 @@ import { Tensor } from '@tensorflow/tfjs-core';
 /** A tensor, or any nesting of plain objects and arrays with tensors in it; other leaves are carried along. */
 export type Tree = unknown;
 
-/** The tree with each tensor replaced by what `f` makes of it. */
-export const mapTree = (tree: Tree, f: (tensor: Tensor) => unknown): Tree =>
-  mapLeaves(tree, (leaf) => (leaf instanceof Tensor ? f(leaf) : leaf));
-
 /** Where a tensor stood in a result, by its number among the tensors of that result. */
 export class Slot {
   constructor(readonly number: number) {}
@@ -16,13 +12,6 @@ export class Slot {
 /** A captured result with its slots filled by tensors. */
 export const fillSlots = (tree: Tree, tensors: readonly Tensor[]): Tree =>
   mapLeaves(tree, (leaf) => (leaf instanceof Slot ? tensors[leaf.number] : leaf));
-
-/** The tensors of a tree, in order. */
-export function tensorsOf(tree: Tree, found: Tensor[] = []): Tensor[] {
-  if (tree instanceof Tensor) found.push(tree);
-  else if (isBranch(tree)) for (const item of Object.values(tree)) tensorsOf(item, found);
-  return found;
-}
 
 const identities = new WeakMap<object, number>();
 let identity = 0;

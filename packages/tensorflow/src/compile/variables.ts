@@ -1,8 +1,8 @@
 import { dispose, type Tensor } from '@tensorflow/tfjs-core';
 import { nativeBackend } from '../native.js';
 import type { Captured } from './capture.js';
+import type { Graph, GraphLoader } from './loader.js';
 import { type Node, shapeOf } from './proto.js';
-import type { Graph, Runtime } from './runtime.js';
 
 const BOOL = 10;
 let serial = 0;
@@ -67,11 +67,11 @@ export function write(graph: Graph, { feeds, written }: Variables, values: reado
 }
 
 /** Loads a captured graph, with the large tensors that the function closed over in variables of their own. */
-export function load({ recording }: Captured, runtime: Runtime, more: readonly Node[] = []): Graph {
+export function load({ recording }: Captured, loader: GraphLoader, more: readonly Node[] = []): Graph {
   const { nodes, lifted } = recording;
-  if (lifted.length === 0) return runtime.load([...nodes, ...more]);
+  if (lifted.length === 0) return loader.load([...nodes, ...more]);
   const held = variables('closed', lifted);
-  const graph = runtime.load([...nodes, ...held.nodes, ...more]);
+  const graph = loader.load([...nodes, ...held.nodes, ...more]);
   const values = lifted.map((metadata) => nativeBackend().createOutputTensor(metadata));
   write(graph, held, values);
   dispose(values);

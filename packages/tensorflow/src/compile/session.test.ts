@@ -1,34 +1,37 @@
+import type { SessionStep } from '@logsnr/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { backendInfo } from '../backend.js';
 import { nativeBackend } from '../native.js';
-import { compileStep, type PureStep, type State } from './compile-step.js';
+import { session } from './session.js';
+
+type State = Record<'weights' | 'speed' | 'count', tf.Tensor>;
 
 /** Momentum descent on ½‖w − target‖², with a step counter. */
-const descend: PureStep<{ target: tf.Tensor }, tf.Scalar> = (state, { target }) =>
+const descend: SessionStep<State, { target: tf.Tensor }, tf.Scalar> = (state, { target }) =>
   tf.tidy(() => {
-    const { weights, speed, count } = state as Record<'weights' | 'speed' | 'count', tf.Tensor>;
+    const { weights, speed, count } = state;
     const error = tf.sub(weights, tf.mean(target, 0));
     const next = tf.add(tf.mul(speed, 0.9), tf.mul(error, 0.1));
     return {
       state: { weights: tf.sub(weights, next), speed: next, count: tf.add(count, tf.scalar(1, 'int32')) },
-      loss: tf.mean(tf.square(error)) as tf.Scalar,
+      result: tf.mean(tf.square(error)) as tf.Scalar,
     };
-  });
-const first = () => ({ weights: tf.tensor1d([1, -2, 3]), speed: tf.zeros([3]), count: tf.scalar(0, 'int32') });
+  }) as never;
+const first = (): State => ({ weights: tf.tensor1d([1, -2, 3]), speed: tf.zeros([3]), count: tf.scalar(0, 'int32') });
 const target = (n = 2) => ({ target: tf.fill([n, 3], 0.5) });
 const numbers = (state: State) => Object.values(state).map((value) => [...value.dataSync()]);
 
-describe.runIf(backendInfo()?.backend === 'tensorflow')('a compiled step', () => {
+describe.runIf(backendInfo()?.backend === 'tensorflow')('a session', () => {
   test('is the eager one over 20 steps, losses and state', () => {
-    const compiled = compileStep(descend, first());
+    const compiled = session(descend, first());
     let state: State = first();
     for (let step = 0; step < 20; step++) {
       const eager = descend(state, target());
       state = eager.state;
-      expect(compiled.run(target()).dataSync()[0]).toBeCloseTo(eager.loss.dataSync()[0] as number, 6);
+      expect(compiled.run(target()).dataSync()[0]).toBeCloseTo(eager.result.dataSync()[0] as number, 6);
     }
-    numbers(compiled.state()).forEach((values, i) => {
+    numbers(compiled.read()).forEach((values, i) => {
       values.forEach((value, j) => {
         expect(value).toBeCloseTo(numbers(state)[i]?.[j] as number, 6);
       });
@@ -38,26 +41,26 @@ describe.runIf(backendInfo()?.backend === 'tensorflow')('a compiled step', () =>
   });
 
   test('reads its state back and goes on from a state that is loaded', () => {
-    const compiled = compileStep(descend, first());
+    const compiled = session(descend, first());
     for (let step = 0; step < 3; step++) compiled.run(target());
-    const saved = compiled.state();
+    const saved = compiled.read();
     const losses = [0, 1, 2].map(() => compiled.run(target()).dataSync()[0]);
-    compiled.load(saved);
+    compiled.write(saved);
     expect([0, 1, 2].map(() => compiled.run(target()).dataSync()[0])).toEqual(losses);
-    const other = compileStep(descend, first());
-    other.load(saved); // before its first run
+    const other = session(descend, first());
+    other.write(saved); // before its first run
     expect([0, 1, 2].map(() => other.run(target()).dataSync()[0])).toEqual(losses);
     expect(saved.count?.dataSync()[0]).toBe(3); // a copy, not a view of the variable
   });
 
   test('takes its state along to inputs of another shape, and back', () => {
-    const compiled = compileStep(descend, first(), { cacheSize: 1 });
+    const compiled = session(descend, first(), { cacheSize: 1 });
     for (const n of [2, 3, 2]) compiled.run(target(n));
-    expect(compiled.state().count?.dataSync()[0]).toBe(3);
+    expect(compiled.read().count?.dataSync()[0]).toBe(3);
     let state: State = first();
     for (let step = 0; step < 3; step++) state = descend(state, target()).state;
     compiled
-      .state()
+      .read()
       .weights?.dataSync()
       .forEach((value: number, i: number) => {
         expect(value).toBeCloseTo(state.weights?.dataSync()[i] as number, 6);
@@ -69,19 +72,21 @@ describe.runIf(backendInfo()?.backend === 'tensorflow')('a compiled step', () =>
     const counts = () => [tf.memory().numTensors, nativeBackend().binding.getNumOfTensors()];
     tf.dispose(Object.values(start).map((value) => tf.add(value, value))); // every tensor is on the device now
     const before = counts();
-    const compiled = compileStep(descend, start);
+    const compiled = session(descend, start);
     for (let step = 0; step < 3; step++) compiled.run(inputs).dispose();
-    tf.dispose(compiled.state() as never);
-    compiled.load(start);
+    tf.dispose(compiled.read() as never);
+    compiled.write(start);
     compiled.run(inputs).dispose();
     compiled.dispose();
     expect(counts()).toEqual(before);
   });
 
   test('refuses a state of other names or shapes', () => {
-    const compiled = compileStep(descend, first());
-    expect(() => compiled.load({ weights: tf.scalar(1) })).toThrow(/load: the state is .* it must be like the first/);
-    const wrong = compileStep(() => ({ state: { weights: tf.zeros([2]) }, loss: tf.scalar(0) }), {
+    const compiled = session(descend, first());
+    expect(() => compiled.write({ weights: tf.scalar(1) } as never)).toThrow(
+      /write: the state is .* it must be like the first/,
+    );
+    const wrong = session(() => ({ state: { weights: tf.zeros([2]) }, result: tf.scalar(0) }), {
       weights: tf.zeros([3]),
     });
     expect(() => wrong.run({})).toThrow(/the step returned the state .*float32\[2\].* like the first/);

@@ -11,13 +11,13 @@ export interface Graph {
   dispose(): void;
 }
 
-/** What loads graphs: the one door between `compile` and the library that runs them. */
-export interface Runtime {
+/** What loads graphs: the one door between captured functions and the library that runs them. */
+export interface GraphLoader {
   load(nodes: readonly Node[]): Graph;
 }
 
 /** Graphs run by the stock binding of tfjs-node-gpu: each a SavedModel, in a session with Grappler's optimizations. */
-export const savedModelRuntime: Runtime = {
+export const savedModels: GraphLoader = {
   load(nodes) {
     const backend = nativeBackend();
     const folder = mkdtempSync(join(tmpdir(), 'logsnr-graph-'));

@@ -1,7 +1,18 @@
+import {
+  alpha,
+  convert,
+  defineModel,
+  type EpsFunction,
+  epsOf,
+  estimateFrom,
+  type Model,
+  ONE_CALL,
+  sigma,
+} from '@logsnr/core';
 import { mul, type Tensor, tensor1d, tensor2d } from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { expectNoLeak } from '../../../test/no-leak.js';
-import { alpha, convert, dynamicThreshold, type EpsModel, sigma, staticThreshold, thresholdX } from './index.js';
+import { dynamicThreshold, staticThreshold, thresholdX } from './index.js';
 
 /** Two samples of five numbers; |x| sorted: 0 0.5 1 2 4 and 0.1 0.2 0.3 0.4 0.5. */
 const x = [4, -1, 0, 0.5, -2, 0.1, -0.2, 0.3, -0.4, 0.5];
@@ -47,7 +58,7 @@ test('agrees with torch.quantile', () => {
 });
 
 describe('thresholdX', () => {
-  const eps: EpsModel<null> = (z) => mul(z, 0.25);
+  const eps: EpsFunction<null> = (z) => mul(z, 0.25);
   const z = tensor2d([
     [0.3, 0.1],
     [4, 2],
@@ -55,7 +66,7 @@ describe('thresholdX', () => {
   const lambda = tensor1d([1, -1]);
 
   test('x̂ of the new ε is the old x̂ within bounds; where that changes nothing, ε is the same bit for bit', () => {
-    const found = [...thresholdX(eps, dynamicThreshold({ ratio: 1 }))(z, lambda, null).dataSync()];
+    const found = [...epsOf(thresholdX(eps, dynamicThreshold({ ratio: 1 })))(z, lambda, null).dataSync()];
     expect(found.slice(0, 2)).toEqual([...eps(z, lambda, null).dataSync()].slice(0, 2));
     const toX = convert('eps', 'x', -1);
     const xs = found.slice(2).map((value, i) => toX.z * ([4, 2][i] as number) + toX.output * value);
@@ -64,36 +75,38 @@ describe('thresholdX', () => {
   });
 
   test('keepEps: the data from the new ε, the noise from the model’s own; a model with two parts keeps its second', () => {
-    const values = (tensor: Tensor | undefined) => [...(tensor as Tensor).dataSync()];
+    const values = (tensor: Tensor | null) => [...(tensor as Tensor).dataSync()];
     const clipped = thresholdX(eps, staticThreshold());
     const kept = thresholdX(eps, staticThreshold(), { keepEps: true });
-    expect(clipped.split).toBeUndefined();
-    expect(values(kept(z, lambda, null))).toEqual(values(clipped(z, lambda, null)));
-    const parts = kept.split?.(z, lambda, null);
-    expect(values(parts?.denoise)).toEqual(values(clipped(z, lambda, null)));
-    expect(values(parts?.renoise)).toEqual(values(eps(z, lambda, null)));
-    const two: EpsModel<null> = Object.assign((z: Tensor) => mul(z, 0.25), {
-      split: (z: Tensor) => ({ denoise: mul(z, 0.25), renoise: mul(z, 3) }),
+    const at = (model: Model<null>) => model.predict(z, lambda, null, null);
+    expect([clipped.gives.renoise, kept.gives.renoise]).toEqual([false, true]);
+    expect(at(clipped).renoise).toBeNull();
+    for (const part of ['x', 'eps'] as const) expect(values(at(kept)[part])).toEqual(values(at(clipped)[part]));
+    expect(values(at(kept).renoise)).toEqual(values(eps(z, lambda, null)));
+    const two = defineModel<null>({
+      predict: (z, lambda) => ({ ...estimateFrom('eps', mul(z, 0.25), z, lambda), renoise: mul(z, 3) }),
+      cost: () => ONE_CALL,
+      gives: { renoise: true },
     });
     for (const keepEps of [false, true]) {
-      const found = thresholdX(two, staticThreshold(), { keepEps }).split?.(z, lambda, null);
-      expect(values(found?.denoise)).toEqual(values(clipped(z, lambda, null)));
-      expect(values(found?.renoise)).toEqual(values(mul(z, 3)));
+      const found = at(thresholdX(two, staticThreshold(), { keepEps }));
+      expect(values(found.eps)).toEqual(values(at(clipped).eps));
+      expect(values(found.renoise)).toEqual(values(mul(z, 3)));
     }
-    expectNoLeak(() => ({ ...kept.split?.(z, lambda, null) }));
+    expectNoLeak(() => ({ ...at(kept) }) as never);
   });
 
   test('leaks nothing', () => {
-    expectNoLeak(() => thresholdX(eps, staticThreshold())(z, lambda, null));
-    expectNoLeak(() => thresholdX(eps, dynamicThreshold({ ratio: 0.8 }))(z, lambda, null));
+    expectNoLeak(() => epsOf(thresholdX(eps, staticThreshold()))(z, lambda, null));
+    expectNoLeak(() => epsOf(thresholdX(eps, dynamicThreshold({ ratio: 0.8 })))(z, lambda, null));
   });
 
   test('a point mass beyond the bounds is drawn to them', () => {
-    const truth: EpsModel<null> = (z) => {
+    const truth: EpsFunction<null> = (z) => {
       const [a, s] = [alpha(0), sigma(0)];
       return tensor2d([...z.dataSync()].map((value) => [(value - a * 3) / s]));
     };
-    const [found] = thresholdX(truth, staticThreshold())(tensor2d([[0.2]]), tensor1d([0]), null).dataSync();
+    const [found] = epsOf(thresholdX(truth, staticThreshold()))(tensor2d([[0.2]]), tensor1d([0]), null).dataSync();
     expect((0.2 - sigma(0) * (found as number)) / alpha(0)).toBeCloseTo(1, 5);
   });
 });

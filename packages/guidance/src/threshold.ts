@@ -1,3 +1,4 @@
+import { checkInteger, checkWithin, derive, type Model, type ModelLike, perSample, toModel } from '@logsnr/core';
 import {
   abs,
   add,
@@ -15,11 +16,7 @@ import {
   tidy,
   topk,
 } from '@tensorflow/tfjs-core';
-import { checkInteger, checkWithin } from './check.js';
-import { type Costed, costAt, withCost } from './cost.js';
-import type { EpsModel, SplitEps } from './legacy.js';
-import { alphaSigma } from './log-snr.js';
-import { perSample } from './model.js';
+import { moved } from './rule.js';
 
 /**
  * Brings x̂ within bounds: a tensor of shape [samples, …], or float64 numbers, one sample after the other. Returns a new
@@ -65,37 +62,31 @@ export function dynamicThreshold({
 }
 
 /**
- * The ε-model whose x̂ = (z − σ ε)/α is brought within bounds: ε' = ε + (x̂ − threshold(x̂)) α/σ. Where x̂ stays as it is,
- * so does ε, bit for bit.
- * @param keepEps whether a step renoises with the model's own ε instead of ε' (as HF diffusers does): the model is then
- *   one with `split`, for the samplers that use it. A model that has `split` keeps its own `renoise`.
+ * The model whose x̂ is brought within bounds, and ε̂ with it: x' = threshold(x̂), ε' = ε̂ + (x̂ − x') α/σ. Where x̂ stays as it is, so
+ * does ε̂.
+ * @param keepEps whether a step renoises with the model's own ε̂ instead of ε' (as HF diffusers does), for the samplers that use
+ *   it. A model that gives a second ε̂ to renoise with keeps it in any case.
  */
 export function thresholdX<C>(
-  model: EpsModel<C>,
+  model: ModelLike<C>,
   threshold: Threshold,
   { keepEps = false }: { keepEps?: boolean } = {},
-): Costed<C> {
-  const bounded = (z: Tensor, lambda: Tensor1D, eps: Tensor): Tensor => {
-    const scales = alphaSigma(lambda);
-    const [alpha, sigma] = [perSample(scales.alpha, z), perSample(scales.sigma, z)];
-    const x = div(sub(z, mul(sigma, eps)), alpha);
-    return add(eps, mul(sub(x, threshold(x, x.shape[0] as number)), div(alpha, sigma)));
-  };
-  const result: EpsModel<C> = (z, lambda, condition) => tidy(() => bounded(z, lambda, model(z, lambda, condition)));
-  if (keepEps || model.split)
-    result.split = (z, lambda, condition) =>
-      tidy(() => {
-        const parts = model.split?.(z, lambda, condition) ?? same(model(z, lambda, condition));
-        return { denoise: bounded(z, lambda, parts.denoise), renoise: parts.renoise };
-      });
-  return withCost(result, (lambda) => costAt(model, lambda));
+): Model<C> {
+  return derive<[Model<C>], C>([toModel(model)], ([inner]) => ({
+    predict(z, lambda, condition, before) {
+      const { x, eps, renoise, variance, memory } = inner.predict(z, lambda, condition, before);
+      const bounded = moved({ x, eps }, 'x', threshold(x, x.shape[0] as number), x, z, lambda);
+      return { ...bounded, renoise: renoise ?? (keepEps ? eps : null), variance, memory };
+    },
+    cost: inner.cost,
+    gives: { renoise: inner.gives.renoise || keepEps, variance: inner.gives.variance },
+    start: inner.start,
+  }));
 }
 
-/** The ε-model whose x̂ is clipped to [low, high]: {@link thresholdX} with {@link staticThreshold}. */
-export const clipX = <C>(model: EpsModel<C>, low = -1, high = 1): Costed<C> =>
+/** The model whose x̂ is clipped to [low, high]: {@link thresholdX} with {@link staticThreshold}. */
+export const clipX = <C>(model: ModelLike<C>, low = -1, high = 1): Model<C> =>
   thresholdX(model, staticThreshold(low, high));
-
-const same = (eps: Tensor): SplitEps => ({ denoise: eps, renoise: eps });
 
 /** A threshold from what it does to a tensor of n samples and to the numbers of one. */
 function onEither(
