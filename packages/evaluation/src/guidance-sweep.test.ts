@@ -27,11 +27,16 @@ const draw = (w: number) => tf.fill([5, 2, 3, 1], w / 2);
 test('each weight is drawn, clipped, judged and freed, in order', async () => {
   const before = tf.memory().numTensors;
   const heard: [number, number, number][] = [];
+  const told: [number, number][] = [];
   const rows = await guidanceSweep({
     weights: [1, 0, 4],
-    draw,
+    draw(w, onProgress) {
+      onProgress(1, 2);
+      return draw(w);
+    },
     judge,
     labels: [0, 1, 2, 3, 4],
+    onProgress: ({ w, fraction }) => told.push([w, fraction]),
     shown: 2,
     columns: 2,
     onRow: ({ w, is }, images) => void heard.push([w, is, images.shape[0]]),
@@ -46,6 +51,11 @@ test('each weight is drawn, clipped, judged and freed, in order', async () => {
     [1, 0.5, 5],
     [0, 0, 5],
     [4, 1, 5],
+  ]);
+  expect(told).toEqual([
+    [1, 0.5 / 3],
+    [0, 1.5 / 3],
+    [4, 2.5 / 3],
   ]);
   const { picture } = rows[2] as SweepRow;
   expect([picture.width, picture.height, picture.data[0]]).toEqual([8, 2, 255]);

@@ -12,14 +12,24 @@ export interface SweepRow extends Scores {
   readonly picture: RgbImage;
 }
 
+/** How far a sweep is. */
+export interface SweepProgress {
+  /** The weight under way. */
+  readonly w: number;
+  /** How much of all weights is drawn, in [0, 1]. */
+  readonly fraction: number;
+  /** At the pace so far. */
+  readonly secondsLeft: number;
+}
+
 export interface SweepOptions {
   /** The guidance weights, in the order of the rows. */
   readonly weights: readonly number[];
   /**
    * Samples at w: images [n, height, width, channels], which the sweep frees. For a fair comparison they begin with the same
-   * noise at every w; `sampleMany` of `@logsnr/samplers` draws them.
+   * noise at every w; `sampleMany` of `@logsnr/samplers` draws them, and takes `onProgress` as it is.
    */
-  readonly draw: (w: number) => Tensor | Promise<Tensor>;
+  readonly draw: (w: number, onProgress: (done: number, samples: number) => void) => Tensor | Promise<Tensor>;
   readonly judge: Judge;
   /** What each of the n samples should show. */
   readonly labels: ArrayLike<number>;
@@ -27,6 +37,8 @@ export interface SweepOptions {
   readonly shown?: number;
   /** Samples side by side in a row's picture; 20 unless given. */
   readonly columns?: number;
+  /** Told whenever `draw` tells its progress. */
+  readonly onProgress?: ((progress: SweepProgress) => void) | undefined;
   /** Told after every weight. The images, clipped to [−1, 1], are borrowed. */
   readonly onRow?: ((row: SweepRow, images: Tensor4D) => void | Promise<void>) | undefined;
 }
@@ -37,7 +49,7 @@ export interface SweepOptions {
  * @throws RangeError, before any drawing, on no weights, one that is not finite, or no labels.
  */
 export async function guidanceSweep(options: SweepOptions): Promise<SweepRow[]> {
-  const { weights, draw, judge, labels, shown = 40, columns = 20, onRow } = options;
+  const { weights, draw, judge, labels, shown = 40, columns = 20, onProgress, onRow } = options;
   checkInteger('the number of weights', weights.length, 1);
   checkInteger('the number of labels', labels.length, 1);
   checkInteger('shown', shown, 1);
@@ -45,9 +57,13 @@ export async function guidanceSweep(options: SweepOptions): Promise<SweepRow[]> 
     checkFinite(`weights[${i}]`, w);
   });
   const rows: SweepRow[] = [];
+  const started = performance.now();
   for (const w of weights) {
     const began = performance.now();
-    const drawn = await draw(w);
+    const drawn = await draw(w, (done, samples) => {
+      const fraction = (rows.length + done / samples) / weights.length;
+      onProgress?.({ w, fraction, secondsLeft: ((performance.now() - started) / 1000) * (1 / fraction - 1) });
+    });
     const seconds = (performance.now() - began) / 1000;
     const images = clipByValue(drawn, -1, 1) as Tensor4D;
     drawn.dispose();
