@@ -33,6 +33,12 @@ export const batches = (data: ImageSet, key: Key) => (step: number) => {
 /** Where `npm run demo` leaves its checkpoint. */
 const demoCheckpoint = fileURLToPath(new URL('../../out/mnist/checkpoint.safetensors', import.meta.url));
 
+/** The averaged weights in a checkpoint, or the weights where it has no average. */
+export async function weightsIn(path: string): Promise<{ weights: Parameters; step: number }> {
+  const { ema, parameters, step } = await loadCheckpoint(path, { shapes: network.shapes });
+  return { weights: ema ?? parameters, step };
+}
+
 export interface Digits {
   /** The averaged weights; the network predicts v. */
   weights: Parameters;
@@ -51,9 +57,9 @@ export async function digits(options: {
   const { data, from = demoCheckpoint, to, steps, key } = options;
   if (options.from !== undefined && !existsSync(from)) throw new RangeError(`there is no checkpoint ${from}.`);
   if (existsSync(from)) {
-    const { ema, parameters, step } = await loadCheckpoint(from, { shapes: network.shapes });
+    const { weights, step } = await weightsIn(from);
     console.log(`diffusion model: ${from}, ${step} steps`);
-    return { weights: ema ?? parameters };
+    return { weights };
   }
   const line = await progressLine();
   const trained = await train({

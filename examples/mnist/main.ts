@@ -2,7 +2,7 @@
 // samples the ten digits at several guidance weights from the same noise, and measures what guidance does.
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { bind, eager, fold, key, type Parameters } from '@logsnr/core';
+import { bind, eager, fold, key } from '@logsnr/core';
 import { subset } from '@logsnr/data';
 import { mnist } from '@logsnr/data/node';
 import { guidanceSweep, judgeOf, sweepChart, sweepPicture, sweepText, trainJudge } from '@logsnr/evaluation';
@@ -11,9 +11,9 @@ import { classifierFree } from '@logsnr/guidance';
 import { ancestral, compileSampler, sampleMany } from '@logsnr/samplers';
 import { grid } from '@logsnr/schedules';
 import { native, useBackend } from '@logsnr/tensorflow';
-import { loadCheckpoint, progressLine, saveCheckpoint, train } from '@logsnr/training';
+import { progressLine, saveCheckpoint, train } from '@logsnr/training';
 import { withRun } from '@logsnr/training/node';
-import { batches, classes, config, network, optimizer, schedule } from './digits.js';
+import { batches, classes, config, network, optimizer, schedule, weightsIn } from './digits.js';
 import { glimpseOf } from './glimpse.js';
 import { readOptions } from './options.js';
 
@@ -43,12 +43,8 @@ console.log(`digit classifier: reads ${(100 * judge.accuracy).toFixed(2)} % of t
 
 // Training, Algorithm 1: the network predicts v, the loss is on ε.
 const noise = fold(k, 4);
-const own = resolve(file('checkpoint.safetensors'));
-const from = options.from && resolve(options.from) !== own ? options.from : null;
-const begin = async (from: string): Promise<{ parameters: Parameters }> => {
-  const { ema, parameters } = await loadCheckpoint(from, { shapes: network.shapes });
-  return { parameters: ema ?? parameters };
-};
+const another = options.from && resolve(options.from) !== resolve(file('checkpoint.safetensors'));
+const from = another ? options.from : null;
 line = await progressLine({ mode });
 const trained = await withRun(
   {
@@ -72,7 +68,7 @@ const trained = await withRun(
       key: fold(k, 3),
       steps: options.trainingSteps,
       ...(options.minutes ? { minutes: options.minutes } : {}),
-      ...(from && !run.from ? await begin(from) : {}),
+      ...(from && !run.from ? { parameters: (await weightsIn(from)).weights } : {}),
       runtime,
       ...run,
     }),
@@ -81,8 +77,8 @@ line.stop();
 await saveCheckpoint(file('checkpoint.safetensors'), { ...trained, metadata: { example: 'mnist' } });
 const { step: steps, skipped, seconds: trainingSeconds } = trained;
 const losses = trained.losses.filter(Number.isFinite); // a skipped step's may not be
-const last = losses.slice(-100);
-const [lossFirst = Number.NaN, lossLast] = [losses[0], last.reduce((sum, loss) => sum + loss / last.length, 0)];
+const [lossFirst = Number.NaN, last] = [losses[0], losses.slice(-100)];
+const lossLast = last.reduce((sum, loss) => sum + loss / last.length, 0);
 console.log(
   `trained ${steps} steps of 64 images in ${trainingSeconds.toFixed(0)} s: loss ${lossFirst.toFixed(3)} → ${lossLast.toFixed(4)}`,
 );
@@ -114,8 +110,7 @@ console.log(sweepText(table, real));
 const subtitle = `${samples} samples at each w, in the features of a digit classifier`;
 await writePng(file('samples.png'), sweepPicture(table));
 await writePng(file('tradeoff.png'), sweepChart(table, { subtitle, real }));
-if (losses.length > 1)
-  await writePng(file('loss.png'), lossChart(trained.losses, { title: 'Training loss ‖ε_θ(z, c) − ε‖²' }));
+await writePng(file('loss.png'), lossChart(trained.losses, { title: 'Training loss ‖ε_θ(z, c) − ε‖²' }));
 const report = {
   ...{ backend, tensorflow, steps, skipped: skipped.length, trainingSeconds, lossFirst, lossLast },
   classifierAccuracy: judge.accuracy,
