@@ -23,8 +23,7 @@ const started = performance.now();
 const { backend, tensorflow } = await useBackend();
 const samples = options.samples ?? (backend === 'tensorflow' ? 500 : 100);
 const runtime = compile ? native({ precision }) : eager;
-const k = key(seed);
-const data = await mnist();
+const [k, data] = [key(seed), await mnist()];
 mkdirSync(options.out, { recursive: true });
 const file = (name: string) => join(options.out, name);
 const ofRun = /^(checkpoints|classifier|samples|metrics\.jsonl|events\.out\.tfevents\..*)$/;
@@ -43,8 +42,8 @@ console.log(`digit classifier: reads ${(100 * judge.accuracy).toFixed(2)} % of t
 
 // Training, Algorithm 1: the network predicts v, the loss is on ε.
 const noise = fold(k, 4);
-const another = options.from && resolve(options.from) !== resolve(file('checkpoint.safetensors'));
-const from = another ? options.from : null;
+const own = resolve(file('checkpoint.safetensors'));
+const from = options.from && resolve(options.from) !== own ? options.from : null;
 line = await progressLine({ mode });
 const trained = await withRun(
   {
@@ -106,10 +105,9 @@ const table = await guidanceSweep({
 const originals = subset(data.train, samples);
 const real = { ...(await judge.score(originals, originals.labels)), samples };
 console.log(sweepText(table, real));
-
 const subtitle = `${samples} samples at each w, in the features of a digit classifier`;
-await writePng(file('samples.png'), sweepPicture(table));
 await writePng(file('tradeoff.png'), sweepChart(table, { subtitle, real }));
+await writePng(file('samples.png'), sweepPicture(table));
 await writePng(file('loss.png'), lossChart(trained.losses, { title: 'Training loss ‖ε_θ(z, c) − ε‖²' }));
 const report = {
   ...{ backend, tensorflow, steps, skipped: skipped.length, trainingSeconds, lossFirst, lossLast },
