@@ -10,6 +10,11 @@ test.each(packages)('@logsnr/%s', async (name) => {
   expect(Object.keys(surface).sort()).toMatchSnapshot();
 });
 
+test('@logsnr/data/node', async () => {
+  const surface = await import('../packages/data/src/node.js');
+  expect(Object.keys(surface).sort()).toMatchSnapshot();
+});
+
 test('@logsnr/samplers/testing', async () => {
   const surface = await import('../packages/samplers/src/testing.js');
   expect(Object.keys(surface).sort()).toMatchSnapshot();

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { fold, key } from '@logsnr/core';
 import { expect, test } from 'vitest';
 import { expectNoLeak } from '../../../test/no-leak.js';
@@ -79,4 +80,14 @@ test('the batch of a step depends on the key and the step, not on what was asked
   expect(() => shuffledIndices(key(1), 0, 0, 1)).toThrow(/count is 0/);
   expect(() => shuffledIndices(key(1), 10, -1, 1)).toThrow(/step is -1/);
   expect(() => shuffledIndices(key(1), 10, 0, 0)).toThrow(/batchSize is 0/);
+});
+
+test('nothing that the main entry reaches imports Node', () => {
+  const reached = new Set(['./index.js']);
+  for (const file of reached) {
+    const source = readFileSync(new URL(file.replace(/js$/, 'ts'), import.meta.url), 'utf8');
+    expect([file, source.match(/['"]node:/)]).toEqual([file, null]);
+    for (const [, next] of source.matchAll(/from '(\.[^']+)'/g)) reached.add(next as string);
+  }
+  expect(reached.size).toBeGreaterThan(5);
 });

@@ -8,17 +8,14 @@ import {
   perSample,
   type Schedule,
 } from '@logsnr/core';
+import { logProbability } from '@logsnr/nn';
 import {
   add,
-  cast,
   dispose,
-  logSoftmax,
   mean,
   mul,
   neg,
-  oneHot,
   type Scalar,
-  sum,
   type Tensor,
   type Tensor1D,
   type Tensor2D,
@@ -60,8 +57,7 @@ export function noisyClassifierLoss(
   return tidy(() => {
     const { alpha, sigma } = alphaSigma(lambda);
     const logits = classify(add(mul(perSample(alpha, x), x), mul(perSample(sigma, x), eps)), lambda);
-    const truth = cast(oneHot(labels, logits.shape[1]), 'float32');
-    return neg(mean(sum(mul(truth, logSoftmax(logits)), 1))) as Scalar;
+    return neg(mean(logProbability(logits, labels))) as Scalar;
   });
 }
 
