@@ -84,7 +84,8 @@ const jobs = {
     return 0;
   },
   async pnpm() {
-    return run([...(await pnpm()), ...args]);
+    // Where it was called, so that `pnpm pack` packs the package one stands in.
+    return run([...(await pnpm()), ...args], { cwd: process.cwd() });
   },
 };
 
@@ -153,19 +154,19 @@ async function step(what, work) {
   console.error(`setup: ${what}${remark ?? ''} ${((performance.now() - start) / 1000).toFixed(1)} s`);
 }
 
-function start(command, stdio) {
+function start(command, stdio, cwd = root) {
   const [program, ...rest] = command;
   // On Windows npx and pnpm are scripts, which only a shell can start.
-  const child = spawn(program, rest, { cwd: root, env, stdio, shell: process.platform === 'win32' });
+  const child = spawn(program, rest, { cwd, env, stdio, shell: process.platform === 'win32' });
   children.add(child);
   child.once('close', () => children.delete(child));
   return child;
 }
 
 /** Runs a command in this terminal; its exit code, or 128 + the number of the signal that ended it. */
-function run(command, { stdout = 'inherit' } = {}) {
+function run(command, { stdout = 'inherit', cwd = root } = {}) {
   return new Promise((done) => {
-    const child = start(command, ['inherit', stdout, 'inherit']);
+    const child = start(command, ['inherit', stdout, 'inherit'], cwd);
     child.on('error', (error) => {
       console.error(`${command[0]} could not be started: ${error.message}`);
       done(127);

@@ -4,20 +4,22 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fold, key, type Model, withCondition } from '@logsnr/core';
-import { batch, imageGrid, mnist, shuffledIndices } from '@logsnr/data';
-import { captionedGrid, lineChart, writePng } from '@logsnr/figures';
+import { fold, key, type Model, tensorsOf, withCondition } from '@logsnr/core';
+import { batch, shuffledIndices } from '@logsnr/data';
+import { mnist } from '@logsnr/data/node';
+import { guidanceSweep, judgeOf, trainJudge } from '@logsnr/evaluation';
+import { captionedGrid, imageGrid, lineChart, type RgbImage, writePng } from '@logsnr/figures';
 import { classifierFree, classifierGuidance, logits } from '@logsnr/guidance';
-import { accuracy, frechetDistance, gaussianStatistics, inceptionScore } from '@logsnr/metrics';
-import { bind, noisyClassifier, unet } from '@logsnr/networks';
+import { accuracy } from '@logsnr/metrics';
+import { bind, noisyClassifier } from '@logsnr/networks';
+import type { Parameters } from '@logsnr/nn';
 import { progressLine } from '@logsnr/runs';
 import { ancestral, compileSampler, sampleMany } from '@logsnr/samplers';
 import { grid } from '@logsnr/schedules';
 import { native, useBackend } from '@logsnr/tensorflow';
-import { adam, cosineDecay, trainNoisyClassifier } from '@logsnr/training';
+import { trainNoisyClassifier } from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
-import { classes, config, digits, schedule, size } from './digits.js';
-import { trainJudge } from './judge.js';
+import { classes, config, digits, network, optimizer, schedule } from '../mnist/digits.js';
 import { readOptions } from './options.js';
 
 const options = readOptions();
@@ -27,32 +29,43 @@ mkdirSync(options.out, { recursive: true });
 const file = (name: string) => join(options.out, name);
 const seed = key(options.seed);
 const data = await mnist();
-const { judge, test, reference } = await trainJudge(data, fold(seed, 0), options.quick ? 200 : 1500);
-console.log(
-  `judge: reads ${(100 * accuracy(test.probabilities, data.test.labels)).toFixed(2)} % of the test images right`,
+let line = await progressLine({ label: 'judge' });
+const judging = { data: data.train, key: fold(seed, 0), steps: options.judgeSteps };
+const judge = await judgeOf(
+  (await trainJudge({ ...judging, onStep: line.update, runtime: native() })).parameters,
+  data.test,
 );
+line.stop();
+console.log(`judge: reads ${(100 * judge.accuracy).toFixed(2)} % of the test images right`);
 
 const to = file('checkpoint.safetensors');
-const diffusion = await digits({ from: options.from, to, minutes: options.minutes, key: fold(seed, 1) });
-const model = bind(unet(config), diffusion.weights, { prediction: 'v' });
+const diffusion = await digits({
+  data: data.train,
+  from: options.from,
+  to,
+  steps: options.trainingSteps,
+  key: fold(seed, 1),
+});
+const model = bind(network, diffusion.weights, { prediction: 'v' });
 const unconditional = withCondition(model, (c: tf.Tensor1D) => classes.nullCondition(c));
 
 // The first drawback: a second network, trained on data noised as for the diffusion model.
 const classifier = noisyClassifier(config);
-const line = await progressLine({ label: 'noise-aware classifier' });
+line = await progressLine({ label: 'noise-aware classifier' });
 const classifierStarted = performance.now();
 const { parameters: guide, losses } = await trainNoisyClassifier({
   network: classifier,
   schedule,
   batch: (step) => batch(data.train, shuffledIndices(fold(seed, 2), data.train.count, step, 64)),
-  optimizer: adam({ learningRate: cosineDecay(3e-3, 1e-4), clipNorm: 1, warmup: 20 }),
+  optimizer,
   key: fold(seed, 3),
-  minutes: options.classifierMinutes,
+  steps: options.classifierSteps,
   onStep: line.update,
   runtime: native(),
 });
 line.stop();
 const classifierSeconds = (performance.now() - classifierStarted) / 1000;
+const size = (parameters: Parameters) => tensorsOf(parameters).reduce((sum, { size }) => sum + size, 0);
 const classify = (z: tf.Tensor, lambda: tf.Tensor1D) => classifier.apply(guide, { z, lambda });
 /** The guiding classifier's own probabilities of images, which it reads at a λ near clean data. */
 const guideReads = (images: tf.Tensor) => {
@@ -87,43 +100,34 @@ const rows: {
   read: number;
   confidence: number;
   seconds: number;
-  picture: ReturnType<typeof imageGrid>;
+  picture: RgbImage;
 }[] = [];
 const format = (value: number, digits: number, width = 9) => value.toFixed(digits).padStart(width);
 console.log('arm                        w       FID        IS  read right  the guide is sure   seconds');
 for (const { name, weights, guided } of arms)
-  for (const w of weights) {
-    const drawing = compileSampler(native(), { model: guided(w), sampler: ancestral() });
-    const began = performance.now();
-    const drawn = sampleMany({
-      draw: drawing,
-      samples: options.samples,
-      condition: (first, n) => classes.of(wanted.slice(first, first + n)),
-      lambdas,
-      shape: [28, 28, 1],
-      key: fold(seed, 4),
-    });
-    const seconds = (performance.now() - began) / 1000;
-    drawing.dispose();
-    const images = tf.clipByValue(drawn, -1, 1) as tf.Tensor4D;
-    const { features, probabilities } = judge(images);
-    const own = guideReads(images);
-    const row = {
-      arm: name,
-      w,
-      fid: frechetDistance(gaussianStatistics(features), reference),
-      is: inceptionScore(probabilities).mean,
-      read: 100 * accuracy(probabilities, wanted),
-      confidence: 100 * mean(wanted.map((digit, i) => own.data[10 * i + digit] as number)),
-      seconds,
-      picture: imageGrid(tf.slice(images, 0, 20), { columns: 20 }),
-    };
-    rows.push(row);
-    console.log(
-      `${name.padEnd(21)} ${format(w, 2, 6)} ${format(row.fid, 3)} ${format(row.is, 3)}  ${format(row.read, 1)} %  ${format(row.confidence, 1, 15)} % ${format(seconds, 1)}`,
-    );
-    tf.dispose([drawn, images]);
-  }
+  await guidanceSweep({
+    weights: options.quick ? weights.slice(0, 2) : weights,
+    judge,
+    labels: wanted,
+    shown: 20,
+    draw(w, onProgress) {
+      const drawing = compileSampler(native(), { model: guided(w), sampler: ancestral() });
+      const condition = (first: number, n: number) => classes.of(wanted.slice(first, first + n));
+      const of = { samples: options.samples, lambdas, shape: [28, 28, 1], key: fold(seed, 4) };
+      const drawn = sampleMany({ draw: drawing, condition, onProgress, ...of });
+      drawing.dispose();
+      return drawn;
+    },
+    onRow({ accuracy, ...row }, images) {
+      const own = guideReads(images);
+      const confidence = 100 * mean(wanted.map((digit, i) => own.data[10 * i + digit] as number));
+      const [read, { w, fid, is, seconds }] = [100 * accuracy, row];
+      rows.push({ arm: name, ...row, read, confidence });
+      console.log(
+        `${name.padEnd(21)} ${format(w, 2, 6)} ${format(fid, 3)} ${format(is, 3)}  ${format(read, 1)} %  ${format(confidence, 1, 15)} % ${format(seconds, 1)}`,
+      );
+    },
+  });
 
 // At matched FID: the guided pair of the two arms whose FIDs are nearest.
 const [free, adm] = ['classifier-free', 'ADM-G'].map((arm) => rows.filter((row) => row.arm === arm && row.w > 0));
@@ -140,7 +144,8 @@ for (const [i, row] of [matched.a, matched.b].entries())
 const target = tf.tidy(() => tf.cast(tf.mod(tf.add(clean.labels, 1), 10), 'int32')) as tf.Tensor1D;
 const level = tf.fill([1000], 12) as tf.Tensor1D;
 const truth = [...target.dataSync()];
-const attacks = [0, 0.1, 0.2, 0.4, 0.6, 0.8].map((reach) => {
+const attacks: { reach: number; guide: number; judge: number; picture: RgbImage }[] = [];
+for (const reach of options.quick ? [0, 0.6] : [0, 0.1, 0.2, 0.4, 0.6, 0.8]) {
   const attacked = tf.tidy(() => {
     const slope = tf.grad((at: tf.Tensor) => tf.sum(likelihood(at, level, target)));
     let x: tf.Tensor = clean.images;
@@ -151,15 +156,14 @@ const attacks = [0, 0.1, 0.2, 0.4, 0.6, 0.8].map((reach) => {
     }
     return tf.keep(tf.clone(x));
   }) as tf.Tensor4D;
-  const reads = {
+  attacks.push({
     reach,
     guide: 100 * accuracy(guideReads(attacked), truth),
-    judge: 100 * accuracy(judge(attacked).probabilities, truth),
+    judge: 100 * accuracy((await judge.extract(attacked)).probabilities, truth),
     picture: imageGrid(tf.slice(attacked, 0, 20), { columns: 20 }),
-  };
+  });
   attacked.dispose();
-  return reads;
-});
+}
 console.log('pixels moved by   the guide reads digit + 1   the judge reads digit + 1');
 for (const { reach, guide, judge } of attacks)
   console.log(`${format(reach, 2, 15)}   ${format(guide, 1, 23)} %   ${format(judge, 1, 23)} %`);

@@ -1,8 +1,9 @@
 import { Command, InvalidArgumentError } from 'commander';
 
 export interface Options {
-  minutes: number;
-  classifierMinutes: number;
+  trainingSteps: number;
+  classifierSteps: number;
+  judgeSteps: number;
   from?: string;
   out: string;
   samples: number;
@@ -16,7 +17,6 @@ const number = (what: string, fits: (value: number) => boolean, accepted: string
   if (!fits(value)) throw new InvalidArgumentError(`${what} is "${text}"; it must be ${accepted}.`);
   return value;
 };
-const above = (what: string) => number(what, (value) => value > 0 && value < 1e5, 'above 0');
 const integer = (what: string, least: number) =>
   number(what, (value) => Number.isSafeInteger(value) && value >= least, `an integer of at least ${least}`);
 
@@ -27,19 +27,27 @@ export function readOptions(): Options {
       'Samples MNIST digits by classifier guidance (ADM-G) and by classifier-free guidance at several weights, compares them\nat matched FID, and shows what the guiding classifier costs and how its gradients fool it.',
     )
     .option(
-      '--minutes <M>',
-      'training time of the diffusion model, where there is no checkpoint',
-      above('minutes'),
-      2.5,
+      '--training-steps <n>',
+      'training steps of the diffusion model, where there is no checkpoint',
+      integer('training-steps', 1),
+      900,
     )
-    .option('--classifier-minutes <M>', 'training time of the noise-aware classifier', above('minutes'), 1)
+    .option(
+      '--classifier-steps <n>',
+      'training steps of the noise-aware classifier',
+      integer('classifier-steps', 1),
+      1000,
+    )
+    .option('--judge-steps <n>', 'training steps of the judge', integer('judge-steps', 1), 1500)
     .option('--from <file>', 'checkpoint of the diffusion model (default: that of npm run demo)')
     .option('--out <dir>', 'folder for pictures and report', 'out/classifier-guidance')
     .option('--samples <n>', 'samples at each weight', integer('samples', 20), 200)
     .option('--steps <T>', 'sampling steps', integer('steps', 2), 32)
     .option('--seed <n>', 'seed of everything random', integer('seed', 0), 0)
-    .option('--quick', 'a few seconds of training and few samples, to see it run', false)
+    .option('--quick', 'a few seconds in all, to see it run', false)
     .parse()
     .opts<Options>();
-  return given.quick ? { ...given, minutes: 0.1, classifierMinutes: 0.05, samples: 20, steps: 4 } : given;
+  return given.quick
+    ? { ...given, trainingSteps: 12, classifierSteps: 12, judgeSteps: 40, samples: 20, steps: 4 }
+    : given;
 }

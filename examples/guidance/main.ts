@@ -3,8 +3,9 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fold, key, type Model } from '@logsnr/core';
-import { batch, imageGrid, mnist, shuffledIndices } from '@logsnr/data';
-import { captionedGrid, writePng } from '@logsnr/figures';
+import { batch, shuffledIndices } from '@logsnr/data';
+import { mnist } from '@logsnr/data/node';
+import { captionedGrid, imageGrid, writePng } from '@logsnr/figures';
 import {
   apg,
   autoguidance,
@@ -40,26 +41,31 @@ import { progressLine } from '@logsnr/runs';
 import { ddim, sample } from '@logsnr/samplers';
 import { grid } from '@logsnr/schedules';
 import { native, useBackend } from '@logsnr/tensorflow';
-import { adam, cosineDecay, train, trainNoisyClassifier } from '@logsnr/training';
+import { train, trainNoisyClassifier } from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
 import { Command } from 'commander';
-import { classes, config, digits, schedule } from '../classifier-guidance/digits.js';
+import { batches, classes, config, digits, network, optimizer, schedule } from '../mnist/digits.js';
 
 const options = new Command('guidance')
   .description('Every guidance method on one MNIST model, same noise, as a labelled grid with the cost of each.')
-  .option('--minutes <M>', 'training time of the model, where there is no checkpoint', Number, 2.5)
-  .option('--helper-minutes <M>', 'training time of the weaker model and of the noise-aware classifier each', Number, 1)
+  .option('--training-steps <n>', 'training steps of the model, where there is no checkpoint', Number, 900)
+  .option(
+    '--helper-steps <n>',
+    'training steps of the weaker model and of the noise-aware classifier each',
+    Number,
+    700,
+  )
   .option('--from <file>', 'checkpoint of the model (default: that of npm run demo)')
   .option('--out <dir>', 'folder for guidance-digits.png', 'out/guidance')
   .option('--w <w>', 'guidance weight', Number, 2)
   .option('--steps <T>', 'sampling steps', Number, 24)
   .option('--seed <n>', 'seed of everything random', Number, 0)
   .option('--only <text>', 'only the methods with this in their name', '')
-  .option('--quick', 'a few seconds of training and 4 steps, to see it run', false)
+  .option('--quick', 'a few seconds of training and 2 steps, to see it run', false)
   .parse()
   .opts<{
-    minutes: number;
-    helperMinutes: number;
+    trainingSteps: number;
+    helperSteps: number;
     only: string;
     from?: string;
     out: string;
@@ -68,7 +74,7 @@ const options = new Command('guidance')
     seed: number;
     quick: boolean;
   }>();
-if (options.quick) Object.assign(options, { minutes: 0.05, helperMinutes: 0.05, steps: 4 });
+if (options.quick) Object.assign(options, { trainingSteps: 12, helperSteps: 12, steps: 2 });
 const started = performance.now();
 await useBackend();
 mkdirSync(options.out, { recursive: true });
@@ -77,26 +83,28 @@ const { w } = options;
 const data = await mnist();
 
 const to = join(options.out, 'checkpoint.safetensors');
-const { weights } = await digits({ from: options.from, to, minutes: options.minutes, key: fold(seed, 0) });
-const model = bind(unet(config), weights, { prediction: 'v' });
+const { weights } = await digits({
+  data: data.train,
+  from: options.from,
+  to,
+  steps: options.trainingSteps,
+  key: fold(seed, 0),
+});
+const model = bind(network, weights, { prediction: 'v' });
 
 // A smaller network, briefly trained, to be guided away from; and a noise-aware classifier.
 const small = unet({ ...config, base: 8 });
 let line = await progressLine({ label: 'weaker model' });
-const optimizer = adam({ learningRate: cosineDecay(3e-3, 1e-4), clipNorm: 1, warmup: 20 });
 const weaker = await train({
   network: small,
   prediction: 'v',
   conditioning: classes,
   schedule,
-  batch: (step) => {
-    const drawn = batch(data.train, shuffledIndices(fold(seed, 1), data.train.count, step, 64));
-    return { images: drawn.images, condition: drawn.labels };
-  },
+  batch: batches(data.train, fold(seed, 1)),
   optimizer,
   emaDecay: 0.99,
   key: fold(seed, 2),
-  minutes: options.helperMinutes,
+  steps: options.helperSteps,
   onStep: line.update,
   runtime: native(),
 });
@@ -110,7 +118,7 @@ const guide = await trainNoisyClassifier({
   batch: (step) => batch(data.train, shuffledIndices(fold(seed, 3), data.train.count, step, 64)),
   optimizer,
   key: fold(seed, 4),
-  minutes: options.helperMinutes,
+  steps: options.helperSteps,
   onStep: line.update,
   runtime: native(),
 });
@@ -126,7 +134,7 @@ const lambdas = grid(schedule, options.steps);
 const perturbed = (perturbation: Parameters<typeof unet>[1]) =>
   bind(unet(config, perturbation), weights, { prediction: 'v' });
 const embeddings = classEmbeddings(weights);
-const onVectors = bind(onEmbeddings(unet(config)), weights, { prediction: 'v' });
+const onVectors = bind(onEmbeddings(network), weights, { prediction: 'v' });
 const real = batch(
   data.test,
   wanted.map((digit) => data.test.labels.indexOf(digit)),

@@ -33,8 +33,10 @@ const options = new Command('mixture')
   .option('--steps <T>', 'sampling steps', Number, 64)
   .option('--w <w>', 'guidance weight', Number, 2)
   .option('--seed <n>', 'seed of all noise', Number, 0)
+  .option('--quick', 'few samples and steps, to see it run', false)
   .parse()
-  .opts<{ out: string; samples: number; steps: number; w: number; seed: number }>();
+  .opts<{ out: string; samples: number; steps: number; w: number; seed: number; quick: boolean }>();
+if (options.quick) Object.assign(options, { samples: 400, steps: 4 });
 const { samples, w } = options;
 const cells = 80;
 const extent: [number, number] = [-2.4, 2.4];

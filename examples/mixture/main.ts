@@ -16,8 +16,10 @@ const options = new Command('mixture')
   .option('--samples <n>', 'samples a panel', Number, 30_000)
   .option('--steps <T>', 'sampling steps', Number, 128)
   .option('--seed <n>', 'seed of all noise', Number, 0)
+  .option('--quick', 'few samples and steps, to see it run', false)
   .parse()
-  .opts<{ out: string; samples: number; steps: number; seed: number }>();
+  .opts<{ out: string; samples: number; steps: number; seed: number; quick: boolean }>();
+if (options.quick) Object.assign(options, { samples: 400, steps: 4 });
 const weights = [0, 0.5, 1, 2, 4];
 const cells = 90;
 const extent: [number, number] = [-2.2, 2.2];

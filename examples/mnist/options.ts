@@ -1,7 +1,9 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 
 export interface Options {
-  minutes: number;
+  trainingSteps: number;
+  minutes?: number;
+  judgeSteps: number;
   out: string;
   w: number[];
   steps: number;
@@ -26,16 +28,17 @@ const weights = (text: string) =>
 
 /** The command line of the example. Ends the program with a message on an option that does not fit. */
 export function readOptions(): Options {
-  return new Command('demo')
+  const command = new Command('demo')
     .description(
       'Trains a class-conditional diffusion model on MNIST with classifier-free guidance, samples the ten digits at\nseveral guidance weights w from the same noise, and measures FID and Inception Score.',
     )
+    .option('--training-steps <n>', 'training steps in all, earlier starts included', integer('training-steps', 1), 900)
     .option(
       '--minutes <M>',
-      'training time in all, earlier starts included',
+      'stop training after so long, if the steps are not done by then',
       number('minutes', (m) => m > 0 && m < 1e5, 'above 0'),
-      2.5,
     )
+    .option('--judge-steps <n>', 'training steps of the classifier that judges', integer('judge-steps', 1), 1500)
     .option('--out <dir>', 'the run folder: the same command again goes on from its newest checkpoint', 'out/mnist')
     .option('--w <list>', 'guidance weights; 0 is no guidance', weights, [0, 0.5, 1, 2, 4])
     .option('--steps <T>', 'sampling steps', integer('steps', 2), 32)
@@ -45,7 +48,7 @@ export function readOptions(): Options {
       ),
     )
     .option('--seed <n>', 'seed of everything random', integer('seed', 0), 0)
-    .option('--from <file>', 'begin with this checkpoint.safetensors of another folder')
+    .option('--from <file>', 'begin with the weights of this checkpoint.safetensors')
     .option('--fresh', 'begin anew: removes the run in the folder')
     .addOption(
       new Option('--progress <mode>', 'how training reports: for people, for machines, or not at all')
@@ -58,6 +61,11 @@ export function readOptions(): Options {
         .choices(['float32', 'bfloat16'])
         .default('float32'),
     )
-    .parse()
-    .opts<Options>();
+    .option('--quick', 'a few seconds in all, to see it run, in a folder of its own')
+    .parse();
+  const options = command.opts<Options & { quick?: boolean }>();
+  if (!options.quick) return options;
+  const quick = { trainingSteps: 12, judgeSteps: 40, samples: 20, steps: 4, w: [0, 1], out: 'out/mnist-quick' };
+  const asked = (name: string) => command.getOptionValueSource(name) === 'cli';
+  return { ...options, ...Object.fromEntries(Object.entries(quick).filter(([name]) => !asked(name))) };
 }

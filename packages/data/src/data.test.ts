@@ -1,8 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { fold, key } from '@logsnr/core';
-import { tensor4d } from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { expectNoLeak } from '../../../test/no-leak.js';
-import { batch, type ImageSet, imageGrid, padTo, shuffledIndices, subset, toUnit } from './index.js';
+import { batch, type ImageSet, padTo, shuffledIndices, subset, toUnit } from './index.js';
 
 // Four images of 1 × 2, one channel; the bytes say which image and which pixel.
 const set: ImageSet = {
@@ -82,27 +82,12 @@ test('the batch of a step depends on the key and the step, not on what was asked
   expect(() => shuffledIndices(key(1), 10, 0, 0)).toThrow(/batchSize is 0/);
 });
 
-test('imageGrid puts every pixel where it belongs and clamps', () => {
-  const data = [-1, 1, -3, 3, 0, -1];
-  const grid = imageGrid({ data, shape: [3, 1, 2, 1] }, { columns: 2, gap: 1, background: 7 });
-  const grey = (bytes: Uint8Array) => [...bytes].filter((_, i) => i % 3 === 0);
-  expect([grid.width, grid.height]).toEqual([5, 3]);
-  expect(grey(grid.data)).toEqual([0, 255, 7, 0, 255, 7, 7, 7, 7, 7, 128, 0, 7, 7, 7]);
-  const large = imageGrid({ data, shape: [3, 1, 2, 1] }, { columns: 3, gap: 0, scale: 2 });
-  expect([large.width, large.height]).toEqual([12, 2]);
-  expect(grey(large.data).slice(12)).toEqual([0, 0, 255, 255, 0, 0, 255, 255, 128, 128, 0, 0]);
-});
-
-test('imageGrid keeps colours and takes a tensor', () => {
-  const pixels = tensor4d([1, -1, 0, -1, -1, 1], [2, 1, 1, 3]);
-  expect([...imageGrid(pixels, { gap: 0 }).data]).toEqual([255, 0, 128, 0, 0, 255]);
-  expectNoLeak(() => void imageGrid(pixels));
-});
-
-test('imageGrid refuses what it cannot draw', () => {
-  expect(() => imageGrid({ data: [Number.NaN], shape: [1, 1, 1, 1] })).toThrow('image 0 holds a NaN');
-  expect(() => imageGrid({ data: [], shape: [0, 1, 1, 1] })).toThrow(/number of images is 0/);
-  expect(() => imageGrid({ data: [0, 0], shape: [1, 1, 1, 2] })).toThrow(/2 channels/);
-  expect(() => imageGrid({ data: [0], shape: [1, 2, 1, 1] })).toThrow('data has 1 values');
-  expect(() => imageGrid({ data: [0], shape: [1, 1, 1, 1] }, { scale: 0 })).toThrow(/scale is 0/);
+test('nothing that the main entry reaches imports Node', () => {
+  const reached = new Set(['./index.js']);
+  for (const file of reached) {
+    const source = readFileSync(new URL(file.replace(/js$/, 'ts'), import.meta.url), 'utf8');
+    expect([file, source.match(/['"]node:/)]).toEqual([file, null]);
+    for (const [, next] of source.matchAll(/from '(\.[^']+)'/g)) reached.add(next as string);
+  }
+  expect(reached.size).toBeGreaterThan(5);
 });

@@ -2,7 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { mnist, parseIdx } from './index.js';
+import { parseIdx } from './index.js';
+import { mnist } from './node.js';
 
 const idx = (magic: number, shape: number[], data: number[]): Uint8Array => {
   const bytes = new Uint8Array(4 + 4 * shape.length + data.length);

@@ -46,9 +46,3 @@ export function checkImage(what: string, { data, width, height }: RgbImage): voi
       `${what} has ${data.length} bytes; ${width} × ${height} pixels of RGB need ${width * height * 3}.`,
     );
 }
-
-/** Throws a `RangeError` unless `value` is an integer of at least `least`. */
-export function checkInteger(what: string, value: number, least: number): void {
-  if (!Number.isSafeInteger(value) || value < least)
-    throw new RangeError(`${what} is ${value}; it must be an integer of at least ${least}.`);
-}

@@ -1,4 +1,5 @@
-import { blank, checkImage, checkInteger, overlay, place, type RgbImage } from './canvas.js';
+import { checkInteger } from '@logsnr/core';
+import { blank, checkImage, overlay, place, type RgbImage } from './canvas.js';
 import { encodePng } from './png.js';
 import { line, rasterize, svg, textWidth } from './text.js';
 

@@ -1,4 +1,4 @@
-import { checkInteger } from './canvas.js';
+import { checkInteger } from '@logsnr/core';
 
 export interface Axis {
   label: string;

@@ -1,4 +1,5 @@
-import { blank, checkInteger, overlay, place, type RgbImage } from './canvas.js';
+import { checkInteger } from '@logsnr/core';
+import { blank, overlay, place, type RgbImage } from './canvas.js';
 import { colorMap } from './color-map.js';
 import { checkPanel, type DensityPanel, heatMap, peakOf } from './density-panel.js';
 import { encodePng } from './png.js';

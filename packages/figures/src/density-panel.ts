@@ -1,4 +1,5 @@
-import { blank, checkInteger, type RgbImage } from './canvas.js';
+import { checkInteger } from '@logsnr/core';
+import { blank, type RgbImage } from './canvas.js';
 import { colorMap } from './color-map.js';
 
 export interface DensityPanel {

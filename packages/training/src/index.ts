@@ -44,4 +44,3 @@ export {
   trainNoisyClassifier,
 } from './train-noisy-classifier.js';
 export { disposeState, layoutOf, packState, type TrainingState, unpackState } from './training-state.js';
-export { type Vlb, type VlbOptions, vlb } from './vlb.js';

@@ -88,6 +88,17 @@ describe.runIf(native)('a compiled function', () => {
     expect(compiled.captures()).toBe(5);
   });
 
+  test('refuses an argument whose tensors it would freeze, naming its class', () => {
+    class Weights {
+      constructor(readonly w: tf.Tensor) {}
+    }
+    const weights = new Weights(tf.scalar(2));
+    const compiled = compile((a: tf.Tensor, { w }: Weights) => tf.mul(a, w));
+    expect(() => compiled(tf.scalar(3), weights)).toThrow('an argument holds a Weights with tensors in it');
+    const list = compile((a: tf.Tensor, map: Map<string, tf.Tensor>) => tf.mul(a, map.get('w') as tf.Tensor));
+    expect(() => list(tf.scalar(3), new Map([['w', tf.scalar(2)]]))).toThrow('a Map with tensors in it');
+  });
+
   test('closes over tensors, small and large', () => {
     const [small, large] = [tf.scalar(3), shape(64, 64)];
     const compiled = compile((a: tf.Tensor) => tf.tidy(() => tf.add(tf.mul(a, small), large)));

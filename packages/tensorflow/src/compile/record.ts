@@ -105,8 +105,10 @@ function recorder(binding: Binding, recording: Recording): Binding {
 function newKey({ nodes, sources }: Recording, name: string, inputs: readonly number[]): boolean {
   if (name !== 'StatelessRandomUniformV2') return false;
   const byName = new Map(nodes.map((node) => [node.name, node]));
+  const seen = new Set<Source>();
   const changes = (source: Source | undefined): boolean => {
-    if (source === undefined) return false;
+    if (source === undefined || seen.has(source)) return false;
+    seen.add(source);
     const node = byName.get(source.slice(0, source.lastIndexOf(':')));
     return node !== undefined && (node.op === 'Placeholder' || node.input.some(changes));
   };

@@ -81,6 +81,10 @@ describe.runIf(backendInfo()?.backend === 'tensorflow')('a session', () => {
     expect(counts()).toEqual(before);
   });
 
+  test('refuses a state without tensors', () => {
+    expect(() => session(() => ({ state: {}, result: tf.scalar(0) }), {})).toThrow('the first state holds no tensor');
+  });
+
   test('refuses a state of other names or shapes', () => {
     const compiled = session(descend, first());
     expect(() => compiled.write({ weights: tf.scalar(1) } as never)).toThrow(

@@ -36,6 +36,8 @@ export function session<S, I, R>(
   if (getBackend() !== 'tensorflow') return { ...eager.session(step, first), captures: () => 0 };
   const shapes = signature(first);
   const count = tensorsOf(first).length;
+  if (count === 0)
+    throw new RangeError('session: the first state holds no tensor; a step without a state is for compile.');
   const graphs = newGraphs<StepGraph>(options);
   const { loader = savedModels } = options;
   const copies = (state: S): S => mapTensors(state, (tensor) => tensor.clone());

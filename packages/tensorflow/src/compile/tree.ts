@@ -1,4 +1,4 @@
-import { isBranch, mapLeaves } from '@logsnr/core';
+import { isBranch, mapLeaves, tensorsOf } from '@logsnr/core';
 import { Tensor } from '@tensorflow/tfjs-core';
 
 /** A tensor, or any nesting of plain objects and arrays with tensors in it; other leaves are carried along. */
@@ -28,6 +28,17 @@ export function signature(tree: Tree): string {
   if (typeof tree === 'string') return JSON.stringify(tree);
   if (typeof tree !== 'function' && (typeof tree !== 'object' || tree === null))
     return Object.is(tree, -0) ? '-0' : `${String(tree)}${typeof tree === 'bigint' ? 'n' : ''}`;
+  if (typeof tree === 'object' && !identities.has(tree)) checkNoTensors(tree);
   if (!identities.has(tree)) identities.set(tree, identity++);
   return `#${identities.get(tree)}`;
+}
+
+/** A class instance counts by identity, so that a tensor within it would be frozen at what it was at capture. */
+function checkNoTensors(instance: object): void {
+  const items = instance instanceof Map || instance instanceof Set ? [...instance].flat() : Object.values(instance);
+  if (!items.some((item) => tensorsOf(item).length > 0)) return;
+  const name = instance.constructor?.name || 'object';
+  throw new RangeError(
+    `compile: an argument holds a ${name} with tensors in it; only plain objects and arrays may hold tensors. Pass them as such, or close over the ${name}, whose tensors are then constants.`,
+  );
 }

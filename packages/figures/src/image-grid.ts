@@ -1,12 +1,6 @@
 import { checkInteger, checkWithin } from '@logsnr/core';
 import { Tensor, type Tensor4D } from '@tensorflow/tfjs-core';
-
-/** A picture of RGB bytes: `data[(y · width + x) · 3 + channel]`, y downwards. */
-export interface RgbImage {
-  readonly data: Uint8Array;
-  readonly width: number;
-  readonly height: number;
-}
+import type { RgbImage } from './canvas.js';
 
 /** Images as numbers in [−1, 1], laid out as `shape` = [count, height, width, channels] says. */
 export interface ImageNumbers {

@@ -1,4 +1,5 @@
 import { checkFinite, checkInteger, epsOf, fold, type Key, type ModelLike, normal, sigmoid } from '@logsnr/core';
+import { diffusionLoss, drawLambda } from '@logsnr/training';
 import {
   add,
   expandDims,
@@ -13,8 +14,6 @@ import {
   tensor1d,
   tidy,
 } from '@tensorflow/tfjs-core';
-import { diffusionLoss } from './diffusion-loss.js';
-import { drawLambda } from './draws.js';
 
 export interface VlbOptions<C> {
   /** The model to judge; see `bind`. */

@@ -1,0 +1,85 @@
+// The demo's diffusion model: what it is made of, and, for the other examples, its weights.
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { fold, type Key, labels } from '@logsnr/core';
+import { batch, type ImageSet, shuffledIndices } from '@logsnr/data';
+import { unet } from '@logsnr/networks';
+import { type Parameters, shapesOf } from '@logsnr/nn';
+import { loadCheckpoint, progressLine, saveCheckpoint } from '@logsnr/runs';
+import { arctan } from '@logsnr/schedules';
+import { native } from '@logsnr/tensorflow';
+import { adam, cosineDecay, train } from '@logsnr/training';
+
+export const config = {
+  height: 28,
+  width: 28,
+  channels: 1,
+  classes: 10,
+  base: 16,
+  multipliers: [1, 2, 2],
+  blocks: 1,
+  attention: [7],
+  groups: 8,
+};
+export const network = unet(config);
+export const classes = labels(10);
+export const schedule = arctan({ lambdaMin: -12, lambdaMax: 12 });
+export const optimizer = adam({ learningRate: cosineDecay(3e-3, 1e-4), clipNorm: 1, warmup: 20 });
+
+/** Batches of 64 images with their digits as conditions. */
+export const batches = (data: ImageSet, key: Key) => (step: number) => {
+  const { images, labels } = batch(data, shuffledIndices(key, data.count, step, 64));
+  return { images, condition: labels };
+};
+
+/** Where `npm run demo` leaves its checkpoint. */
+const demoCheckpoint = fileURLToPath(new URL('../../out/mnist/checkpoint.safetensors', import.meta.url));
+
+/** The averaged weights in a checkpoint, or the weights where it has no average. */
+export async function weightsIn(path: string): Promise<{ weights: Parameters; step: number }> {
+  const { ema, parameters, step } = await loadCheckpoint(path, { shapes: shapesOf(network) });
+  return { weights: ema ?? parameters, step };
+}
+
+export interface Digits {
+  /** The averaged weights; the network predicts v. */
+  weights: Parameters;
+  /** Seconds of training, where it was trained now. */
+  seconds?: number;
+}
+
+/** Loads `from`, by default the demo's checkpoint, where it exists; else trains for `steps` and writes the checkpoint to `to`. */
+export async function digits(options: {
+  data: ImageSet;
+  from?: string | undefined;
+  to: string;
+  steps: number;
+  key: Key;
+}): Promise<Digits> {
+  const { data, from = demoCheckpoint, to, steps, key } = options;
+  if (options.from !== undefined && !existsSync(from)) throw new RangeError(`there is no checkpoint ${from}.`);
+  if (existsSync(from)) {
+    const { weights, step } = await weightsIn(from);
+    console.log(`diffusion model: ${from}, ${step} steps`);
+    return { weights };
+  }
+  const line = await progressLine();
+  const trained = await train({
+    network,
+    prediction: 'v',
+    conditioning: classes,
+    schedule,
+    batch: batches(data, fold(key, 0)),
+    pUncond: 0.1,
+    optimizer,
+    emaDecay: 0.995,
+    key: fold(key, 1),
+    steps,
+    onStep: line.update,
+    runtime: native(),
+  });
+  line.stop();
+  await saveCheckpoint(to, { ...trained, metadata: { example: 'mnist' } });
+  console.log(`diffusion model: ${trained.step} steps in ${trained.seconds.toFixed(0)} s`);
+  return { weights: trained.ema, seconds: trained.seconds };
+}

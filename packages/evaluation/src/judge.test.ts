@@ -1,0 +1,71 @@
+import { key, tensorsOf, uniforms } from '@logsnr/core';
+import type { ImageSet } from '@logsnr/data';
+import { native } from '@logsnr/tensorflow';
+import * as tf from '@tensorflow/tfjs-core';
+import { expect, test } from 'vitest';
+import { judgeOf, trainJudge } from './index.js';
+
+/** Noise that is bright in one of the four quarters, which is the class. */
+function quarters(seed: number, count: number): ImageSet {
+  const noise = uniforms(key(seed), count * 64);
+  const labels = Uint8Array.from({ length: count }, (_, i) => i % 4);
+  const images = Uint8Array.from(noise, (u, i) => {
+    const [row, column] = [Math.floor((i % 64) / 8), i % 8];
+    const lit = 2 * Math.floor(row / 4) + Math.floor(column / 4) === labels[Math.floor(i / 64)];
+    return 100 * u + (lit ? 150 : 0);
+  });
+  return { images, labels, count, height: 8, width: 8, channels: 1, classes: 4 };
+}
+const [train, held] = [quarters(1, 512), quarters(2, 200)];
+
+test('a trained judge knows its classes, and scores images by them', async () => {
+  const before = tf.memory().numTensors;
+  const state = await trainJudge({ data: train, key: key(3), steps: 60, batch: 32, runtime: native() });
+  const judge = await judgeOf(state.parameters, held);
+  expect(judge.accuracy).toBeGreaterThan(0.98);
+  const own = await judge.score(held, held.labels);
+  expect(own.fid).toBeLessThan(1e-6);
+  expect(own.is).toBeGreaterThan(3.5);
+  expect(own.accuracy).toBe(judge.accuracy);
+  // Other images of the same kind are near; noise is far, and shows no class.
+  const wrong = held.labels.map((label) => (label + 1) % 4);
+  const others = await judge.score(quarters(4, 200), wrong);
+  expect(others.accuracy).toBeLessThan(0.02);
+  const noise = tf.tensor4d(
+    Float32Array.from(uniforms(key(5), 200 * 64), (u) => 2 * u - 1),
+    [200, 8, 8, 1],
+  );
+  const far = await judge.score(noise, held.labels);
+  expect(far.fid).toBeGreaterThan(20 * others.fid);
+  expect(far.is).toBeLessThan(own.is - 1);
+  const { features } = await judge.extract(noise);
+  expect([features.rows, features.columns]).toEqual([200, judge.reference.mean.length]);
+  tf.dispose([noise, state as unknown as tf.TensorContainer]);
+  expect(tf.memory().numTensors).toBe(before);
+});
+
+test('training that was stopped goes on to the same weights', async () => {
+  const options = { data: train, key: key(6), steps: 12, batch: 16 };
+  const whole = await trainJudge(options);
+  const stop = new AbortController();
+  const half = await trainJudge({
+    ...options,
+    signal: stop.signal,
+    onStep: ({ step }) => {
+      if (step === 5) stop.abort();
+    },
+  });
+  expect(half.step).toBe(5);
+  const rest = await trainJudge({ ...options, from: half });
+  const weights = (state: typeof whole) => tensorsOf(state.parameters).flatMap((p) => [...p.dataSync()]);
+  expect(weights(rest)).toEqual(weights(whole));
+  expect(rest.losses).toEqual(whole.losses);
+  tf.dispose([whole, half, rest] as unknown as tf.TensorContainer);
+});
+
+test('the first loss is the cross-entropy of a judge that knows nothing', async () => {
+  const { losses, ...state } = await trainJudge({ data: train, key: key(7), steps: 1, batch: 64 });
+  expect(losses[0]).toBeGreaterThan(0.6 * Math.log(4));
+  expect(losses[0]).toBeLessThan(3 * Math.log(4));
+  tf.dispose(state as unknown as tf.TensorContainer);
+});
