@@ -103,7 +103,7 @@ test('the line says what is used, and why not the first in the order', () => {
     'backend: tensorflow 2.21.0 (cuda)',
   );
   expect(describe({ ...base, backend: 'wasm', reason: 'no C++ compiler' })).toBe(
-    'backend: wasm — native TensorFlow not available: no C++ compiler; "npx logsnr-tensorflow doctor" says more',
+    'backend: wasm — native TensorFlow not available: no C++ compiler; run "npx logsnr-tensorflow doctor"',
   );
 });
 

@@ -82,6 +82,6 @@ export function describe({ backend, tensorflow, device, threads, reason }: Backe
     const where = device === 'cuda' ? 'cuda' : `cpu, ${threads} thread${threads === 1 ? '' : 's'}`;
     return `backend: tensorflow ${tensorflow} (${where})`;
   }
-  const why = reason && ` — native TensorFlow not available: ${reason}; "npx logsnr-tensorflow doctor" says more`;
+  const why = reason && ` — native TensorFlow not available: ${reason}; run "npx logsnr-tensorflow doctor"`;
   return `backend: ${backend}${why ?? ''}`;
 }
