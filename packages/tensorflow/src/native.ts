@@ -6,7 +6,7 @@ import { findBackend, type KernelBackend, registerBackend, type Tensor, type Ten
 import { bindingFile, nodePackage, OPERATIONS } from './binding.js';
 import { type Found, findTensorflow } from './find.js';
 import { thisMachine } from './machine.js';
-import { registerOperations } from './operations.js';
+import { registerGather, registerOperations } from './operations.js';
 import { registerPhilox } from './philox.js';
 import { chooseDevice, type Device, whyNotNative } from './plan.js';
 import { Unavailable } from './unavailable.js';
@@ -122,6 +122,7 @@ function load(file: string, found: Found): NativeInfo {
   const name = `@tensorflow/tfjs-node${device === 'cuda' ? '-gpu' : ''}`;
   if (!findBackend('tensorflow')) registerBackend('tensorflow', () => new NodeJSKernelBackend(binding, name), 3);
   registerPhilox();
+  registerGather();
   // They compute on the processor; on a GPU the library's own operations are nearer.
   const beside = join(dirname(file), OPERATIONS);
   const operations = device === 'cpu' && existsSync(beside) ? beside : null;

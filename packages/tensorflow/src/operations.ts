@@ -1,5 +1,12 @@
 import { ADAM, type AdamAttrs, GROUP_NORM, GROUP_NORM_GRADIENT, type GroupNormAttrs } from '@logsnr/nn';
-import { getKernel, registerKernel, type TensorInfo } from '@tensorflow/tfjs-core';
+import {
+  getKernel,
+  type KernelFunc,
+  registerKernel,
+  scalar,
+  type TensorInfo,
+  unregisterKernel,
+} from '@tensorflow/tfjs-core';
 import type { Binding, NativeBackend, OpAttr } from './native.js';
 
 const inputs = ['x', 'gamma', 'beta', 'bias', 'scale', 'shift'];
@@ -20,6 +27,40 @@ export function registerOperations(): void {
       value,
     })),
   );
+}
+
+/**
+ * Registers a gather that reads no tensor, so that it can be compiled. TensorFlow.js's own reads the indices to check them
+ * before each call. Here TensorFlow checks them: on a processor it throws at an index out of range, on a GPU it gives 0.
+ */
+export function registerGather(): void {
+  const own = getKernel('GatherV2', 'tensorflow')?.kernelFunc as KernelFunc;
+  unregisterKernel('GatherV2', 'tensorflow');
+  registerKernel({
+    kernelName: 'GatherV2',
+    backendName: 'tensorflow',
+    kernelFunc(given) {
+      const native = given.backend as NativeBackend;
+      const { TF_ATTR_INT, TF_ATTR_TYPE, TF_FLOAT, TF_INT32, TF_BOOL } = native.binding;
+      const { x, indices } = given.inputs as { x: TensorInfo; indices: TensorInfo };
+      const { axis, batchDims } = given.attrs as unknown as { axis: number; batchDims: number };
+      const types: Record<string, number> = { float32: TF_FLOAT, int32: TF_INT32, bool: TF_BOOL };
+      const type = types[x.dtype];
+      if (type === undefined || indices.dtype !== 'int32') return own(given);
+      const place = scalar(axis, 'int32');
+      try {
+        const attrs = [
+          { name: 'batch_dims', type: TF_ATTR_INT, value: batchDims },
+          { name: 'Tparams', type: TF_ATTR_TYPE, value: type },
+          { name: 'Tindices', type: TF_ATTR_TYPE, value: TF_INT32 },
+          { name: 'Taxis', type: TF_ATTR_TYPE, value: TF_INT32 },
+        ];
+        return native.executeSingleOutput('GatherV2', attrs, [x, indices, place]);
+      } finally {
+        place.dispose();
+      }
+    },
+  });
 }
 
 function register<A>(

@@ -88,6 +88,30 @@ describe.runIf(native)('a compiled function', () => {
     expect(compiled.captures()).toBe(5);
   });
 
+  test('compiles a gather and its gradient, as for an embedding of classes', () => {
+    const table = shape(5, 3);
+    const loss = (table: tf.Tensor, classes: tf.Tensor1D) =>
+      tf.tidy(() => tf.grad((t: tf.Tensor) => tf.sum(tf.square(tf.gather(t, classes))))(table));
+    const compiled = compile(loss);
+    for (const classes of [
+      [4, 0, 4, 1],
+      [2, 2, 3, 0],
+    ]) {
+      const c = tf.tensor1d(classes, 'int32');
+      const gradient = compiled(table, c).arraySync() as number[][];
+      const rows = table.arraySync() as number[][];
+      gradient.forEach((row, k) => {
+        const times = classes.filter((wanted) => wanted === k).length;
+        row.forEach((value, i) => {
+          expect(value).toBeCloseTo(2 * times * (rows[k]?.[i] as number), 5);
+        });
+      });
+    }
+    expect(compiled.captures()).toBe(1);
+    expect(() => tf.gather(table, tf.tensor1d([5], 'int32')).dataSync()).toThrow(/not in \[0, 5\)/);
+    compiled.dispose();
+  });
+
   test('refuses an argument whose tensors it would freeze, naming its class', () => {
     class Weights {
       constructor(readonly w: tf.Tensor) {}
