@@ -26,7 +26,6 @@ export {
   type Model,
   type ModelLike,
   type ModelParts,
-  mapMemory,
   memoryOf,
   type Predicted,
   perSample,

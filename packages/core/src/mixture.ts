@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { checkFinite, checkInteger, checkShape } from './check.js';
+import { checkAbove, checkFinite, checkInteger, checkShape } from './check.js';
 import { ONE_CALL } from './cost.js';
 import { alphaSigma, sigma, sigmoid } from './log-snr.js';
 import { defineModel, type Model } from './model.js';
@@ -50,8 +50,7 @@ export function gaussianMixture(components: readonly Component[]): GaussianMixtu
       ['weight', weight],
       ['std', std],
     ] as const)
-      if (!(value > 0 && Number.isFinite(value)))
-        throw new RangeError(`the ${what} of component ${i} is ${value}; it must be finite and above 0.`);
+      checkAbove(`the ${what} of component ${i}`, value);
     checkInteger(`the label of component ${i}`, label);
   });
   const classes = Math.max(...parts.map((part) => part.label)) + 1;

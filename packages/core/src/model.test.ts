@@ -11,7 +11,6 @@ import {
   epsOf,
   inTurn,
   labels,
-  type Memory,
   type Model,
   memoryOf,
   ONE_CALL,
@@ -124,7 +123,7 @@ describe('defineModel and derive', () => {
     const two = derive<[Model<null>, Model<null>], null>([counting, counting], ([a, b]) => ({
       predict(z, lambda, condition, memory) {
         const first = a.predict(z, lambda, condition, memoryOf(memory, 0));
-        return { ...first, memory: [first.memory, memoryOf(memory, 1)] as unknown as Memory };
+        return { ...first, memory: [first.memory, memoryOf(memory, 1)] };
       },
       cost: (lambda) => inTurn(a.cost(lambda), b.cost(lambda)),
     }));

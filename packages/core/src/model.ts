@@ -4,7 +4,7 @@ import { type Cost, ONE_CALL } from './cost.js';
 import { alphaSigma } from './log-snr.js';
 import type { Prediction } from './parametrization.js';
 import { scoped } from './scoped.js';
-import { mapTensors, type Tree } from './tree.js';
+import type { Tree } from './tree.js';
 
 /**
  * What is known of x and ε at z_λ = α x + σ ε. `x` and `eps` belong together: z = α x̂ + σ ε̂. A step to λ' goes to
@@ -28,7 +28,7 @@ export interface Estimate<V = Tensor> {
 }
 
 /** What a model remembers from one call to the next: a tree of tensors whose first axis is the batch; null for nothing. */
-export type Memory = Tree<Tensor> | null;
+export type Memory = Tree<Tensor | null>;
 
 /** An estimate and what the model remembers after making it. The caller owns all of it. */
 export interface Predicted extends Estimate {
@@ -127,7 +127,7 @@ export function derive<Models extends readonly Model<never>[], C>(
     if (known) return known.model;
     const parts = build(of);
     const model: Model<C> = defineModel<C>({
-      start: (n, shape) => models.map((model) => model.start(n, shape)) as Memory,
+      start: (n, shape) => models.map((model) => model.start(n, shape)),
       ...parts,
       at: (lambda): Model<C> => {
         const there = made(models.map((model) => model.at(lambda)) as unknown as readonly [...Models]);
@@ -141,8 +141,7 @@ export function derive<Models extends readonly Model<never>[], C>(
 }
 
 /** The memory of model `i` of those that {@link derive} was given. */
-export const memoryOf = (memory: Memory, i: number): Memory =>
-  ((memory as readonly Memory[] | null)?.[i] ?? null) as Memory;
+export const memoryOf = (memory: Memory, i: number): Memory => (memory as readonly Memory[] | null)?.[i] ?? null;
 
 /**
  * A model for conditions of another kind: `to` makes its own condition of them. All that it gives, remembers and costs stays.
@@ -227,6 +226,3 @@ export function epsOf<C>(like: ModelLike<C>): EpsFunction<C> {
 /** A batch of per-sample numbers shaped to multiply values of `like`'s rank: [n] → [n, 1, …, 1]. */
 export const perSample = (values: Tensor1D, like: Tensor): Tensor =>
   reshape(values, [-1, ...like.shape.slice(1).map(() => 1)]);
-
-/** A memory's tensors each through `f`: to join, cut or copy it along with the batch. */
-export const mapMemory = (memory: Memory, f: (tensor: Tensor) => Tensor): Memory => mapTensors(memory, f);

@@ -1,4 +1,4 @@
-import { checkFinite, type Memory } from '@logsnr/core';
+import { checkFinite } from '@logsnr/core';
 import { add, div, divNoNan, minimum, mul, sub, type Tensor, zeros } from '@tensorflow/tfjs-core';
 import { inner, norm } from './norms.js';
 import { extrapolate, type Rule } from './rule.js';
@@ -41,7 +41,7 @@ export function apg({ eta = 0, norm: limit = Number.POSITIVE_INFINITY, momentum 
     acts: 'x',
     combine({ conditional, unconditional, w }, memory) {
       const delta = add(sub(conditional, unconditional), mul(memory as Tensor, momentum));
-      return { value: guided(conditional, delta, w), memory: delta as Memory };
+      return { value: guided(conditional, delta, w), memory: delta };
     },
     start: (n, shape) => zeros([n, ...shape]),
   };

@@ -3,7 +3,6 @@ import {
   checkFinite,
   derive,
   inTurn,
-  type Memory,
   type Model,
   type ModelLike,
   memoryOf,
@@ -37,7 +36,7 @@ export function autoguidance<C>(
     ([model, weaker]) => ({
       plain(z, lambda, condition, memory) {
         const only = model.predict(z, lambda, condition, memoryOf(memory, 0));
-        return { ...only, memory: [only.memory, memoryOf(memory, 1)] as unknown as Memory };
+        return { ...only, memory: [only.memory, memoryOf(memory, 1)] };
       },
       pair(z, lambda, condition, memory) {
         const conditional = model.predict(z, lambda, condition, memoryOf(memory, 0));
@@ -45,12 +44,12 @@ export function autoguidance<C>(
         return {
           conditional,
           unconditional,
-          memory: [conditional.memory, unconditional.memory] as unknown as Memory,
+          memory: [conditional.memory, unconditional.memory],
         };
       },
       plainCost: model.cost,
       pairCost: (lambda) => inTurn(model.cost(lambda), weaker.cost(lambda)),
-      start: (n, shape) => [model.start(n, shape), weaker.start(n, shape)] as unknown as Memory,
+      start: (n, shape) => [model.start(n, shape), weaker.start(n, shape)],
     }),
     w,
     rule,
@@ -88,13 +87,13 @@ export function perturbedGuidance<C>(
         return terms.reduce<Tensor>((sum, term) => (term ? add(sum, term) : sum), own[kind]);
       };
       const next = [own, none, weak].map((made, i) => made?.memory ?? memoryOf(memory, i));
-      return { x: led('x'), eps: led('eps'), variance: own.variance, memory: next as unknown as Memory };
+      return { x: led('x'), eps: led('eps'), variance: own.variance, memory: next };
     },
     cost: (lambda) => {
       const first = costOf(model, evaluation, w === 0 ? 1 : 2, lambda);
       return weakWeight === 0 ? first : inTurn(first, weaker.cost(lambda));
     },
     gives: { variance: model.gives.variance },
-    start: (n, shape) => [model, model, weaker].map((each) => each.start(n, shape)) as unknown as Memory,
+    start: (n, shape) => [model, model, weaker].map((each) => each.start(n, shape)),
   }));
 }

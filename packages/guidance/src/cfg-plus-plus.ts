@@ -1,5 +1,5 @@
 import { type Conditioning, derive, type Model, type ModelLike, perSample, toModel } from '@logsnr/core';
-import { twoOf } from './classifier-free.js';
+import { withNull } from './classifier-free.js';
 import { checkEvaluation, type EvaluationOptions } from './evaluate.js';
 import { checkWhole } from './guide.js';
 import { applyRule, extrapolate } from './rule.js';
@@ -25,13 +25,10 @@ export function cfgPlusPlus<C>(
   const inner = toModel(model);
   checkWhole(inner);
   return derive<[Model<C>], C>([inner], ([model]) => {
-    const frame = twoOf<C, C>(model, conditioning.concat, evaluation, (lambda, condition) => [
-      { lambda, condition },
-      { lambda, condition: conditioning.nullCondition(condition) },
-    ]);
+    const frame = withNull(model, conditioning, evaluation);
     return {
       predict(z, lambda, condition, before) {
-        conditioning.check?.(condition, z.shape[0] as number);
+        frame.check?.(condition, z.shape[0] as number);
         const { conditional, unconditional, memory } = frame.pair(z, lambda, condition, before);
         const weights = weightsAt(w, lambda);
         const each = typeof weights === 'number' ? weights : perSample(weights, z);

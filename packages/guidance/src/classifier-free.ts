@@ -34,15 +34,17 @@ export function classifierFree<C>(
   { evaluation = 'joint', rule = extrapolate }: ClassifierFreeOptions = {},
 ): Model<C> {
   checkEvaluation(evaluation);
-  const frame = (model: Model<C>) => ({
-    ...twoOf<C, C>(model, conditioning.concat, evaluation, (lambda, condition) => [
-      { lambda, condition },
-      { lambda, condition: conditioning.nullCondition(condition) },
-    ]),
-    check: conditioning.check?.bind(conditioning),
-  });
-  return guide<[Model<C>], C>([toModel(model)], ([model]) => frame(model), w, rule);
+  return guide<[Model<C>], C>([toModel(model)], ([model]) => withNull(model, conditioning, evaluation), w, rule);
 }
+
+/** The frame of the two predictions of classifier-free guidance: for the conditions, and for ∅. */
+export const withNull = <C>(model: Model<C>, conditioning: Conditioning<C>, evaluation: Evaluation): Frame<C> => ({
+  ...twoOf<C, C>(model, conditioning.concat, evaluation, (lambda, condition) => [
+    { lambda, condition },
+    { lambda, condition: conditioning.nullCondition(condition) },
+  ]),
+  check: conditioning.check?.bind(conditioning),
+});
 
 /** The frame of two predictions by one model for the same z: the first for the conditions, the second of something else. */
 export function twoOf<C, D>(
@@ -51,7 +53,7 @@ export function twoOf<C, D>(
   evaluation: Evaluation,
   parts: (lambda: Tensor1D, condition: D) => readonly [own: Asked<C>, other: Asked<C>],
 ): Frame<D> {
-  const both = (first: Memory, second: Memory): Memory => [first, second] as unknown as Memory;
+  const both = (first: Memory, second: Memory): Memory => [first, second];
   return {
     plain(z, lambda, condition, memory) {
       const [own] = parts(lambda, condition);

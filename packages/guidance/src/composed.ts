@@ -1,13 +1,4 @@
-import {
-  type Conditioning,
-  checkFinite,
-  derive,
-  type Memory,
-  type Model,
-  type ModelLike,
-  memoryOf,
-  toModel,
-} from '@logsnr/core';
+import { type Conditioning, checkFinite, derive, type Model, type ModelLike, memoryOf, toModel } from '@logsnr/core';
 import { add, mul, sub, type Tensor } from '@tensorflow/tfjs-core';
 import { twoOf } from './classifier-free.js';
 import { checkEvaluation, costOf, type EvaluationOptions, evaluate } from './evaluate.js';
@@ -88,10 +79,10 @@ export function composed<C>(
       };
       const next = Array.from({ length: w.length + 1 }, (_, i) => made[i]?.memory ?? memoryOf(memory, i));
       const variance = made[0]?.variance ?? null;
-      return { x: led('x'), eps: led('eps'), variance, memory: next as unknown as Memory };
+      return { x: led('x'), eps: led('eps'), variance, memory: next };
     },
     cost: (lambda) => costOf(model, evaluation, count, lambda),
     gives: model.gives,
-    start: (n, shape) => Array.from({ length: w.length + 1 }, () => model.start(n, shape)) as unknown as Memory,
+    start: (n, shape) => Array.from({ length: w.length + 1 }, () => model.start(n, shape)),
   }));
 }

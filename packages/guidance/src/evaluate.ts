@@ -5,7 +5,7 @@ import {
   joined,
   type Memory,
   type Model,
-  mapMemory,
+  mapTensors,
   type Predicted,
 } from '@logsnr/core';
 import { concat, slice, split, type Tensor, type Tensor1D } from '@tensorflow/tfjs-core';
@@ -58,7 +58,7 @@ export function evaluate<C>(
     eps: eps?.[i] as Tensor,
     renoise: renoise?.[i] ?? null,
     variance: variance?.[i] ?? null,
-    memory: mapMemory(whole.memory, (tensor) => slice(tensor, i * n, n)),
+    memory: mapTensors(whole.memory, (tensor) => slice(tensor, i * n, n)),
   }));
 }
 

@@ -60,7 +60,7 @@ export function guide<Models extends readonly Model<never>[], C>(
         const w = weights(lambda);
         if (w === 0) {
           const only = plain(z, lambda, condition, inner);
-          return { ...only, memory: [only.memory, ruleMemory] as unknown as Memory };
+          return { ...only, memory: [only.memory, ruleMemory] };
         }
         const made = pair(z, lambda, condition, inner);
         const { conditional, unconditional } = made;
@@ -72,12 +72,12 @@ export function guide<Models extends readonly Model<never>[], C>(
           x: own('x'),
           eps: own('eps'),
           variance: conditional.variance,
-          memory: [made.memory, guided.memory] as unknown as Memory,
+          memory: [made.memory, guided.memory],
         };
       },
       cost: (lambda) => (weightAt(w, lambda) === 0 ? plainCost(lambda) : pairCost(lambda)),
       gives: { variance },
-      start: (n, shape) => [start(n, shape), rule.start?.(n, shape) ?? null] as unknown as Memory,
+      start: (n, shape) => [start(n, shape), rule.start?.(n, shape) ?? null],
     });
     return variants(parts, w);
   });

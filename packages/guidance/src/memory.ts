@@ -8,6 +8,6 @@ export function joinMemories(memories: readonly Memory[]): Memory {
   if (!isBranch(first)) return null;
   const member = (name: string): Memory =>
     joinMemories(memories.map((memory) => (memory as Record<string, Memory>)[name] ?? null));
-  if (Array.isArray(first)) return first.map((_, i) => member(String(i))) as Memory;
-  return Object.fromEntries(Object.keys(first).map((name) => [name, member(name)])) as Memory;
+  if (Array.isArray(first)) return first.map((_, i) => member(String(i)));
+  return Object.fromEntries(Object.keys(first).map((name) => [name, member(name)]));
 }

@@ -1,7 +1,7 @@
 import { alpha, key, ONE_CALL, readModel, sigma } from '@logsnr/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
-import { difference, expectNoLeak, random, randomised } from '../test/tools.js';
+import { difference, expectNoLeak, random, randomised } from '../../../test/modules.js';
 import { bind } from './bind.js';
 import { unet } from './unet.js';
 import type { UnetConfig } from './unet-config.js';

@@ -2,7 +2,7 @@ import { flatten, key, unflatten } from '@logsnr/core';
 import type { Parameters } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
-import { difference, expectNoLeak, random } from '../test/tools.js';
+import { difference, expectNoLeak, random } from '../../../test/modules.js';
 import { convClassifier } from './conv-classifier.js';
 
 const config = { height: 8, width: 8, channels: 1, classes: 3, widths: [4, 8], features: 16 };

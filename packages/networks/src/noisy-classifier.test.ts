@@ -2,7 +2,7 @@ import { flatten, key } from '@logsnr/core';
 import { shapesOf } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
-import { difference, expectNoLeak, random, randomised } from '../test/tools.js';
+import { difference, expectNoLeak, random, randomised } from '../../../test/modules.js';
 import { noisyClassifier } from './noisy-classifier.js';
 import type { UnetConfig } from './unet-config.js';
 

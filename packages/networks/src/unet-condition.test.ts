@@ -2,7 +2,7 @@ import { flatten, key, unflatten } from '@logsnr/core';
 import { linear, module, ops, type Parameters, shapesOf } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
-import { difference, expectNoLeak, random, randomised } from '../test/tools.js';
+import { difference, expectNoLeak, random, randomised } from '../../../test/modules.js';
 import { unet } from './unet.js';
 import type { UnetCondition } from './unet-condition.js';
 import type { UnetConfig } from './unet-config.js';

@@ -2,7 +2,7 @@ import { epsOf, flatten, labels, unflatten } from '@logsnr/core';
 import { ops, type Parameters } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
-import { difference, expectNoLeak, random, randomised } from '../test/tools.js';
+import { difference, expectNoLeak, random, randomised } from '../../../test/modules.js';
 import { bind } from './bind.js';
 import { classEmbeddings, onEmbeddings } from './class-embedding.js';
 import { unet } from './unet.js';

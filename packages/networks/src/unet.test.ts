@@ -2,7 +2,7 @@ import { epsOf, flatten, key, unflatten } from '@logsnr/core';
 import { type Parameters, shapesOf } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
-import { difference, expectNoLeak, onBackend, random, randomised } from '../test/tools.js';
+import { difference, expectNoLeak, onBackend, random, randomised } from '../../../test/modules.js';
 import { bind } from './bind.js';
 import { unet } from './unet.js';
 import type { UnetConfig } from './unet-config.js';

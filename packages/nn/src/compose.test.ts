@@ -1,7 +1,7 @@
 import { flatten, key, unflatten } from '@logsnr/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
-import { difference, expectNoLeak, random, randomised } from '../test/tools.js';
+import { difference, expectNoLeak, random, randomised } from '../../../test/modules.js';
 import { module, operation, sequential } from './compose.js';
 import { linear } from './layers.js';
 import type { Parameters } from './module.js';

@@ -2,7 +2,7 @@ import { key, philox } from '@logsnr/core';
 import { backendInfo, compile } from '@logsnr/tensorflow';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
-import { difference, expectNoLeak, onBackend, random } from '../test/tools.js';
+import { difference, expectNoLeak, onBackend, random } from '../../../test/modules.js';
 import { module } from './compose.js';
 import { dropout } from './dropout.js';
 import { linear } from './layers.js';

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
-import { expectNoLeak } from '../test/tools.js';
+import { expectNoLeak } from '../../../test/modules.js';
 import { lambdaFeatures, lambdaFrequencies } from './lambda-features.js';
 
 test('features are sines, then cosines, of geometric frequencies', () => {

@@ -1,7 +1,8 @@
 import { flatten } from '@logsnr/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
-import { difference, expectNoLeak, expectSame, onBackend, random, randomised } from '../test/tools.js';
+import { difference, expectNoLeak, onBackend, random, randomised } from '../../../test/modules.js';
+import { expectSame } from '../test/expect-same.js';
 import { type Attends, attentionBlock } from './attention-block.js';
 import { lambdaEmbedding } from './lambda-embedding.js';
 import { lambdaFeatures } from './lambda-features.js';

@@ -1,6 +1,6 @@
-import { type Cost, inTurn, type Model, type ModelLike, type Runtime, toModel } from '@logsnr/core';
+import { type Cost, inTurn, type Model, type ModelLike, type Runtime, tensorsOf, toModel } from '@logsnr/core';
 import { type Tensor, tensor1d } from '@tensorflow/tfjs-core';
-import { type Program, type ProgramInputs, recordStep, runProgram, stateTensors } from './program.js';
+import { type Program, type ProgramInputs, recordStep, runProgram } from './program.js';
 import { drawn, lastOf, type SampleOptions } from './sample.js';
 import type { Sampler } from './sampler.js';
 import type { Advance, Step } from './walk.js';
@@ -49,7 +49,7 @@ export function compileSampler<C, S>(
         },
       });
       const inputs = {
-        registers: [z, ...stateTensors(state)],
+        registers: [z, ...tensorsOf(state)],
         noises: Array.from({ length: draws }, place.noise),
         numbers: tensor1d(Float32Array.from(numbers), 'float32'),
         condition,

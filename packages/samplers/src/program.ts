@@ -5,9 +5,8 @@ import {
   type Memory,
   type Model,
   mapLeaves,
-  mapMemory,
+  mapTensors,
   scoped,
-  tensorsOf,
 } from '@logsnr/core';
 import { add, broadcastTo, exp, mul, reshape, slice, Tensor, type Tensor1D } from '@tensorflow/tfjs-core';
 import type { Place, Predict, Sampler } from './sampler.js';
@@ -109,9 +108,6 @@ class Leaf {
   constructor(readonly number: number) {}
 }
 
-/** The tensors of a state, in the order of their registers. */
-export const stateTensors = (state: unknown): Tensor[] => tensorsOf(state);
-
 /** The tensors that a program runs on. `numbers` has shape [k]. */
 export interface ProgramInputs<C> {
   registers: Tensor[];
@@ -150,7 +146,7 @@ export function runProgram<C>(
       } else
         registers.push(instruction.combine.map((i) => mul(read(i), number())).reduce((sum, term) => add(sum, term)));
     }
-    const own = (memory: Memory) => mapMemory(memory, (tensor) => tensor.clone());
+    const own = (memory: Memory) => mapTensors(memory, (tensor) => tensor.clone());
     return { results: program.results.map((i) => read(i).clone()), memory: own(memory) };
   });
 }

@@ -1,4 +1,4 @@
-import { checkInteger, checkKnown, checkWithin, scoped } from '@logsnr/core';
+import { checkAbove, checkInteger, checkKnown, checkWithin, scoped } from '@logsnr/core';
 import { mul, type Scalar, type Tensor, zerosLike } from '@tensorflow/tfjs-core';
 import { adamStep } from './adam-step.js';
 import { clipByGlobalNorm } from './clip.js';
@@ -129,8 +129,7 @@ function checked(options: AdamOptions): Checked {
     ['beta2', beta2],
   ] as const)
     if (!(beta >= 0 && beta < 1)) throw new RangeError(`${what} is ${beta}; it must lie in [0, 1).`);
-  if (!(epsilon > 0 && Number.isFinite(epsilon)))
-    throw new RangeError(`epsilon is ${epsilon}; it must be finite and above 0.`);
+  checkAbove('epsilon', epsilon);
   checkWithin('weightDecay', weightDecay, 0, Number.MAX_VALUE);
   if (clipNorm !== undefined && !(clipNorm > 0 && Number.isFinite(clipNorm)))
     throw new RangeError(`clipNorm is ${clipNorm}; it must be finite and above 0. Leave it out for no clipping.`);

@@ -1,3 +1,4 @@
+import { checkAbove } from '@logsnr/core';
 import { addN, div, maximum, mul, type Scalar, sqrt, square, sum, type Tensor, tidy } from '@tensorflow/tfjs-core';
 
 /** ‖g‖ = √(Σ g²) over all elements of all tensors: a scalar that the caller owns. */
@@ -9,8 +10,7 @@ export const globalNorm = (tensors: readonly Tensor[]): Scalar =>
  * 1211.5063, section 3.2). Within the limit they are unchanged bit for bit. The caller owns the result.
  */
 export function clipByGlobalNorm(gradients: readonly Tensor[], limit: number): Tensor[] {
-  if (!(limit > 0 && Number.isFinite(limit)))
-    throw new RangeError(`the norm to clip at is ${limit}; it must be finite and above 0.`);
+  checkAbove('the norm to clip at', limit);
   return tidy(() => {
     const factor = div(limit, maximum(globalNorm(gradients), limit));
     return gradients.map((g) => mul(g, factor));

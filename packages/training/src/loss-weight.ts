@@ -1,4 +1,4 @@
-import { checkFinite, checkWithin, sigmoid } from '@logsnr/core';
+import { checkAbove, checkFinite, checkWithin, sigmoid } from '@logsnr/core';
 
 /**
  * The weight of the loss at a log-SNR λ, on one convention: it multiplies ‖ε̂ − ε‖² of a sample whose λ ~ p(λ),
@@ -39,7 +39,7 @@ export const truncatedSnr: LossWeight = (lambda) => Math.max(1, Math.exp(-lambda
 
 /** min(SNR, γ) on ‖x̂ − x‖², so min(1, γ e^{−λ}): min-SNR-γ (Hang et al. 2023, arXiv 2303.09556; γ = 5 there). */
 export function minSnr(gamma = 5): LossWeight {
-  positive('gamma', gamma);
+  checkAbove('gamma', gamma);
   return (lambda) => Math.min(1, gamma * Math.exp(-lambda));
 }
 
@@ -48,13 +48,13 @@ export function minSnr(gamma = 5): LossWeight {
  * 2206.00364, table 1). There λ = −2 ln σ with ln σ ~ N(−1.2, 1.2²), so p(λ) = N(2.4, 2.4²).
  */
 export function edm({ sigmaData = 0.5 }: { readonly sigmaData?: number } = {}): LossWeight {
-  positive('sigmaData', sigmaData);
+  checkAbove('sigmaData', sigmaData);
   return (lambda) => Math.exp(-lambda) / sigmaData ** 2 + 1;
 }
 
 /** (k + SNR)^{−γ}: P2 (Choi et al. 2022, arXiv 2204.00227, eq. 8; k = 1 and γ = 0.5 or 1 there). */
 export function p2({ k = 1, gamma = 1 }: { readonly k?: number; readonly gamma?: number } = {}): LossWeight {
-  positive('k', k);
+  checkAbove('k', k);
   checkWithin('gamma', gamma, 0, Number.MAX_VALUE);
   return (lambda) => (k + Math.exp(lambda)) ** -gamma;
 }
@@ -80,9 +80,4 @@ export const perLambda =
 export function sigmoidWeight(bias = 0): LossWeight {
   checkFinite('bias', bias);
   return (lambda) => sigmoid(bias - lambda);
-}
-
-function positive(what: string, value: number): void {
-  if (!(value > 0 && Number.isFinite(value)))
-    throw new RangeError(`${what} is ${value}; it must be finite and above 0.`);
 }

@@ -1,12 +1,12 @@
 import { checkInteger, eager, type Key, mapLeaves, type Runtime } from '@logsnr/core';
 import type { Parameters } from '@logsnr/nn';
-import { dispose, getGradient, type Scalar, scalar, type Tensor, type TensorContainer } from '@tensorflow/tfjs-core';
+import { dispose, getGradient, scalar, type Tensor, type TensorContainer } from '@tensorflow/tfjs-core';
 import { type Ema, ema as exponential } from './ema.js';
 import { historyOf } from './history.js';
 import { NonFiniteError } from './non-finite.js';
 import type { Optimizer } from './optimizer.js';
 import { breathe, progressOf, type RunLimits } from './run-limits.js';
-import { numbersOf, type StepInputs, type StepNumbers, type StepParts, type StepState, trainStep } from './step.js';
+import { numbersOf, type StepInputs, type StepNumbers, type StepParts, type StepResult, trainStep } from './step.js';
 import { EMA, layoutOf, packState, type TrainingState, unpackState } from './training-state.js';
 
 /** What is known after each step. */
@@ -94,12 +94,8 @@ export async function optimize<I, P extends Parameters = Parameters>(
   const layout = layoutOf(from.parameters, optimizer);
   const first = packState(from, { layout, optimizer, averages: Object.keys(averages), accumulate });
   const parts: StepParts<I> = { loss: loss as StepParts<I>['loss'], layout, optimizer, averages, accumulate, reduce };
-  const session = runtime.session<StepState, StepInputs<I>, { loss: Scalar; norm: Scalar }>(trainStep(parts), first);
+  const session = runtime.session(trainStep(parts), first);
   dispose(first as unknown as TensorContainer);
-  const advance = (inputs: StepInputs<I>): [Scalar, Scalar] => {
-    const { loss, norm } = session.run(inputs);
-    return [loss, norm];
-  };
   const stored = () => {
     const state = session.read();
     try {
@@ -133,7 +129,7 @@ export async function optimize<I, P extends Parameters = Parameters>(
         wait += (performance.now() - asked) / 1000;
         count += options.images?.(data) ?? 1;
         const numbers = numbersOf(parts, step, progress, part);
-        [loss, norm] = await valuesOf(advance, data, numbers, part === accumulate - 1);
+        [loss, norm] = await valuesOf(session.run, data, numbers, part === accumulate - 1);
       }
       step++;
       const row = history.add(step, loss, norm);
@@ -161,20 +157,20 @@ export async function optimize<I, P extends Parameters = Parameters>(
 
 /** Runs a step on one part of its batch, disposes of what entered it, and reads the loss and the norm if asked to. */
 async function valuesOf<I>(
-  advance: (inputs: StepInputs<I>) => [Scalar, Scalar],
+  advance: (inputs: StepInputs<I>) => StepResult,
   data: I,
   numbers: StepNumbers,
   read: boolean,
 ): Promise<[number, number]> {
   const scalars = mapLeaves(numbers, (value) => scalar(value as number, 'float32')) as StepInputs<I>['scalars'];
-  let results: [Scalar, Scalar];
+  let results: StepResult;
   try {
     results = advance({ data, scalars });
   } finally {
     dispose([data, scalars] as unknown as TensorContainer);
   }
   const values: number[] = [];
-  for (const result of results) {
+  for (const result of [results.loss, results.norm]) {
     if (read) values.push((await result.data<'float32'>())[0] as number);
     result.dispose();
   }

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
-import { difference, expectNoLeak, expectSame, onBackend, random } from '../../test/tools.js';
+import { difference, expectNoLeak, onBackend, random } from '../../../../test/modules.js';
+import { expectSame } from '../../test/expect-same.js';
 import { type GroupNormMethod, groupNorm, groupNormMethod } from './group-norm.js';
 
 interface Size {

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
-import { difference, expectNoLeak, expectSame, onBackend, random } from '../../test/tools.js';
+import { difference, expectNoLeak, onBackend, random } from '../../../../test/modules.js';
+import { expectSame } from '../../test/expect-same.js';
 import { attention } from './attention.js';
 import { addBias, addResidual } from './bias.js';
 import { conv2d } from './conv2d.js';
