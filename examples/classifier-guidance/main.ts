@@ -42,6 +42,7 @@ const to = file('checkpoint.safetensors');
 const diffusion = await digits({
   data: data.train,
   from: options.from,
+  quick: options.quick,
   to,
   steps: options.trainingSteps,
   key: fold(seed, 1),

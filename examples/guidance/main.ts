@@ -86,6 +86,7 @@ const to = join(options.out, 'checkpoint.safetensors');
 const { weights } = await digits({
   data: data.train,
   from: options.from,
+  quick: options.quick,
   to,
   steps: options.trainingSteps,
   key: fold(seed, 0),

@@ -48,17 +48,23 @@ export interface Digits {
   seconds?: number;
 }
 
-/** Loads `from`, by default the demo's checkpoint, where it exists; else trains for `steps` and writes the checkpoint to `to`. */
+/**
+ * Loads `from`, by default the demo's checkpoint where there is one; else trains for `steps` and writes the checkpoint to `to`. A
+ * quick run leaves the demo's alone, so that it is the same wherever it runs.
+ */
 export async function digits(options: {
   data: ImageSet;
   from?: string | undefined;
+  quick: boolean;
   to: string;
   steps: number;
   key: Key;
 }): Promise<Digits> {
-  const { data, from = demoCheckpoint, to, steps, key } = options;
-  if (options.from !== undefined && !existsSync(from)) throw new RangeError(`there is no checkpoint ${from}.`);
-  if (existsSync(from)) {
+  const { data, to, steps, key } = options;
+  const demo = !options.quick && existsSync(demoCheckpoint) ? demoCheckpoint : undefined;
+  const from = options.from ?? demo;
+  if (from !== undefined) {
+    if (!existsSync(from)) throw new RangeError(`there is no checkpoint ${from}.`);
     const { weights, step } = await weightsIn(from);
     console.log(`diffusion model: ${from}, ${step} steps`);
     return { weights };
