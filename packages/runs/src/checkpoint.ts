@@ -1,10 +1,10 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { flatten, type Key, unflatten } from '@logsnr/core';
 import { dataStartOf, type Entry, frame, type Heading, type Metadata, parseHeader, valuesOf } from '@logsnr/io';
+import { type Fingerprint, replaceFile, writeSynced } from '@logsnr/io/node';
 import type { Parameters } from '@logsnr/nn';
 import { assertShapes, type TrainingState } from '@logsnr/training';
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
-import { type Fingerprint, replaceFile, writeSynced } from './durable.js';
 
 /** A training state with notes of the caller's, such as the settings that the network was built with. */
 export interface Checkpoint extends TrainingState {

@@ -1,7 +1,7 @@
 import { appendFile } from 'node:fs/promises';
+import { explained } from '@logsnr/io/node';
 import protobuf from 'protobufjs/light.js';
 import { crc32c } from './crc32c.js';
-import { explained } from './durable.js';
 
 // The part of TensorFlow's tensorflow/core/util/event.proto and framework/summary.proto that scalars and images need.
 const Event = protobuf.Root.fromJSON({

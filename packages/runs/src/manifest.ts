@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { type Fingerprint, fingerprintOf, piecesOf, readText, writeSynced } from './durable.js';
+import { type Fingerprint, fingerprintOf, piecesOf, readText, writeSynced } from '@logsnr/io/node';
 
 /** Values that JSON holds. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };

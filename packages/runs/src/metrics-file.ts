@@ -1,6 +1,6 @@
 import { appendFile, truncate } from 'node:fs/promises';
+import { explained, piecesOf, readText, replaceFile } from '@logsnr/io/node';
 import type { TrainingState } from '@logsnr/training';
-import { explained, piecesOf, readText, replaceFile } from './durable.js';
 
 /** A line of `metrics.jsonl`. The loss is the mean over the steps since the line before, skipped ones left out. */
 export interface MetricsLine {

@@ -1,9 +1,9 @@
 import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
+import { explained, piecesOf, replaceFile } from '@logsnr/io/node';
 import type { StepReport, TrainingState } from '@logsnr/training';
 import { disposeState } from '@logsnr/training';
-import { explained, piecesOf, replaceFile } from './durable.js';
 import { openEvents, type Picture } from './events.js';
 import { openMetrics } from './metrics-file.js';
 

@@ -2,11 +2,11 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { checkInteger } from '@logsnr/core';
+import { besideOf, explained, syncFolder } from '@logsnr/io/node';
 import type { Parameters } from '@logsnr/nn';
 import { disposeState, type TrainingState } from '@logsnr/training';
 import { dispose, type TensorContainer } from '@tensorflow/tfjs-core';
 import { type Checkpoint, loadCheckpoint, writeCheckpoint } from './checkpoint.js';
-import { besideOf, explained, syncFolder } from './durable.js';
 import { Damage, type Json, readManifest, type Settings, writeManifest } from './manifest.js';
 
 /** Which checkpoints stay: the newest ones, and the first one in each stretch of steps. */

@@ -458,7 +458,7 @@ describe('one process at a time', () => {
       async onStep({ step }) {
         if (step !== 2) return;
         await expect(run(folder, 4)).rejects.toThrow(
-          new RegExp(`lock is held by process ${process.pid} since .*: another run writes this folder`),
+          new RegExp(`lock is held by process ${process.pid}, which trains in this folder since `),
         );
       },
     });
@@ -486,24 +486,8 @@ describe('one process at a time', () => {
       JSON.stringify({ pid, began: '', host: 'elsewhere', since: '2026-01-01T00:00:00.000Z', id: 'a-2' }),
     );
     await expect(run(folder, 4)).rejects.toThrow(
-      /held by process \d+ of the machine elsewhere since 2026.* delete the file/,
+      /held by process \d+ of the machine elsewhere, which trains .* delete the file/,
     );
-  });
-
-  test('of many that find a dead lock at once, one gets it', async () => {
-    const folder = newFolder();
-    await mkdir(folder);
-    const dead = { pid: 2 ** 22 + 1, began: '', host: hostname(), since: '2026-01-01T00:00:00.000Z', id: 'dead' };
-    const { takeLock } = await import('./lock.js');
-    for (let round = 0; round < 5; round++) {
-      await writeFile(join(folder, 'lock'), JSON.stringify({ ...dead, id: `dead-${round}` }));
-      const taken = await Promise.allSettled(Array.from({ length: 8 }, () => takeLock(folder)));
-      const won = taken.filter((outcome) => outcome.status === 'fulfilled');
-      expect(won).toHaveLength(1);
-      await won[0]?.value.check();
-      await won[0]?.value.release();
-      expect(await readdir(folder)).toEqual([]);
-    }
   });
 
   test('a lock that was taken away stops the run before it writes', async () => {

@@ -1,11 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkInteger } from '@logsnr/core';
+import { explained, type Lock, takeLock } from '@logsnr/io/node';
 import type { OptimizeResult, StepReport } from '@logsnr/training';
 import { disposeState, NonFiniteError, type TrainingState } from '@logsnr/training';
-import { explained } from './durable.js';
 import { interruptible } from './interrupt.js';
-import { type Lock, takeLock } from './lock.js';
 import type { Settings } from './manifest.js';
 import { openRecorder, type Samples } from './recorder.js';
 import { type Keep, openStore, type Store } from './store.js';
@@ -79,7 +78,7 @@ export async function withRun<R extends OptimizeResult>(
   await mkdir(folder, { recursive: true }).catch((error) => {
     throw explained(error, folder);
   });
-  const lock = await takeLock(folder);
+  const lock = await takeLock(join(folder, 'lock'), { what: 'trains in this folder' });
   let from: TrainingState | undefined;
   let interrupt: ReturnType<typeof interruptible> | undefined;
   try {

@@ -2,14 +2,23 @@ import { randomUUID } from 'node:crypto';
 import { constants, readFileSync } from 'node:fs';
 import { copyFile, link, rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { besideOf, explained, piecesOf, readText, writeSynced } from './durable.js';
 
-/** A folder that this process alone may write. */
+/** A file that this process alone has. */
 export interface Lock {
   /** Throws unless the lock is still this process's. */
   check(): Promise<void>;
   release(): Promise<void>;
+}
+
+export interface LockOptions {
+  /** How long to wait for another process, in milliseconds. 0 unless given: one that is held is refused at once. */
+  readonly waitMs?: number;
+  /** Told once, where there is something to wait for. */
+  readonly onWait?: (message: string) => void;
+  /** What the holder of such a lock does, for messages: "trains in this folder". */
+  readonly what?: string;
 }
 
 interface Owner {
@@ -23,13 +32,15 @@ interface Owner {
 }
 
 /**
- * Takes the file `lock` in a folder, which only one process at a time can have. One left by a process of this machine
- * that is gone (killed, or before a restart of the machine) is taken over; one of another machine is not, as nobody
- * here can know whether it is still at work.
- * @throws Error that names the file and its owner where another process has it, or where the folder cannot be written.
+ * Takes the lock `path`, a file that only one process at a time can have. One left by a process of this machine that is
+ * gone (killed, or before a restart of the machine) is taken over; one of another machine is not, as nobody here can
+ * know whether it is still at work.
+ * @throws Error that names the file and its owner where another process has it, or where it cannot be written.
  */
-export async function takeLock(folder: string): Promise<Lock> {
-  const path = join(folder, 'lock');
+export async function takeLock(
+  path: string,
+  { waitMs = 0, onWait, what = 'works here' }: LockOptions = {},
+): Promise<Lock> {
   const me: Owner = {
     pid: process.pid,
     began: beginningOf(process.pid) ?? '',
@@ -39,8 +50,16 @@ export async function takeLock(folder: string): Promise<Lock> {
   };
   const own = besideOf(path);
   await writeSynced(own, piecesOf(`${JSON.stringify(me)}\n`));
+  const until = performance.now() + waitMs;
   try {
-    await take(path, own);
+    for (let told = false; ; told = true) {
+      const owner = await take(path, own);
+      if (!owner) break;
+      const held = heldBy(owner, path, what);
+      if (performance.now() >= until) throw new Error(held);
+      if (!told) onWait?.(`${held} Waiting for up to ${waitMs / 1000} s.`);
+      await sleep(Math.min(200, until - performance.now()));
+    }
   } catch (error) {
     throw explained(error, path);
   } finally {
@@ -67,20 +86,26 @@ export async function takeLock(folder: string): Promise<Lock> {
  * Gives the file `own` a second name, `path`, which only one process can do. Where a dead owner has the name, the right
  * to replace it is itself such a file, named after the owner: whoever gets that name finds either the dead owner still
  * in place, and replaces it, or that another has been faster.
+ * @returns the owner where one is at work.
  */
-async function take(path: string, own: string): Promise<void> {
+async function take(path: string, own: string): Promise<Owner | undefined> {
   try {
-    return await name(own, path);
+    await name(own, path);
+    return undefined;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
   const text = await readText(path);
   if (text === undefined) return take(path, own);
   const owner = ownerOf(text, path);
-  if (isAlive(owner)) throw new Error(held(path, owner));
+  if (isAlive(owner)) return owner;
   const claim = `${path}.${owner.id}`;
-  await take(claim, own);
-  if ((await readText(path)) === text) return rename(claim, path);
+  const other = await take(claim, own);
+  if (other) return other;
+  if ((await readText(path)) === text) {
+    await rename(claim, path);
+    return undefined;
+  }
   await rm(claim);
   return take(path, own);
 }
@@ -105,15 +130,13 @@ function ownerOf(text: string, path: string): Owner {
     )
       return { pid, began, host, since, id };
   } catch {}
-  throw new Error(
-    `${path} cannot be read, so its owner is unknown. If no other process trains in this folder, delete it.`,
-  );
+  throw new Error(`${path} cannot be read, so its owner is unknown. If no other process uses it, delete it.`);
 }
 
-const held = (path: string, { pid, host, since }: Owner): string =>
+const heldBy = ({ pid, host, since }: Owner, path: string, what: string): string =>
   host === hostname()
-    ? `${path} is held by process ${pid} since ${since}: another run writes this folder. Wait for it, stop it, or choose another folder.`
-    : `${path} is held by process ${pid} of the machine ${host} since ${since}. If it is gone, delete the file; else choose another folder.`;
+    ? `${path} is held by process ${pid}, which ${what} since ${since}. Wait for it, or stop it.`
+    : `${path} is held by process ${pid} of the machine ${host}, which ${what} since ${since}. If it is gone, delete the file.`;
 
 function isAlive({ pid, began, host }: Owner): boolean {
   if (host !== hostname()) return true;
