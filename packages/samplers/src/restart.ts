@@ -10,7 +10,10 @@ export interface RestartInterval {
   to: number;
   /** How often: the paper's K. */
   times: number;
-  /** Steps of each pass, by Karras's points with ρ = 7 (arXiv 2206.00364, eq. 5) as in the paper; else the grid's points. */
+  /**
+   * Steps of each pass, by Karras's points with ρ = 7 (arXiv 2206.00364, eq. 5) as in the paper; else the grid's points. The
+   * authors' code counts the points: one more.
+   */
   steps?: number;
 }
 

@@ -264,21 +264,6 @@ test('SA-Solver lets its orders fall towards the end unless told otherwise', () 
 });
 
 describe('restart', () => {
-  test('a pass goes by Karras’s points with ρ = 7', () => {
-    const seen: number[] = [];
-    const sampler = restart(ddim(), [{ from: -3, to: 1, times: 1, steps: 4 }]) as unknown as Numbers;
-    const eps = (z: Float64Array, lambda: number) => {
-      seen.push(lambda);
-      return lineEps(z, lambda);
-    };
-    run64({ sampler, eps, lambdas: [-5, 1], end: 2, z });
-    const root = (lambda: number) => Math.exp(-lambda / 14);
-    const expected = [0, 1, 2, 3].map((i) => -14 * Math.log(root(-3) + (i / 4) * (root(1) - root(-3))));
-    seen.slice(1, 5).forEach((lambda, i) => {
-      expect(lambda).toBeCloseTo(expected[i] as number, 10);
-    });
-  });
-
   test('a sampler with a state begins anew at every pass and after it', () => {
     const ages: number[] = [];
     const ageing = {
@@ -294,21 +279,6 @@ describe('restart', () => {
     // −4 → −2 → 0, then twice −3 → −2 → 0, then 0 → 1 → 2.
     expect(ages).toEqual([0, 1, 0, 1, 0, 1, 0, 1]);
   });
-});
-
-test('churn raises the noise by a factor of √2 at most', () => {
-  const seen: number[] = [];
-  const eps = (z: Float64Array, lambda: number) => {
-    seen.push(lambda);
-    return lineEps(z, lambda);
-  };
-  const run = (amount: number) =>
-    run64({ sampler: churn(ddim(), { churn: amount }) as unknown as Numbers, eps, lambdas: [-1, 0], end: 1, z });
-  run(1000);
-  expect(seen[0]).toBeCloseTo(-1 - Math.log(2), 12);
-  seen.length = 0;
-  run(0.2); // γ = 0.2/2
-  expect(seen[0]).toBeCloseTo(-1 - 2 * Math.log(1.1), 12);
 });
 
 test('restart and churn count their calls', () => {
