@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { findBackend, type KernelBackend, registerBackend, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
 import { bindingFile, nodePackage, OPERATIONS } from './binding.js';
@@ -109,8 +109,8 @@ function load(file: string, found: Found): NativeInfo {
   util.isArray ??= Array.isArray;
   let binding: Binding;
   try {
-    if (process.env.TF_CPP_MIN_LOG_LEVEL !== '0') require(join(dirname(file), 'quiet.node'));
-    binding = require(file);
+    if (process.env.TF_CPP_MIN_LOG_LEVEL !== '0') open(join(dirname(file), 'quiet.node'));
+    binding = open(file) as Binding;
   } catch (error) {
     throw new Unavailable(`the binding cannot be loaded: ${(error as Error).message.split('\n')[0]}`);
   }
@@ -127,11 +127,24 @@ function load(file: string, found: Found): NativeInfo {
   const beside = join(dirname(file), OPERATIONS);
   const operations = device === 'cpu' && existsSync(beside) ? beside : null;
   if (operations) {
-    require(operations);
+    open(operations);
     registerOperations();
   }
   const threads = Number(process.env.TF_NUM_INTRAOP_THREADS) || availableParallelism();
   return { version: binding.TF_Version, device, threads, found, operations };
+}
+
+// Of glibc and musl; Node does not name it.
+const RTLD_NODELETE = 0x1000;
+
+/**
+ * What the library `file` exports. It stays loaded until the process ends. Else Node unloads it when the last thread that
+ * loaded it ends, below TensorFlow's own threads, which crashed a process that used it in a worker thread alone.
+ */
+function open(file: string): unknown {
+  const module = { exports: {} };
+  process.dlopen(module, file, constants.dlopen.RTLD_LAZY | RTLD_NODELETE);
+  return module.exports;
 }
 
 /** The native backend. Throws where it is not registered. */
