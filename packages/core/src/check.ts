@@ -1,4 +1,4 @@
-import type { Tensor } from '@tensorflow/tfjs-core';
+import { Tensor } from '@tensorflow/tfjs-core';
 
 /** Throws a `RangeError` unless `value` is a finite number. `what` names it in the message. */
 export function checkFinite(what: string, value: number): void {
@@ -17,14 +17,18 @@ export function checkWithin(what: string, value: number, low: number, high: numb
   if (!(value >= low && value <= high)) throw new RangeError(`${what} is ${value}; it must lie in [${low}, ${high}].`);
 }
 
-/** Throws unless the shape of `x` is `shape`; `null` stands for any size. */
+/** Throws a `RangeError` unless the shape of `x` is `shape` (`null` stands for any size), a `TypeError` when it is no tensor. */
 export function checkShape(what: string, x: Tensor, shape: readonly (number | null)[]): void {
+  const accepted = `[${shape.map((size) => size ?? 'any').join(', ')}]`;
+  if (!(x instanceof Tensor))
+    throw new TypeError(`${what} is no tensor but ${kind(x)}; it must be a tensor of shape ${accepted}.`);
   const fits = x.shape.length === shape.length && shape.every((size, i) => size === null || size === x.shape[i]);
-  if (!fits)
-    throw new RangeError(
-      `${what} has shape [${x.shape.join(', ')}]; it must be [${shape.map((size) => size ?? 'any').join(', ')}].`,
-    );
+  if (!fits) throw new RangeError(`${what} has shape [${x.shape.join(', ')}]; it must be ${accepted}.`);
 }
+
+/** The name of a value's class, such as Promise; undefined and null as they are. */
+const kind = (value: unknown): string =>
+  value === null || value === undefined ? String(value) : (Object(value).constructor?.name ?? 'an object');
 
 /** Throws a `RangeError` unless every entry of `labels` is an integer in [0, `classes`). */
 export function checkLabels(labels: ArrayLike<number>, classes: number): void {

@@ -82,6 +82,9 @@ export interface ModelParts<C> {
   at?: ((lambda: number) => Model<C>) | undefined;
 }
 
+/** What {@link defineModel} made, and so checks what it predicts. */
+const checked = new WeakSet<object>();
+
 /**
  * The one constructor of models. Its `predict` frees what it makes on the way.
  * @throws RangeError, in use, when λ is not one number a sample or x̂ and ε̂ are not of z's shape; TypeError when a part comes
@@ -110,6 +113,7 @@ export function defineModel<C>({ predict, cost, gives = {}, start, at }: ModelPa
     at: (lambda) => at?.(lambda) ?? model,
     gives: given,
   };
+  checked.add(model);
   return model;
 }
 
@@ -180,13 +184,15 @@ export function readModel<C>(
   return defineModel<C>({
     predict(z, lambda, condition) {
       const given = output(z, lambda, condition);
-      const parts = 'output' in given ? given : { output: given, variance: null };
+      const parts = isTwo(given) ? given : { output: given, variance: null };
       return { ...estimateFrom(prediction, parts.output, z, lambda), variance: parts.variance };
     },
     cost: () => cost,
     gives: { variance },
   });
 }
+
+const isTwo = <Two extends object>(given: Tensor | Two): given is Two => 'output' in Object(given);
 
 /** A prediction of one kind, of z's shape, as x̂ and ε̂. To be called within a tidy. */
 export function estimateFrom(
@@ -213,8 +219,14 @@ export function estimateFrom(
   }
 }
 
-/** A model as it is; a plain ε-function as a model of one call that gives ε̂. */
-export const toModel = <C>(model: ModelLike<C>): Model<C> => (typeof model === 'function' ? readModel(model) : model);
+/**
+ * A plain ε-function as a model of one call that gives ε̂. A model as it is, but for one written by hand: what that predicts
+ * is checked as {@link defineModel} checks it.
+ */
+export function toModel<C>(model: ModelLike<C>): Model<C> {
+  if (typeof model === 'function') return readModel(model);
+  return checked.has(model) ? model : withCondition<C, C>(model, (condition) => condition);
+}
 
 /** ε̂ of a model's first call, as a plain function: for code that wants one. Of a model that remembers, use `predict`. */
 export function epsOf<C>(like: ModelLike<C>): EpsFunction<C> {
