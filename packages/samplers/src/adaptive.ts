@@ -1,4 +1,4 @@
-import { alpha, alphaRatio, checkFinite, combine, scoped, type Value } from '@logsnr/core';
+import { alpha, alphaRatio, checkAbove, combine, scoped, type Value } from '@logsnr/core';
 import { abs, add, div, max, maximum, mean, mul, reshape, square, Tensor, tidy } from '@tensorflow/tfjs-core';
 import { epsMove, isData } from './exact-moves.js';
 import type { Predict, Sampler } from './sampler.js';
@@ -24,10 +24,7 @@ export function adaptive<V extends Value = Tensor>({
   atol = 1e-3,
   firstStep = 0.5,
 }: AdaptiveOptions = {}): Sampler<{ length: number }, V> {
-  for (const [what, value] of Object.entries({ rtol, atol, firstStep })) {
-    checkFinite(what, value);
-    if (!(value > 0)) throw new RangeError(`${what} is ${value}; it must be above 0.`);
-  }
+  for (const [what, value] of Object.entries({ rtol, atol, firstStep })) checkAbove(what, value);
   return {
     name: `adaptive(rtol=${rtol}, atol=${atol})`,
     order: 3,

@@ -1,5 +1,4 @@
-import { checkInteger } from '@logsnr/core';
-import { checkPositive } from './range.js';
+import { checkAbove, checkInteger } from '@logsnr/core';
 
 export interface BetaRange {
   /** T, the number of times of the model (1000). */
@@ -10,8 +9,8 @@ export interface BetaRange {
 
 const between = (steps: number, start: number, end: number): number[] => {
   checkInteger('steps', steps, 2);
-  checkPositive('start', start);
-  checkPositive('end', end);
+  checkAbove('start', start);
+  checkAbove('end', end);
   return Array.from({ length: steps }, (_, t) => start + (t * (end - start)) / (steps - 1));
 };
 
@@ -29,7 +28,7 @@ export const scaledLinearBetas = ({ steps = 1000, start = 0.00085, end = 0.012 }
  */
 export function cosineBetas({ steps = 1000, cap = 0.999 }: { steps?: number; cap?: number } = {}): number[] {
   checkInteger('steps', steps, 2);
-  checkPositive('cap', cap);
+  checkAbove('cap', cap);
   const angle = (t: number) => (Math.PI / 2) * ((t / steps + 0.008) / 1.008);
   return Array.from({ length: steps }, (_, t) => {
     const [a, b] = [angle(t), angle(t + 1)];

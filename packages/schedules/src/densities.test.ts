@@ -120,7 +120,7 @@ test('quantiles agree with scipy 1.16 to 13 digits', () => {
 
 test('bad settings are refused by name', () => {
   expect(() => uniform({ lambdaMin: 3, lambdaMax: -3 })).toThrow('lambdaMin = 3 must be below lambdaMax = -3');
-  expect(() => laplace({ scale: 0 })).toThrow('scale is 0; it must be above 0.');
+  expect(() => laplace({ scale: 0 })).toThrow('scale is 0; it must be finite and above 0.');
   expect(() => logNormal({ std: -1 })).toThrow(/std is -1/);
   expect(() => karras({ rho: Number.NaN })).toThrow(/rho is NaN/);
   expect(() => sigmoidSchedule({ start: 1, end: 1 })).toThrow(/end - start is 0/);

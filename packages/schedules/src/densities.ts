@@ -1,6 +1,6 @@
-import { checkFinite, type Schedule } from '@logsnr/core';
+import { checkAbove, checkFinite, type Schedule } from '@logsnr/core';
 import { normalCdf, normalQuantile } from './quantiles.js';
-import { checkPositive, checkRange, inTime, type LambdaRange } from './range.js';
+import { checkRange, inTime, type LambdaRange } from './range.js';
 
 /** λ uniform in its range. As a grid this is the exponential one: ln(σ/α) = −λ/2 falls in equal steps. */
 export function uniform({ lambdaMin = -20, lambdaMax = 20 }: LambdaRange = {}): Schedule {
@@ -22,7 +22,7 @@ export function laplace({
   lambdaMax = 20,
 }: LambdaRange & { mean?: number; scale?: number } = {}): Schedule {
   checkFinite('mean', mean);
-  checkPositive('scale', scale);
+  checkAbove('scale', scale);
   return inTime(
     (t) => mean + (t < 0.5 ? -scale * Math.log(2 * t) : scale * Math.log(2 * (1 - t))),
     (lambda) => {
@@ -44,7 +44,7 @@ export function logNormal({
   lambdaMax = 20,
 }: LambdaRange & { mean?: number; std?: number } = {}): Schedule {
   checkFinite('mean', mean);
-  checkPositive('std', std);
+  checkAbove('std', std);
   return inTime(
     (t) => -2 * (mean + std * normalQuantile(t)),
     (lambda) => normalCdf((-lambda / 2 - mean) / std),
@@ -61,7 +61,7 @@ export function karras({
   lambdaMin = -2 * Math.log(80),
   lambdaMax = -2 * Math.log(0.002),
 }: LambdaRange & { rho?: number } = {}): Schedule {
-  checkPositive('rho', rho);
+  checkAbove('rho', rho);
   checkRange(lambdaMin, lambdaMax);
   return inTime(
     (t) => -2 * rho * Math.log(t),

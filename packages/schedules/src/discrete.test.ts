@@ -111,5 +111,5 @@ describe('respacing', () => {
 test('a grid of one’s own levels σ/α', () => {
   expect(fromSigmas([80, 1, 0])).toEqual([-2 * Math.log(80), -0]);
   expect(() => fromSigmas([1, 2])).toThrow(/does not exceed/);
-  expect(() => fromSigmas([1, -2])).toThrow('sigmas[1] is -2; it must be above 0.');
+  expect(() => fromSigmas([1, -2])).toThrow('sigmas[1] is -2; it must be finite and above 0.');
 });

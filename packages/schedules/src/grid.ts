@@ -1,5 +1,4 @@
-import { checkIncreasing, checkInteger, type Schedule } from '@logsnr/core';
-import { checkPositive } from './range.js';
+import { checkAbove, checkIncreasing, checkInteger, type Schedule } from '@logsnr/core';
 
 /**
  * The sampling grid λ_1 < … < λ_T of a schedule: u from 1 down to 0 in T equal steps (Ho & Salimans 2022, Algorithm 2).
@@ -18,7 +17,7 @@ export function grid(schedule: Schedule, steps: number): number[] {
 export function fromSigmas(sigmas: readonly number[]): number[] {
   const levels = sigmas.at(-1) === 0 ? sigmas.slice(0, -1) : sigmas;
   const lambdas = levels.map((s, i) => {
-    checkPositive(`sigmas[${i}]`, s);
+    checkAbove(`sigmas[${i}]`, s);
     return -2 * Math.log(s);
   });
   checkIncreasing(lambdas);

@@ -13,12 +13,6 @@ export function checkRange(lambdaMin: number, lambdaMax: number): void {
     throw new RangeError(`lambdaMin = ${lambdaMin} must be below lambdaMax = ${lambdaMax}.`);
 }
 
-/** Throws a `RangeError` unless `value` is finite and above 0. */
-export function checkPositive(what: string, value: number): void {
-  checkFinite(what, value);
-  if (!(value > 0)) throw new RangeError(`${what} is ${value}; it must be above 0.`);
-}
-
 /**
  * A schedule in time, cut to a range: t runs over the interval in which λ(t), which falls, stays within the range.
  * For a density of λ, t is the share of it above λ. The ends are exact; u is checked.

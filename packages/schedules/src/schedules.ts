@@ -1,5 +1,5 @@
-import { checkFinite, checkWithin, type Schedule } from '@logsnr/core';
-import { checkPositive, checkRange, inTime, type LambdaRange } from './range.js';
+import { checkAbove, checkFinite, checkWithin, type Schedule } from '@logsnr/core';
+import { checkRange, inTime, type LambdaRange } from './range.js';
 
 /**
  * The paper's p(λ), a hyperbolic secant cut at both ends: λ = −2 ln tan(a u + b), b = arctan(e^{−λ_max/2}),
@@ -77,8 +77,8 @@ export function sigmoidSchedule({
   lambdaMin = -20,
   lambdaMax = 20,
 }: LambdaRange & { start?: number; end?: number; tau?: number } = {}): Schedule {
-  checkPositive('tau', tau);
-  checkPositive('end - start', end - start);
+  checkAbove('tau', tau);
+  checkAbove('end - start', end - start);
   const [b, e] = [start / tau, end / tau];
   const width = e - b;
   const weight = Math.cosh(b / 2) / Math.cosh(e / 2);

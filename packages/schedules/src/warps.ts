@@ -1,6 +1,5 @@
-import { checkFinite, checkWithin, type Schedule } from '@logsnr/core';
+import { checkAbove, checkFinite, checkWithin, type Schedule } from '@logsnr/core';
 import { betaQuantile } from './quantiles.js';
-import { checkPositive } from './range.js';
 
 /**
  * A schedule moved along λ: λ ↦ λ + `by`. A model of images of d×d pixels keeps the schedule that was found for 64×64
@@ -16,8 +15,8 @@ export function shifted(schedule: Schedule, by: number): Schedule {
  * below 1 a grid is denser at both ends ("Beta sampling", Lee et al. 2024, arXiv 2407.12173, section 4.2; 0.6 there).
  */
 export function betaTimes(schedule: Schedule, { a = 0.6, b = 0.6 }: { a?: number; b?: number } = {}): Schedule {
-  checkPositive('a', a);
-  checkPositive('b', b);
+  checkAbove('a', a);
+  checkAbove('b', b);
   return (u) => {
     checkWithin('u', u, 0, 1);
     return schedule(betaQuantile(u, a, b));
