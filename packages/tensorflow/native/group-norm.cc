@@ -206,137 +206,123 @@ void Backward(const Part& p, const float* dy, const float* x, const Vectors& v, 
   });
 }
 
-struct Attributes {
-  int32_t groups;
-  unsigned char silu;
-};
-
-void* Create(TF_OpKernelConstruction* construction) {
-  TF_Status* status = TF_NewStatus();
-  auto* attributes = new Attributes;
-  TF_OpKernelConstruction_GetAttrInt32(construction, "groups", &attributes->groups, status);
-  if (TF_GetCode(status) == TF_OK) TF_OpKernelConstruction_GetAttrBool(construction, "silu", &attributes->silu, status);
-  if (TF_GetCode(status) != TF_OK) TF_OpKernelConstruction_Failure(construction, status);
-  TF_DeleteStatus(status);
-  return attributes;
+Sizes Measure(const Input& x, int64_t groups) {
+  const Shape& shape = x.shape;
+  if (shape.size() != 4 || shape[1] < 1 || shape[2] < 1 || shape[3] < 1)
+    Refuse("x has shape ", shape, "; it must have [n, h, w, c], with h, w and c of at least 1");
+  // An empty batch can have any other sizes, so their product may overflow.
+  int64_t bytes = sizeof(float);
+  for (int64_t size : shape)
+    if (__builtin_mul_overflow(bytes, std::max<int64_t>(size, 1), &bytes))
+      Refuse("x has shape ", shape, "; its sizes must multiply to less than 2^61");
+  if (shape[3] % groups) Refuse("groups is ", groups, "; it must divide the ", shape[3], " channels of x");
+  return {shape[0], shape[1] * shape[2], shape[3], groups};
 }
 
-void Destroy(void* attributes) { delete static_cast<Attributes*>(attributes); }
-
-// x and its five vectors, from input `at` on, with their sizes checked.
+// x and its five vectors, from input `at` on.
 struct Inputs {
-  TF_Tensor *x, *gamma, *beta, *bias, *scale, *shift;
-  Sizes sizes{};
+  Input x;
+  Sizes sizes;
+  Input gamma, beta, bias, scale, shift;
 
-  Inputs(Call& call, int at, const Attributes& attributes)
-      : x(call.Input(at)),
-        gamma(call.Input(at + 1)),
-        beta(call.Input(at + 2)),
-        bias(call.Input(at + 3)),
-        scale(call.Input(at + 4)),
-        shift(call.Input(at + 5)) {
-    if (call.ok()) Measure(call, attributes);
+  Inputs(Call& call, int at, int64_t groups)
+      : x(call.In(at)),
+        sizes(Measure(x, groups)),
+        gamma(call.In(at + 1, {sizes.channels}, kEach)),
+        beta(call.In(at + 2, {sizes.channels}, kEach)),
+        bias(call.Optional(at + 3, {sizes.channels}, kEach)),
+        scale(call.Optional(at + 4, {sizes.samples, 1, 1, sizes.channels}, kFilm)),
+        shift(call.Optional(at + 5, {sizes.samples, 1, 1, sizes.channels}, kFilm)) {}
+
+  Vectors vectors() const { return {gamma.values, beta.values, bias.values, scale.values, shift.values}; }
+
+  static constexpr const char* kEach = "one value a channel of x";
+  static constexpr const char* kFilm = "one value a sample and channel of x";
+};
+
+class GroupNorm {
+ public:
+  explicit GroupNorm(const Attributes& attributes)
+      : groups_(attributes.Int("groups")), silu_(attributes.Bool("silu")) {
+    if (groups_ < 1) Refuse("groups is ", groups_, "; it must be at least 1");
   }
 
-  Vectors vectors() const {
-    return {Call::Values(gamma), Call::Values(beta), Call::Values(bias), Call::Values(scale), Call::Values(shift)};
-  }
+ protected:
+  const int64_t groups_;
+  const bool silu_;
+};
 
- private:
-  void Measure(Call& call, const Attributes& attributes) {
-    if (TF_NumDims(x) != 4) return call.Fail("x must have shape [n, h, w, c]");
-    sizes = {TF_Dim(x, 0), TF_Dim(x, 1) * TF_Dim(x, 2), TF_Dim(x, 3), attributes.groups};
-    const int64_t c = sizes.channels, film = sizes.samples * c;
-    if (attributes.groups < 1 || c % attributes.groups) return call.Fail("groups must divide the channels");
-    const auto holds = [](TF_Tensor* t, int64_t count, bool optional) {
-      return TF_TensorElementCount(t) == count || (optional && TF_TensorElementCount(t) == 0);
-    };
-    if (!holds(gamma, c, false) || !holds(beta, c, false) || !holds(bias, c, true))
-      return call.Fail("gamma, beta and bias must have one value a channel");
-    if (!holds(scale, film, true) || !holds(shift, film, true))
-      return call.Fail("scale and shift must have one value a sample and channel");
+class GroupNormForward : GroupNorm {
+ public:
+  static const Signature& Is() {
+    static const Signature signature{"LogsnrGroupNorm",
+                                     {"x", "gamma", "beta", "bias", "scale", "shift"},
+                                     {"y", "mean", "rstd"},
+                                     {"groups: int", "silu: bool"},
+                                     {0}};
+    return signature;
+  }
+  using GroupNorm::GroupNorm;
+
+  void Compute(Call& call) const {
+    const Inputs in(call, 0, groups_);
+    const Sizes& s = in.sizes;
+    float* y = call.Out(0, in.x.shape);
+    float *mean = call.Out(1, {s.samples, s.groups}), *rstd = call.Out(2, {s.samples, s.groups});
+    const auto forward = silu_ ? Forward<true> : Forward<false>;
+    ForParts(s, [&](const Part& p) { forward(p, in.x.values, in.vectors(), y, mean, rstd); });
   }
 };
 
-void ComputeForward(void* kernel, TF_OpKernelContext* context) {
-  const auto& attributes = *static_cast<Attributes*>(kernel);
-  Call call(context);
-  const Inputs in(call, 0, attributes);
-  if (!call.Check()) return;
-  const Sizes& s = in.sizes;
-  float* y = call.Output(0, ShapeOf(in.x));
-  float *mean = call.Output(1, {s.samples, s.groups}), *rstd = call.Output(2, {s.samples, s.groups});
-  if (!call.Check()) return;
-  const Vectors v = in.vectors();
-  const float* x = Call::Values(in.x);
-  const auto forward = attributes.silu ? Forward<true> : Forward<false>;
-  ForParts(s, [&](const Part& p) { forward(p, x, v, y, mean, rstd); });
-}
-
-void ComputeBackward(void* kernel, TF_OpKernelContext* context) {
-  const auto& attributes = *static_cast<Attributes*>(kernel);
-  Call call(context);
-  TF_Tensor* dy = call.Input(0);
-  const Inputs in(call, 1, attributes);
-  TF_Tensor *mean = call.Input(7), *rstd = call.Input(8);
-  if (call.ok() && TF_TensorElementCount(dy) != TF_TensorElementCount(in.x)) call.Fail("dy must have the shape of x");
-  if (!call.Check()) return;
-  const Sizes& s = in.sizes;
-  float* dx = call.Output(0, ShapeOf(in.x));
-  float *dgamma = call.Output(1, ShapeOf(in.gamma)), *dbeta = call.Output(2, ShapeOf(in.beta));
-  float* dbias = call.Output(3, ShapeOf(in.bias));
-  float *dscale = call.Output(4, ShapeOf(in.scale)), *dshift = call.Output(5, ShapeOf(in.shift));
-  if (!call.Check()) return;
-  const int64_t film = s.samples * s.channels;
-  std::vector<float> sums(3 * film);
-  const Sums of{sums.data(), sums.data() + film, sums.data() + 2 * film};
-  const Vectors v = in.vectors();
-  const float *grad = Call::Values(dy), *x = Call::Values(in.x);
-  const float *mu = Call::Values(mean), *inverse = Call::Values(rstd);
-  const auto backward = attributes.silu ? Backward<true> : Backward<false>;
-  ForParts(s, [&](const Part& p) { backward(p, grad, x, v, mu, inverse, dx, of); });
-  for (int64_t c = 0; c < s.channels; c++) {
-    float g = 0, b = 0, o = 0;
-    for (int64_t n = 0; n < s.samples; n++) {
-      const int64_t at = n * s.channels + c;
-      const float factor = v.scale ? 1 + v.scale[at] : 1;
-      g += factor * of.dxhat[at];
-      b += factor * of.d[at];
-      o += of.dx[at];
-      if (v.scale) dscale[at] = v.gamma[c] * of.dxhat[at] + v.beta[c] * of.d[at];
-      if (v.shift) dshift[at] = of.d[at];
-    }
-    dgamma[c] = g;
-    dbeta[c] = b;
-    if (v.bias) dbias[c] = o;
+class GroupNormBackward : GroupNorm {
+ public:
+  static const Signature& Is() {
+    static const Signature signature{"LogsnrGroupNormGrad",
+                                     {"dy", "x", "gamma", "beta", "bias", "scale", "shift", "mean", "rstd"},
+                                     {"dx", "dgamma", "dbeta", "dbias", "dscale", "dshift"},
+                                     {"groups: int", "silu: bool"},
+                                     {1, 2, 3, 4, 5, 6}};
+    return signature;
   }
-}
+  using GroupNorm::GroupNorm;
 
-void ForwardShapes(TF_ShapeInferenceContext* context, TF_Status* status) { Shapes(context, {0}, status); }
-void BackwardShapes(TF_ShapeInferenceContext* context, TF_Status* status) {
-  Shapes(context, {1, 2, 3, 4, 5, 6}, status);
-}
+  void Compute(Call& call) const {
+    const Inputs in(call, 1, groups_);
+    const Sizes& s = in.sizes;
+    const Input dy = call.In(0, in.x.shape, "the shape of x");
+    const Shape grouped{s.samples, s.groups};
+    const Input mean = call.In(7, grouped, "one value a sample and group"),
+                rstd = call.In(8, grouped, "one value a sample and group");
+    float *dx = call.Out(0, in.x.shape), *dgamma = call.Out(1, in.gamma.shape), *dbeta = call.Out(2, in.beta.shape);
+    float* dbias = call.Out(3, in.bias.shape);
+    float *dscale = call.Out(4, in.scale.shape), *dshift = call.Out(5, in.shift.shape);
+    const int64_t film = s.samples * s.channels;
+    std::vector<float> sums(3 * film);
+    const Sums of{sums.data(), sums.data() + film, sums.data() + 2 * film};
+    const Vectors v = in.vectors();
+    const auto backward = silu_ ? Backward<true> : Backward<false>;
+    ForParts(s, [&](const Part& p) { backward(p, dy.values, in.x.values, v, mean.values, rstd.values, dx, of); });
+    for (int64_t c = 0; c < s.channels; c++) {
+      float g = 0, b = 0, o = 0;
+      for (int64_t n = 0; n < s.samples; n++) {
+        const int64_t at = n * s.channels + c;
+        const float factor = v.scale ? 1 + v.scale[at] : 1;
+        g += factor * of.dxhat[at];
+        b += factor * of.d[at];
+        o += of.dx[at];
+        if (v.scale) dscale[at] = v.gamma[c] * of.dxhat[at] + v.beta[c] * of.d[at];
+        if (v.shift) dshift[at] = of.d[at];
+      }
+      dgamma[c] = g;
+      dbeta[c] = b;
+      if (v.bias) dbias[c] = o;
+    }
+  }
+};
 
 }  // namespace
 
 void RegisterGroupNorm(TF_Status* status) {
-  const std::vector<const char*> attributes{"groups: int >= 1", "silu: bool"};
-  Register({"LogsnrGroupNorm",
-            {"x", "gamma", "beta", "bias", "scale", "shift"},
-            {"y", "mean", "rstd"},
-            attributes,
-            ForwardShapes,
-            Create,
-            ComputeForward,
-            Destroy},
-           status);
-  Register({"LogsnrGroupNormGrad",
-            {"dy", "x", "gamma", "beta", "bias", "scale", "shift", "mean", "rstd"},
-            {"dx", "dgamma", "dbeta", "dbias", "dscale", "dshift"},
-            attributes,
-            BackwardShapes,
-            Create,
-            ComputeBackward,
-            Destroy},
-           status);
+  Register<GroupNormForward>(status);
+  Register<GroupNormBackward>(status);
 }

@@ -1,7 +1,14 @@
-// What every operation here shares of TensorFlow's C interface: the tensors of a call, and registration.
+// What every operation here shares of TensorFlow's C interface: attributes, the tensors of a call, and registration.
+//
+// An operation is a class. Its constructor reads the attributes from an `Attributes`. `Compute(Call&)` does the work, and
+// `Is()` says what TensorFlow must know. Whatever either throws becomes the status of the call.
 #pragma once
 
 #include <cstdint>
+#include <exception>
+#include <memory>
+#include <new>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -14,94 +21,193 @@
 #include "tensorflow/c/tf_status.h"
 #include "tensorflow/c/tf_tensor.h"
 
-// The tensors of one call, freed with it; a failure is reported once.
-class Call {
+using Shape = std::vector<int64_t>;
+
+inline std::ostream& operator<<(std::ostream& out, const Shape& shape) {
+  out << '[';
+  for (size_t i = 0; i < shape.size(); i++) out << (i ? ", " : "") << shape[i];
+  return out << ']';
+}
+
+// Why a call ends without a result.
+struct Failure {
+  TF_Code code;
+  std::string text;
+};
+
+// Ends the call as one with a bad argument, for the reason that the parts say.
+template <typename... Parts>
+[[noreturn]] void Refuse(const Parts&... parts) {
+  std::ostringstream text;
+  (text << ... << parts);
+  throw Failure{TF_INVALID_ARGUMENT, text.str()};
+}
+
+// A status of TensorFlow's. `Check` throws what it holds.
+class Status {
  public:
-  explicit Call(TF_OpKernelContext* context) : context_(context), status_(TF_NewStatus()) {}
-  ~Call() {
-    for (TF_Tensor* tensor : owned_) TF_DeleteTensor(tensor);
-    TF_DeleteStatus(status_);
-  }
-
-  TF_Tensor* Input(int i) {
-    TF_Tensor* tensor = nullptr;
-    if (ok()) TF_GetInput(context_, i, &tensor, status_);
-    return Own(tensor);
-  }
-
-  // An input's values, or null where it has none.
-  static const float* Values(TF_Tensor* tensor) {
-    return tensor && TF_TensorElementCount(tensor) > 0 ? static_cast<const float*>(TF_TensorData(tensor)) : nullptr;
-  }
-
-  float* Output(int i, const std::vector<int64_t>& shape) {
-    if (!ok()) return nullptr;
-    size_t bytes = sizeof(float);
-    for (int64_t size : shape) bytes *= size;
-    TF_Tensor* tensor =
-        Own(TF_AllocateOutput(context_, i, TF_FLOAT, shape.data(), static_cast<int>(shape.size()), bytes, status_));
-    return ok() ? static_cast<float*>(TF_TensorData(tensor)) : nullptr;
-  }
-
-  bool ok() const { return TF_GetCode(status_) == TF_OK; }
-  void Fail(const char* message) { TF_SetStatus(status_, TF_INVALID_ARGUMENT, message); }
-
-  // Whether all is well so far; reports it otherwise.
-  bool Check() {
-    if (!ok()) TF_OpKernelContext_Failure(context_, status_);
-    return ok();
+  operator TF_Status*() const { return status_.get(); }
+  bool ok() const { return TF_GetCode(status_.get()) == TF_OK; }
+  void Check() const {
+    if (!ok()) throw Failure{TF_GetCode(status_.get()), TF_Message(status_.get())};
   }
 
  private:
-  TF_Tensor* Own(TF_Tensor* tensor) {
-    if (tensor) owned_.push_back(tensor);
-    return tensor;
-  }
-
-  TF_OpKernelContext* context_;
-  TF_Status* status_;
-  std::vector<TF_Tensor*> owned_;
+  std::unique_ptr<TF_Status, void (*)(TF_Status*)> status_{TF_NewStatus(), TF_DeleteStatus};
 };
 
-inline std::vector<int64_t> ShapeOf(TF_Tensor* tensor) {
-  std::vector<int64_t> shape;
-  for (int i = 0; i < TF_NumDims(tensor); i++) shape.push_back(TF_Dim(tensor, i));
-  return shape;
+// Runs `body` and hands a failure to `report`. No exception leaves it.
+template <typename Body, typename Report>
+void Guard(const char* operation, Body body, Report report) noexcept {
+  Status status;
+  try {
+    body();
+  } catch (const Failure& failure) {
+    TF_SetStatus(status, failure.code, (std::string(operation) + ": " + failure.text).c_str());
+  } catch (const std::bad_alloc&) {
+    TF_SetStatus(status, TF_RESOURCE_EXHAUSTED, "an operation found no memory for its work");
+  } catch (const std::exception& error) {
+    TF_SetStatus(status, TF_INTERNAL, error.what());
+  }
+  if (!status.ok()) report(status);
 }
 
-// An operation on float tensors, for the processor.
-struct Operation {
-  const char* name;
-  std::vector<const char*> inputs, outputs, attributes;
-  void (*shapes)(TF_ShapeInferenceContext*, TF_Status*);
-  void* (*create)(TF_OpKernelConstruction*);
-  void (*compute)(void*, TF_OpKernelContext*);
-  void (*destroy)(void*);
+// The attributes of an operation.
+class Attributes {
+ public:
+  explicit Attributes(TF_OpKernelConstruction* construction) : construction_(construction) {}
+
+  int64_t Int(const char* name) const { return Read<int64_t>(TF_OpKernelConstruction_GetAttrInt64, name); }
+  float Float(const char* name) const { return Read<float>(TF_OpKernelConstruction_GetAttrFloat, name); }
+  bool Bool(const char* name) const { return Read<unsigned char>(TF_OpKernelConstruction_GetAttrBool, name); }
+
+ private:
+  template <typename T, typename Get>
+  T Read(Get get, const char* name) const {
+    const Status status;
+    T value{};
+    get(construction_, name, &value, status);
+    status.Check();
+    return value;
+  }
+
+  TF_OpKernelConstruction* construction_;
 };
 
-// Output i has the shape of input from[i]; the shapes of further outputs are left open.
-inline void Shapes(TF_ShapeInferenceContext* context, const std::vector<int>& from, TF_Status* status) {
+struct Input {
+  const char* name;
+  Shape shape;
+  int64_t count;
+  const float* values;  // null where there are none
+};
+
+// The tensors of one call, freed with it.
+class Call {
+ public:
+  Call(const std::vector<const char*>& names, TF_OpKernelContext* context) : names_(names), context_(context) {}
+
+  Input In(int i) {
+    TF_Tensor* tensor = nullptr;
+    TF_GetInput(context_, i, &tensor, status_);
+    const void* values = Own(tensor);
+    const int64_t count = TF_TensorElementCount(tensor);
+    Input input{names_[i], {}, count, count > 0 ? static_cast<const float*>(values) : nullptr};
+    for (int d = 0; d < TF_NumDims(tensor); d++) input.shape.push_back(TF_Dim(tensor, d));
+    return input;
+  }
+
+  // An input that must have a shape, which `meaning` explains.
+  Input In(int i, const Shape& shape, const char* meaning) {
+    Input input = In(i);
+    if (input.shape != shape) Refuse(input.name, " has shape ", input.shape, "; it must have ", shape, ", ", meaning);
+    return input;
+  }
+
+  // The same for one that may be left out, by the shape [0].
+  Input Optional(int i, const Shape& shape, const char* meaning) {
+    Input input = In(i);
+    if (input.shape != shape && input.shape != Shape{0})
+      Refuse(input.name, " has shape ", input.shape, "; it must have ", shape, ", ", meaning, ", or [0] for none");
+    return input;
+  }
+
+  float* Out(int i, const Shape& shape) {
+    size_t bytes = sizeof(float);
+    for (int64_t size : shape) bytes *= size;
+    const int rank = static_cast<int>(shape.size());
+    return static_cast<float*>(Own(TF_AllocateOutput(context_, i, TF_FLOAT, shape.data(), rank, bytes, status_)));
+  }
+
+ private:
+  void* Own(TF_Tensor* tensor) {
+    owned_.emplace_back(tensor, TF_DeleteTensor);
+    status_.Check();
+    return TF_TensorData(tensor);
+  }
+
+  const std::vector<const char*>& names_;
+  TF_OpKernelContext* context_;
+  Status status_;
+  std::vector<std::unique_ptr<TF_Tensor, void (*)(TF_Tensor*)>> owned_;
+};
+
+// An operation on float tensors, for the processor. Output i has the shape of input like[i]; the shapes of further outputs
+// are left open.
+struct Signature {
+  const char* name;
+  std::vector<const char*> inputs, outputs, attributes;
+  std::vector<int> like;
+};
+
+template <typename Operation>
+void Shapes(TF_ShapeInferenceContext* context, TF_Status* status) {
   TF_ShapeInferenceContextSetUnknownShape(context, status);
   TF_ShapeHandle* shape = TF_NewShapeHandle();
-  for (size_t i = 0; i < from.size(); i++) {
-    TF_ShapeInferenceContextGetInput(context, from[i], shape, status);
+  int output = 0;
+  for (int input : Operation::Is().like) {
+    TF_ShapeInferenceContextGetInput(context, input, shape, status);
     if (TF_GetCode(status) != TF_OK) break;
-    TF_ShapeInferenceContextSetOutput(context, static_cast<int>(i), shape, status);
+    TF_ShapeInferenceContextSetOutput(context, output++, shape, status);
   }
   TF_DeleteShapeHandle(shape);
 }
 
-inline void Register(const Operation& operation, TF_Status* status) {
+template <typename Operation>
+void* Create(TF_OpKernelConstruction* construction) {
+  void* operation = nullptr;
+  Guard(
+      Operation::Is().name, [&] { operation = new Operation(Attributes(construction)); },
+      [&](TF_Status* status) { TF_OpKernelConstruction_Failure(construction, status); });
+  return operation;
+}
+
+template <typename Operation>
+void Compute(void* operation, TF_OpKernelContext* context) {
+  const auto work = [&] {
+    Call call(Operation::Is().inputs, context);
+    static_cast<const Operation*>(operation)->Compute(call);
+  };
+  Guard(Operation::Is().name, work, [&](TF_Status* status) { TF_OpKernelContext_Failure(context, status); });
+}
+
+template <typename Operation>
+void Destroy(void* operation) {
+  delete static_cast<Operation*>(operation);
+}
+
+template <typename Operation>
+void Register(TF_Status* status) {
   if (TF_GetCode(status) != TF_OK) return;
-  TF_OpDefinitionBuilder* definition = TF_NewOpDefinitionBuilder(operation.name);
+  const Signature& is = Operation::Is();
+  TF_OpDefinitionBuilder* definition = TF_NewOpDefinitionBuilder(is.name);
   const auto floats = [](const char* name) { return std::string(name) + ": float"; };
-  for (const char* input : operation.inputs) TF_OpDefinitionBuilderAddInput(definition, floats(input).c_str());
-  for (const char* output : operation.outputs) TF_OpDefinitionBuilderAddOutput(definition, floats(output).c_str());
-  for (const char* attribute : operation.attributes) TF_OpDefinitionBuilderAddAttr(definition, attribute);
-  TF_OpDefinitionBuilderSetShapeInferenceFunction(definition, operation.shapes);
+  for (const char* input : is.inputs) TF_OpDefinitionBuilderAddInput(definition, floats(input).c_str());
+  for (const char* output : is.outputs) TF_OpDefinitionBuilderAddOutput(definition, floats(output).c_str());
+  for (const char* attribute : is.attributes) TF_OpDefinitionBuilderAddAttr(definition, attribute);
+  TF_OpDefinitionBuilderSetShapeInferenceFunction(definition, Shapes<Operation>);
   TF_RegisterOpDefinition(definition, status);
   if (TF_GetCode(status) != TF_OK) return;
   TF_KernelBuilder* kernel =
-      TF_NewKernelBuilder(operation.name, "CPU", operation.create, operation.compute, operation.destroy);
-  TF_RegisterKernelBuilder(operation.name, kernel, status);
+      TF_NewKernelBuilder(is.name, "CPU", Create<Operation>, Compute<Operation>, Destroy<Operation>);
+  TF_RegisterKernelBuilder(is.name, kernel, status);
 }

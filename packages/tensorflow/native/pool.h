@@ -6,8 +6,10 @@
 #include <condition_variable>
 #include <cstdint>
 #include <cstdlib>
+#include <exception>
 #include <functional>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 // As many helpers as TensorFlow has threads for one operation, less the caller. Never destroyed: they sleep at exit.
@@ -20,10 +22,11 @@ class Pool {
 
   int64_t threads() const { return helpers_ + 1; }
 
-  // Calls body(0) … body(count − 1). When another operation has the helpers, the caller does it all, and it never waits
-  // for a helper that has not yet woken.
+  // Calls body(0) … body(count − 1), and throws the first of what they threw. When another operation has the helpers, the
+  // caller does it all, and it never waits for a helper that has not yet woken.
   void For(int64_t count, const std::function<void(int64_t)>& body) {
-    if (count < 2 || helpers_ == 0 || !busy_.try_lock()) {
+    std::unique_lock<std::mutex> ours(busy_, std::defer_lock);
+    if (count < 2 || helpers_ == 0 || !ours.try_lock()) {
       for (int64_t i = 0; i < count; i++) body(i);
       return;
     }
@@ -32,23 +35,26 @@ class Pool {
       body_ = &body;
       count_ = count;
       next_ = 0;
+      error_ = nullptr;
     }
     wake_.notify_all();
     Work(body, count);
-    {
-      std::unique_lock<std::mutex> lock(mutex_);
-      body_ = nullptr;
-      done_.wait(lock, [this] { return working_ == 0; });
-    }
-    busy_.unlock();
+    std::unique_lock<std::mutex> lock(mutex_);
+    body_ = nullptr;
+    done_.wait(lock, [this] { return working_ == 0; });
+    if (error_) std::rethrow_exception(error_);
   }
 
  private:
   Pool() {
     const char* given = std::getenv("TF_NUM_INTRAOP_THREADS");
     const int64_t asked = given ? std::atoll(given) : 0;
-    helpers_ = (asked > 0 ? asked : std::max<int64_t>(1, std::thread::hardware_concurrency())) - 1;
-    for (int64_t i = 0; i < helpers_; i++) std::thread([this] { Help(); }).detach();
+    const int64_t wanted = (asked > 0 ? asked : std::max<int64_t>(1, std::thread::hardware_concurrency())) - 1;
+    try {
+      for (; helpers_ < wanted; helpers_++) std::thread([this] { Help(); }).detach();
+    } catch (const std::system_error&) {
+      // The system gives no more threads: those there are do the work.
+    }
   }
 
   void Help() {
@@ -66,12 +72,18 @@ class Pool {
   }
 
   void Work(const std::function<void(int64_t)>& body, int64_t count) {
-    for (int64_t i = next_++; i < count; i = next_++) body(i);
+    try {
+      for (int64_t i = next_++; i < count; i = next_++) body(i);
+    } catch (...) {
+      std::lock_guard<std::mutex> lock(mutex_);
+      if (!error_) error_ = std::current_exception();
+    }
   }
 
   std::mutex busy_, mutex_;
   std::condition_variable wake_, done_;
   const std::function<void(int64_t)>* body_ = nullptr;
   std::atomic<int64_t> next_{0};
+  std::exception_ptr error_;
   int64_t helpers_ = 0, count_ = 0, working_ = 0;
 };
