@@ -1,17 +1,23 @@
-import { createHash } from 'node:crypto';
-import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
-
-/** A file's length in bytes and its SHA-256, in hexadecimal digits. */
-export interface Fingerprint {
-  readonly bytes: number;
-  readonly sha256: string;
-}
-
-let written = 0;
+import { createHash, randomBytes } from 'node:crypto';
+import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { explained, type Fingerprint } from './files.js';
 
 /** A name beside `path` that no other writer has. */
-export const besideOf = (path: string): string => `${path}.${process.pid}-${written++}.tmp`;
+export const besideOf = (path: string): string => `${path}.${process.pid}-${randomBytes(6).toString('hex')}.tmp`;
+
+const DAY = 86_400_000;
+
+/** Removes what writers of `path` that were ended left beside it, a day ago or more. */
+export async function sweepBeside(path: string): Promise<void> {
+  const own = `${basename(path)}.`;
+  for (const name of await readdir(dirname(path)).catch(() => [])) {
+    if (!name.startsWith(own) || !name.endsWith('.tmp')) continue;
+    const beside = join(dirname(path), name);
+    const written = await stat(beside).catch(() => undefined);
+    if (written && Date.now() - written.mtimeMs > DAY) await rm(beside, { recursive: true, force: true });
+  }
+}
 
 /**
  * Writes a new file and returns only when the disk has it: its pieces, then fsync. A file that could not be written in
@@ -72,55 +78,6 @@ export async function syncFolder(path: string): Promise<void> {
   } finally {
     await folder.close();
   }
-}
-
-/** The fingerprint of a file as it is on the disk. */
-export async function fingerprintOf(path: string): Promise<Fingerprint> {
-  const hash = createHash('sha256');
-  const file = await open(path, 'r');
-  let bytes = 0;
-  try {
-    const piece = new Uint8Array(2 ** 22);
-    for (;;) {
-      const { bytesRead } = await file.read(piece, 0, piece.length, bytes);
-      if (bytesRead === 0) break;
-      hash.update(piece.subarray(0, bytesRead));
-      bytes += bytesRead;
-    }
-  } finally {
-    await file.close();
-  }
-  return { bytes, sha256: hash.digest('hex') };
-}
-
-/** The text of a file, or undefined where there is none. */
-export async function readText(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-const ADVICE: Readonly<Record<string, string>> = {
-  ENOSPC: 'the disk is full. Free some space',
-  EDQUOT: "the user's share of the disk is used up. Free some space",
-  EROFS: 'the file system is read-only. Choose another folder',
-  EACCES: 'this user may not write there. Choose another folder, or change its permissions',
-  EPERM: 'this user may not write there. Choose another folder, or change its permissions',
-  ENOTDIR: 'part of the path is a file. Choose another folder',
-  // What Node makes of a folder that cannot be made in a read-only place.
-  ENOENT: 'the folder that it is in cannot be made; the file system may be read-only. Choose another folder',
-  EIO: 'the disk reports an error. Check it',
-};
-
-/** An error that says in words why a path cannot be written; errors of other kinds as they are. */
-export function explained(error: unknown, path: string): Error {
-  const { code } = error as NodeJS.ErrnoException;
-  const advice = code === undefined ? undefined : ADVICE[code];
-  if (!advice) return error instanceof Error ? error : new Error(String(error));
-  return Object.assign(new Error(`${path} cannot be written: ${advice} (${code}).`, { cause: error }), { code });
 }
 
 async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {

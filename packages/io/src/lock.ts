@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto';
-import { constants, readFileSync } from 'node:fs';
+import { constants } from 'node:fs';
 import { copyFile, link, rename, rm } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { besideOf, explained, piecesOf, readText, writeSynced } from './durable.js';
+import { besideOf, piecesOf, sweepBeside, writeSynced } from './durable.js';
+import { assertNoLink, codeOf, explained, readText } from './files.js';
+import { aliveAs, type Owner, ownerOf, thisProcess } from './owner.js';
 
 /** A file that this process alone has. */
 export interface Lock {
@@ -21,54 +21,30 @@ export interface LockOptions {
   readonly what?: string;
 }
 
-interface Owner {
-  readonly pid: number;
-  /** When the process began, so that a number used again is not taken for it. */
-  readonly began: string;
-  readonly host: string;
-  readonly since: string;
-  /** A name for this one taking of the lock. */
-  readonly id: string;
-}
-
 /**
  * Takes the lock `path`, a file that only one process at a time can have. One left by a process of this machine that is
- * gone (killed, or before a restart of the machine) is taken over; one of another machine is not, as nobody here can
- * know whether it is still at work.
+ * gone (killed, or before a restart of the machine) is taken over. One of another machine or container is not, as
+ * nobody here can know whether it is still at work.
  * @throws Error that names the file and its owner where another process has it, or where it cannot be written.
  */
 export async function takeLock(
   path: string,
   { waitMs = 0, onWait, what = 'works here' }: LockOptions = {},
 ): Promise<Lock> {
-  const me: Owner = {
-    pid: process.pid,
-    began: beginningOf(process.pid) ?? '',
-    host: hostname(),
-    since: new Date().toISOString(),
-    id: randomUUID(),
-  };
-  const own = besideOf(path);
-  await writeSynced(own, piecesOf(`${JSON.stringify(me)}\n`));
+  if (!(waitMs >= 0 && waitMs < Number.POSITIVE_INFINITY))
+    throw new RangeError(`waitMs is ${waitMs}; it must be a number of milliseconds, 0 or more.`);
+  const me = thisProcess();
+  const text = `${JSON.stringify(me)}\n`;
   const until = performance.now() + waitMs;
-  try {
-    for (let told = false; ; told = true) {
-      const owner = await take(path, own);
-      if (!owner) break;
-      const held = heldBy(owner, path, what);
-      if (performance.now() >= until) throw new Error(held);
-      if (!told) onWait?.(`${held} Waiting for up to ${waitMs / 1000} s.`);
-      await sleep(Math.min(200, until - performance.now()));
-    }
-  } catch (error) {
-    throw explained(error, path);
-  } finally {
-    await rm(own, { force: true });
+  for (let told = false; ; told = true) {
+    const held = await attempt(path, text, what);
+    if (held === undefined) break;
+    if (performance.now() >= until) throw new Error(held);
+    if (!told) onWait?.(`${held} Waiting for up to ${waitMs / 1000} s.`);
+    await sleep(Math.min(100, until - performance.now()));
   }
-  const isMine = async () => {
-    const text = await readText(path);
-    return text !== undefined && ownerOf(text, path).id === me.id;
-  };
+  await sweepBeside(path);
+  const isMine = async () => ownerOf((await textAt(path)) ?? '')?.id === me.id;
   return {
     async check() {
       if (await isMine()) return;
@@ -82,81 +58,73 @@ export async function takeLock(
   };
 }
 
+/** Tries once. @returns why the lock is held; undefined where this process has it now. */
+async function attempt(path: string, text: string, what: string): Promise<string | undefined> {
+  const found = await textAt(path);
+  const { held } = found === undefined ? {} : judge(found, path, what);
+  if (held !== undefined) return held;
+  const own = besideOf(path);
+  await writeSynced(own, piecesOf(text));
+  try {
+    return await take(path, own, what);
+  } catch (error) {
+    throw explained(error, path);
+  } finally {
+    await rm(own, { force: true });
+  }
+}
+
 /**
  * Gives the file `own` a second name, `path`, which only one process can do. Where a dead owner has the name, the right
  * to replace it is itself such a file, named after the owner: whoever gets that name finds either the dead owner still
  * in place, and replaces it, or that another has been faster.
- * @returns the owner where one is at work.
  */
-async function take(path: string, own: string): Promise<Owner | undefined> {
-  try {
-    await name(own, path);
-    return undefined;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
-  const text = await readText(path);
-  if (text === undefined) return take(path, own);
-  const owner = ownerOf(text, path);
-  if (isAlive(owner)) return owner;
-  const claim = `${path}.${owner.id}`;
-  const other = await take(claim, own);
-  if (other) return other;
-  if ((await readText(path)) === text) {
+async function take(path: string, own: string, what: string): Promise<string | undefined> {
+  if (await name(own, path)) return undefined;
+  const text = await textAt(path);
+  if (text === undefined) return take(path, own, what);
+  const { held, dead } = judge(text, path, what);
+  if (!dead) return held;
+  const claim = `${path}.${dead.id}.tmp`;
+  const other = await take(claim, own, what);
+  if (other !== undefined) return other;
+  if ((await textAt(path)) === text) {
     await rename(claim, path);
     return undefined;
   }
   await rm(claim);
-  return take(path, own);
+  return take(path, own, what);
 }
 
 /** A second name for a file, if it is free; on file systems without links, a copy. */
-async function name(own: string, path: string): Promise<void> {
+async function name(own: string, path: string): Promise<boolean> {
   try {
-    await link(own, path);
+    await link(own, path).catch((error: unknown) => {
+      if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK'].includes(codeOf(error) ?? '')) throw error;
+      return copyFile(own, path, constants.COPYFILE_EXCL);
+    });
+    return true;
   } catch (error) {
-    if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
-    await copyFile(own, path, constants.COPYFILE_EXCL);
+    if (codeOf(error) === 'EEXIST') return false;
+    throw error;
   }
 }
 
-function ownerOf(text: string, path: string): Owner {
-  try {
-    const { pid, began, host, since, id } = JSON.parse(text) as Owner;
-    if (
-      Number.isSafeInteger(pid) &&
-      [began, host, since, id].every((field) => typeof field === 'string') &&
-      /^[\w-]+$/.test(id)
-    )
-      return { pid, began, host, since, id };
-  } catch {}
-  throw new Error(`${path} cannot be read, so its owner is unknown. If no other process uses it, delete it.`);
+/** The text of a lock; undefined where there is none. A link is refused: it may lead nowhere, which no lock replaces. */
+async function textAt(path: string): Promise<string | undefined> {
+  await assertNoLink(path);
+  return readText(path, 2 ** 22);
 }
 
-const heldBy = ({ pid, host, since }: Owner, path: string, what: string): string =>
-  host === hostname()
-    ? `${path} is held by process ${pid}, which ${what} since ${since}. Wait for it, or stop it.`
-    : `${path} is held by process ${pid} of the machine ${host}, which ${what} since ${since}. If it is gone, delete the file.`;
-
-function isAlive({ pid, began, host }: Owner): boolean {
-  if (host !== hostname()) return true;
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
-  }
-  const now = beginningOf(pid);
-  return now === undefined || began === '' || now === began;
-}
-
-/** A process's start in ticks after the machine's, and the machine's own start: on Linux; elsewhere unknown. */
-function beginningOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The second field, the command, may hold anything, but ends with the last parenthesis. Start is field 22.
-    const start = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-    return `${start}@${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}`;
-  } catch {
-    return undefined;
-  }
+/** Why a lock of this text is held, or its owner, who is gone. */
+function judge(text: string, path: string, what: string): { held?: string; dead?: Owner } {
+  const owner = ownerOf(text);
+  if (!owner)
+    return { held: `${path} cannot be read, so its owner is unknown. If no other process uses it, delete it.` };
+  const alive = aliveAs(owner);
+  if (!alive) return { dead: owner };
+  const advice = alive.seen
+    ? 'Wait for it, or stop it.'
+    : 'It cannot be seen from here: if it is gone, delete the file.';
+  return { held: `${path} is held by ${alive.who}, which ${what} since ${owner.since}. ${advice}` };
 }

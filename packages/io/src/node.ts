@@ -1,12 +1,3 @@
-export {
-  besideOf,
-  explained,
-  type Fingerprint,
-  fingerprintOf,
-  piecesOf,
-  readText,
-  replaceFile,
-  syncFolder,
-  writeSynced,
-} from './durable.js';
+export { besideOf, piecesOf, replaceFile, syncFolder, writeSynced } from './durable.js';
+export { explained, type Fingerprint, fingerprintOf, type Reading, readText, withFile } from './files.js';
 export { type Lock, type LockOptions, takeLock } from './lock.js';

@@ -1,0 +1,129 @@
+import { createHash } from 'node:crypto';
+import { constants, type Stats } from 'node:fs';
+import { type FileHandle, lstat, open, stat } from 'node:fs/promises';
+import { DamagedFile } from './damaged-file.js';
+
+/** A file's length in bytes and its SHA-256, in hexadecimal digits. */
+export interface Fingerprint {
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** A file that is open for reading. */
+export interface Reading {
+  readonly path: string;
+  readonly bytes: number;
+  /** @throws DamagedFile where the file ends before. */
+  read(position: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/**
+ * Opens a file, hands it to `body` and closes it. Nothing but a regular file is read: a device, a pipe or a socket may
+ * never end, or answer never.
+ * @throws DamagedFile where `path` is something else.
+ * @throws Error that names the file and says in words why it cannot be read; `code` says it as the system does.
+ */
+export async function withFile<R>(path: string, body: (file: Reading) => Promise<R>): Promise<R> {
+  let file: FileHandle | undefined;
+  try {
+    // Before it is opened, since opening some devices has effects; and after, since it may be another by then.
+    assertFile(await stat(path), path);
+    file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    const stats = await file.stat();
+    assertFile(stats, path);
+    return await body(readingOf(file, path, stats.size));
+  } catch (error) {
+    throw explained(error, path, 'read');
+  } finally {
+    await file?.close();
+  }
+}
+
+const readingOf = (file: FileHandle, path: string, bytes: number): Reading => ({
+  path,
+  bytes,
+  async read(position, length) {
+    const piece = new Uint8Array(length);
+    for (let at = 0; at < length; ) {
+      // A system call takes less than 2 GiB.
+      const { bytesRead } = await file.read(piece, at, Math.min(length - at, 2 ** 30), position + at);
+      if (bytesRead === 0) throw new DamagedFile(`${path} ended after ${position + at} bytes while it was read.`);
+      at += bytesRead;
+    }
+    return piece;
+  },
+});
+
+/** The fingerprint of a file as it is on the disk. */
+export const fingerprintOf = (path: string): Promise<Fingerprint> =>
+  withFile(path, async ({ bytes, read }) => {
+    const hash = createHash('sha256');
+    const most = 2 ** 22;
+    for (let at = 0; at < bytes; at += most) hash.update(await read(at, Math.min(most, bytes - at)));
+    return { bytes, sha256: hash.digest('hex') };
+  });
+
+/**
+ * The text of a file, or undefined where there is none.
+ * @throws DamagedFile where it has over `most` bytes.
+ */
+export async function readText(path: string, most = 2 ** 29): Promise<string | undefined> {
+  try {
+    return await withFile(path, async ({ bytes, read }) => {
+      if (bytes > most) throw new DamagedFile(`${path} has ${bytes} bytes; it should have at most ${most}.`);
+      return new TextDecoder().decode(await read(0, bytes));
+    });
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Throws where `path` itself, a link not followed, is there and is no regular file. */
+export async function assertNoLink(path: string): Promise<void> {
+  const stats = await lstat(path).catch((error: unknown) => {
+    if (codeOf(error) !== 'ENOENT') throw explained(error, path, 'read');
+  });
+  if (stats) assertFile(stats, path);
+}
+
+function assertFile(stats: Stats, path: string): void {
+  if (stats.isFile()) return;
+  const kinds = [
+    [stats.isDirectory(), 'a folder'],
+    [stats.isSymbolicLink(), 'a symbolic link'],
+    [stats.isFIFO(), 'a pipe'],
+    [stats.isSocket(), 'a socket'],
+  ] as const;
+  const kind = kinds.find(([is]) => is)?.[1] ?? 'a device';
+  throw new DamagedFile(`${path} is ${kind}; only a file can be read.`);
+}
+
+/** The system's code of an error, such as ENOENT. */
+export const codeOf = (error: unknown): string | undefined =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+
+const ADVICE: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk is full. Free some space',
+  EDQUOT: "the user's share of the disk is used up. Free some space",
+  EROFS: 'the file system is read-only. Choose another folder',
+  EACCES: 'this user may not. Choose another folder, or change its permissions',
+  EPERM: 'this user may not. Choose another folder, or change its permissions',
+  ENOTDIR: 'part of the path is a file. Choose another folder',
+  ELOOP: 'its symbolic links lead nowhere. Choose another folder',
+  EMFILE: 'this process has too many files open. Close some',
+  EIO: 'the disk reports an error. Check it',
+};
+
+/** An error that says in words why a path cannot be written, or read; errors of other kinds as they are. */
+export function explained(error: unknown, path: string, what: 'written' | 'read' = 'written'): Error {
+  const code = codeOf(error);
+  // What Node makes of a folder that cannot be made in a read-only place.
+  const missing =
+    what === 'read'
+      ? 'it is missing'
+      : 'the folder that it is in cannot be made; the file system may be read-only. Choose another folder';
+  const advice = code === 'ENOENT' ? missing : ADVICE[code ?? ''];
+  if (!advice) return error instanceof Error ? error : new Error(String(error));
+  return Object.assign(new Error(`${path} cannot be ${what}: ${advice} (${code}).`, { cause: error }), { code });
+}
