@@ -1,11 +1,12 @@
-// The run that soak-resume.ts kills: `soak-worker.ts FOLDER STEPS [eager] [unet] [pause=N]`. Prints a line after its first
-// step, and one where it waits to be killed, after step N.
+// The run that soak-resume.ts kills: `soak-worker.ts FOLDER STEPS [eager] [unet] [line] [throw] [pause=N]`. Prints a line
+// after its first step, and one where it waits to be killed, after step N. `line` shows each step on standard error,
+// `throw` throws where nothing catches it.
 
 import { fold, key, labels, normal, normalNumbers } from '@logsnr/core';
 import { batch, type ImageSet, shuffledIndices } from '@logsnr/data';
 import { unet } from '@logsnr/networks';
 import { constant, type Network, shapesOf } from '@logsnr/nn';
-import { withRun } from '@logsnr/runs';
+import { progressLine, withRun } from '@logsnr/runs';
 import { arctan } from '@logsnr/schedules';
 import { native, useBackend } from '@logsnr/tensorflow';
 import { adam, cosineDecay, ema, train } from '@logsnr/training';
@@ -28,6 +29,7 @@ const data: ImageSet = {
   ...{ count, height: 8, width: 8, channels: 1, classes: 4 },
 };
 let first = true;
+const line = await progressLine({ every: 0, mode: modes.includes('line') ? 'line' : 'quiet' });
 await withRun(
   {
     folder,
@@ -35,8 +37,14 @@ await withRun(
     shapes: shapesOf(network),
     save: { steps: 5 },
     logEvery: 4,
-    async onStep({ step }) {
+    async onStep(report) {
+      const { step } = report;
+      line.update(report);
       if (first) console.log('first step');
+      if (first && modes.includes('throw'))
+        setTimeout(() => {
+          throw new Error('nobody catches this');
+        });
       first = false;
       if (step < pause) return;
       console.log('paused');

@@ -1,7 +1,7 @@
 // The main job: trains a class-conditional diffusion model on MNIST with classifier-free guidance (Ho & Salimans 2022),
 // samples the ten digits at several guidance weights from the same noise, and measures what guidance does.
 
-import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { eager, fold, key } from '@logsnr/core';
 import { subset } from '@logsnr/data';
@@ -21,23 +21,20 @@ import { glimpseOf } from './glimpse.js';
 import { readOptions } from './options.js';
 
 // Settings: all come from the command line, which options.ts describes.
-const { seed, precision, compile, progress: mode, ...options } = readOptions();
+const { seed, fresh, precision, compile, progress: mode, ...options } = readOptions();
 const started = performance.now();
 const { backend, tensorflow } = await useBackend();
 const samples = options.samples ?? (backend === 'tensorflow' ? 500 : 100);
 const runtime = compile ? native({ precision }) : eager;
 const [k, data] = [key(seed), await mnist()];
-mkdirSync(options.out, { recursive: true });
 const file = (name: string) => join(options.out, name);
-const ofRun = /^(checkpoints|classifier|samples|metrics\.jsonl|events\.out\.tfevents\..*)$/;
-if (options.fresh)
-  for (const name of readdirSync(options.out).filter((name) => ofRun.test(name)))
-    rmSync(file(name), { recursive: true });
 
 // A digit classifier judges the samples. It computes in float32, whatever the diffusion model does.
 let line = await progressLine({ label: 'classifier', mode });
-const classifier = await withRun({ folder: file('classifier'), settings: { seed }, onStep: line.update }, (run) =>
-  trainJudge({ data: data.train, key: k, steps: options.judgeSteps, runtime: compile ? native() : eager, ...run }),
+const classifier = await withRun(
+  { folder: file('classifier'), fresh, settings: { seed }, onStep: line.update },
+  (run) =>
+    trainJudge({ data: data.train, key: k, steps: options.judgeSteps, runtime: compile ? native() : eager, ...run }),
 );
 line.stop();
 const judge = await judgeOf(classifier.parameters, data.test);
@@ -51,6 +48,7 @@ line = await progressLine({ mode });
 const trained = await withRun(
   {
     folder: options.out,
+    fresh,
     settings: { seed, precision, compile, network: config, from },
     shapes: shapesOf(network),
     save: { seconds: 30 },

@@ -1,6 +1,5 @@
-import { appendFile } from 'node:fs/promises';
-import { explained } from '@logsnr/io/node';
 import protobuf from 'protobufjs/light.js';
+import { type Appending, appending } from './appending.js';
 import { crc32c } from './crc32c.js';
 
 // The part of TensorFlow's tensorflow/core/util/event.proto and framework/summary.proto that scalars and images need.
@@ -44,11 +43,9 @@ export interface Picture {
 }
 
 /** A file of events for TensorBoard, written a few records at a time. */
-export interface EventFile {
+export interface EventFile extends Pick<Appending, 'flush'> {
   scalars(step: number, values: Readonly<Record<string, number>>): void;
   image(step: number, tag: string, picture: Picture): void;
-  /** Writes what was added. Where that fails, the records wait for the next time. */
-  flush(): Promise<void>;
 }
 
 const SESSION_START = 1;
@@ -60,8 +57,8 @@ const SESSION_START = 1;
  */
 export function openEvents(path: string, firstStep: number): EventFile {
   const now = () => Date.now() / 1000;
-  let waiting: Uint8Array[] = [];
-  const add = (event: object) => void waiting.push(record(Event.encode(Event.create(event)).finish()));
+  const { add: append, flush } = appending(path);
+  const add = (event: object) => append(record(Event.encode(Event.create(event)).finish()));
   let empty = true;
   const begin = () => {
     if (empty) add({ wallTime: now(), fileVersion: 'brain.Event:2' });
@@ -79,14 +76,7 @@ export function openEvents(path: string, firstStep: number): EventFile {
       const image = { height, width, colorspace: 3, encoded: png };
       add({ wallTime: now(), step, summary: { value: [{ tag, image }] } });
     },
-    async flush() {
-      if (waiting.length === 0) return;
-      const written = waiting;
-      await appendFile(path, Buffer.concat(written)).catch((error) => {
-        throw explained(error, path);
-      });
-      waiting = waiting.slice(written.length);
-    },
+    flush,
   };
 }
 

@@ -1,22 +1,37 @@
-/** Turns Ctrl-C (SIGINT) and SIGTERM into an abort; the second one ends the process as it would without this. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/**
+ * Turns what would end the process (Ctrl-C, SIGTERM, a hangup, an error that nothing catches) into an abort, so that
+ * there is time to save. The same a second time ends the process as it would without this.
+ */
 export function interruptible(say: (text: string) => void): {
   readonly signal: AbortSignal;
-  /** The signal that arrived, if one did. */
-  readonly received: () => NodeJS.Signals | undefined;
+  /** What came first, if something did. */
+  readonly cause: () => { readonly signal: NodeJS.Signals } | { readonly error: unknown } | undefined;
   stop(): void;
 } {
   const controller = new AbortController();
-  let received: NodeJS.Signals | undefined;
-  const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM'];
-  const stop = () => {
-    for (const signal of signals) process.removeListener(signal, on);
-  };
-  const on = (signal: NodeJS.Signals) => {
-    stop();
-    received = signal;
+  let cause: ReturnType<ReturnType<typeof interruptible>['cause']>;
+  const onSignal = (signal: NodeJS.Signals) => {
+    process.removeListener(signal, onSignal);
     say(`${signal}: saving after the step under way; once more to end at once.`);
+    cause ??= { signal };
     controller.abort();
   };
-  for (const signal of signals) process.on(signal, on);
-  return { signal: controller.signal, received: () => received, stop };
+  const onError = (error: unknown) => {
+    process.removeListener('uncaughtException', onError);
+    say(`An error that nothing caught: saving after the step under way. ${error}`);
+    cause = { error };
+    controller.abort();
+  };
+  for (const signal of SIGNALS) process.on(signal, onSignal);
+  process.on('uncaughtException', onError);
+  return {
+    signal: controller.signal,
+    cause: () => cause,
+    stop() {
+      for (const signal of SIGNALS) process.removeListener(signal, onSignal);
+      process.removeListener('uncaughtException', onError);
+    },
+  };
 }

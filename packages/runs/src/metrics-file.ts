@@ -1,6 +1,6 @@
-import { appendFile, truncate } from 'node:fs/promises';
-import { explained, piecesOf, readText, replaceFile } from '@logsnr/io/node';
+import { piecesOf, readText, replaceFile } from '@logsnr/io/node';
 import type { TrainingState } from '@logsnr/training';
+import { type Appending, appending } from './appending.js';
 
 /** A line of `metrics.jsonl`. The loss is the mean over the steps since the line before, skipped ones left out. */
 export interface MetricsLine {
@@ -12,12 +12,8 @@ export interface MetricsLine {
 /**
  * `metrics.jsonl`: a line of JSON every so many steps, each step's line once, however often the run was interrupted.
  */
-export interface MetricsFile {
-  /** Whether a line is due after this step. */
-  due(step: number): boolean;
+export interface MetricsFile extends Pick<Appending, 'flush'> {
   add(line: MetricsLine): void;
-  /** Writes what was added. Where that fails, the lines wait for the next time. */
-  flush(): Promise<void>;
 }
 
 /**
@@ -47,26 +43,8 @@ export async function openMetrics(
     );
   const whole = kept.map((line) => `${line}\n`).join('');
   if (whole !== text) await replaceFile(path, piecesOf(whole));
-
-  let length = Buffer.byteLength(whole);
-  let waiting = '';
-  return {
-    due: (step) => step % every === 0,
-    add(line) {
-      waiting += `${JSON.stringify(line)}\n`;
-    },
-    async flush() {
-      const text = waiting;
-      if (text === '') return;
-      await appendFile(path, text).catch(async (error) => {
-        // What a full disk took of it would be half a line.
-        await truncate(path, length).catch(() => {});
-        throw explained(error, path);
-      });
-      length += Buffer.byteLength(text);
-      waiting = waiting.slice(text.length);
-    },
-  };
+  const { add, flush } = appending(path);
+  return { add: (line) => add(`${JSON.stringify(line)}\n`), flush };
 }
 
 /** The mean loss of the steps (after, to], skipped ones left out; null where all were skipped. */

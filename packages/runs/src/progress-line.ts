@@ -1,11 +1,6 @@
 import type { StepReport } from '@logsnr/training';
 import type { SingleBar } from 'cli-progress';
-
-/** Such as `process.stderr`. */
-export interface TextStream {
-  write(text: string): unknown;
-  readonly isTTY?: boolean;
-}
+import { type TextStream, tolerant } from './text-stream.js';
 
 export interface ProgressLineOptions {
   /** Shown in front. "training" unless given. */
@@ -38,11 +33,12 @@ export interface ProgressLine {
  * Shows steps, the loss and the speed (both smoothed over about 50 steps), the time left, the process's memory, the
  * share of the time in which a step waited for its data, and skipped steps if there were any: as a bar that is redrawn
  * on a terminal, else as a plain line every ten seconds. Writes to standard error, so that a program's own output stays
- * clean. Use it as `onStep: progress.update`.
+ * clean. Where that cannot be written nothing is shown, and training goes on. Use it as `onStep: progress.update`.
  * @throws RangeError on an unknown mode.
  */
 export async function progressLine(options: ProgressLineOptions = {}): Promise<ProgressLine> {
-  const { label = 'training', unit = 'images', stream = process.stderr, every = 10, mode = 'line' } = options;
+  const { label = 'training', unit = 'images', every = 10, mode = 'line' } = options;
+  const stream = tolerant(options.stream ?? process.stderr);
   if (!['line', 'json', 'quiet'].includes(mode))
     throw new RangeError(`mode is "${mode}"; it must be "line", "json" or "quiet".`);
   if (mode === 'quiet') return { update() {}, stop() {} };

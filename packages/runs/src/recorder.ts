@@ -21,10 +21,11 @@ export interface Recorder {
 }
 
 const FLUSH_SECONDS = 2;
+let starts = 0;
 
 /**
  * A recorder for a run that goes on after `from`. Nothing here is needed to resume, so what cannot be written is a
- * warning, once, and is tried again.
+ * warning, once for each of the three, and is tried again.
  */
 export async function openRecorder(options: {
   readonly folder: string;
@@ -36,24 +37,23 @@ export async function openRecorder(options: {
   const { folder, every, samples, from, warn } = options;
   const first = (from?.step ?? 0) + 1;
   const metrics = await openMetrics(join(folder, 'metrics.jsonl'), every, from, warn);
-  const name = `events.out.tfevents.${Math.floor(Date.now() / 1000)}.${hostname()}.${process.pid}`;
+  const name = `events.out.tfevents.${Math.floor(Date.now() / 1000)}.${hostname()}.${process.pid}.${starts++}`;
   const events = openEvents(join(folder, name), first);
   const since = windowOf(from, every);
   const told = new Set<string>();
   let flushed = performance.now();
-  const trying = async (work: () => Promise<unknown>) => {
+  const trying = async (what: string, work: () => Promise<unknown>) => {
     try {
       await work();
     } catch (error) {
-      const { message } = error as Error;
-      if (!told.has(message)) warn(`${message} Training goes on, and it is tried again.`);
-      told.add(message);
+      if (!told.has(what)) warn(`${(error as Error).message} Training goes on, and it is tried again.`);
+      told.add(what);
     }
   };
   const flush = async () => {
     flushed = performance.now();
-    await trying(() => metrics.flush());
-    await trying(() => events.flush());
+    await trying('metrics', metrics.flush);
+    await trying('events', events.flush);
   };
   return {
     async add(report) {
@@ -72,7 +72,7 @@ export async function openRecorder(options: {
         events.scalars(report.step, { ...(loss === null ? {} : { loss }), ...numbers });
       }
       if (samples && report.step % samples.every === 0)
-        await trying(async () => {
+        await trying('samples', async () => {
           const picture = await drawn(report, samples);
           events.image(report.step, 'samples', picture);
           await save(join(folder, 'samples', `step-${String(report.step).padStart(8, '0')}.png`), picture.png);

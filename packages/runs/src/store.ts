@@ -25,6 +25,8 @@ export interface Store {
    * @throws Error where there are checkpoints, and none is whole; RangeError where it is of a run with other settings.
    */
   newest(shapes?: Readonly<Record<string, readonly number[]>>): Promise<Found | undefined>;
+  /** The steps that there are checkpoints of, rising. */
+  steps(): Promise<number[]>;
   /** Writes one and thins the others. After an error all is as before. */
   save(state: TrainingState): Promise<void>;
 }
@@ -53,6 +55,7 @@ export async function openStore(
 
   const steps = () => stepsIn(folder);
   return {
+    steps,
     async newest(shapes) {
       const broken = new Map<string, string>();
       for (const step of (await steps()).reverse()) {
@@ -81,7 +84,7 @@ export async function openStore(
       const path = join(folder, nameOf(state.step));
       const beside = besideOf(path);
       try {
-        await mkdir(beside);
+        await mkdir(beside, { recursive: true });
         const written = await writeCheckpoint(join(beside, STATE), state);
         await writeManifest(beside, { step: state.step, settings, files: { [STATE]: written } });
         await syncFolder(beside);
@@ -97,9 +100,14 @@ export async function openStore(
   };
 }
 
-/** The steps that a folder has checkpoints of, rising. */
+/** The steps that a folder has checkpoints of, rising; none where there is no folder. */
 const stepsIn = async (folder: string): Promise<number[]> =>
-  (await readdir(folder))
+  (
+    await readdir(folder).catch((error): string[] => {
+      if (error.code === 'ENOENT') return [];
+      throw error;
+    })
+  )
     .map((name) => Number(/^step-(\d+)$/.exec(name)?.[1] ?? Number.NaN))
     .filter(Number.isSafeInteger)
     .sort((a, b) => a - b);
@@ -113,7 +121,7 @@ export async function loadAverages(
   folder: string,
 ): Promise<{ readonly step: number; readonly averages: Readonly<Record<string, Parameters>> }[]> {
   const own = join(folder, 'averages');
-  const steps = await stepsIn(own).catch(() => []);
+  const steps = await stepsIn(own);
   if (steps.length === 0) throw new Error(`${own} holds no averages; train with \`keepAverages\`.`);
   const loaded: { step: number; averages: Readonly<Record<string, Parameters>> }[] = [];
   try {

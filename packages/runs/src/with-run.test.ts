@@ -122,18 +122,63 @@ test('the same command goes on, and ends bit for bit where an undisturbed run do
   expect((await metrics(parts)).map(([step]) => step)).toEqual([2, 4, 6, 8, 10, 12, 14, 16, 18, 20]);
 });
 
-test('an error in the middle loses nothing that was saved', async () => {
-  const folder = newFolder();
+test('an error of a callback or of the data loses no step, and is the error that comes out', async () => {
   const undisturbed = await bitsAfter(newFolder(), 12);
-  const failing = run(folder, 12, {
-    onStep: ({ step }) => {
-      if (step === 11) throw new Error('power cut');
+  const fail = () => {
+    throw new Error('power cut');
+  };
+  const faults: [Partial<RunOptions>, Partial<OptimizeOptions<tf.Tensor>>][] = [
+    [{ onStep: ({ step }) => (step === 11 ? fail() : undefined) }, {}],
+    [{}, { inputs: (step) => (step === 11 ? fail() : tf.scalar(Math.sin(step))) as tf.Tensor }],
+    [{}, { inputs: async (step) => (step === 11 ? fail() : tf.scalar(Math.sin(step))) as tf.Tensor }],
+  ];
+  const before = tf.memory().numTensors;
+  for (const [more, other] of faults) {
+    const folder = newFolder();
+    await expect(run(folder, 12, more, other)).rejects.toThrow('power cut');
+    expect((await steps(folder)).at(-1)).toBe('step-00000011');
+    expect(await exists(join(folder, 'lock'))).toBe(false);
+    const { bits, said } = await bitsAfter(folder, 12);
+    expect(bits).toEqual(undisturbed.bits);
+    expect(said).toEqual([`${join(folder, 'checkpoints', 'step-00000011')}: going on after step 11.`]);
+  }
+  expect(tf.memory().numTensors).toBe(before);
+});
+
+test('to begin anew waits for the lock: a run that is at work keeps its checkpoints', async () => {
+  const folder = newFolder();
+  const fresh = { fresh: true };
+  const { bits, said } = await bitsAfter(folder, 12, {
+    async onStep({ step }) {
+      if (step === 5) await expect(run(folder, 4, fresh)).rejects.toThrow(/lock is held by process/);
+      // As a hand that tidies up may do; the run makes the folder anew.
+      if (step === 9) await rm(join(folder, 'checkpoints'), { recursive: true });
     },
   });
-  await expect(failing).rejects.toThrow('power cut');
-  expect((await steps(folder)).at(-1)).toBe('step-00000008');
-  expect(await exists(join(folder, 'lock'))).toBe(false);
-  expect((await bitsAfter(folder, 12)).bits).toEqual(undisturbed.bits);
+  expect(said).toEqual([]);
+  expect(await steps(folder)).toEqual(['step-00000012']);
+  await writeFile(join(folder, 'notes.txt'), 'mine');
+  const again = await bitsAfter(folder, 12, fresh);
+  expect(again).toEqual({ bits, said: [] });
+  expect((await readdir(folder)).filter((name) => name.startsWith('events.'))).toHaveLength(1);
+  expect(await readFile(join(folder, 'notes.txt'), 'utf8')).toBe('mine');
+});
+
+test('a message about what is saved names what is there', async () => {
+  const folder = newFolder();
+  let full = false;
+  const { said } = await failing(
+    () => full,
+    () =>
+      bitsAfter(folder, 11, {
+        async onStep({ step }) {
+          full = step === 8;
+          if (step === 7) await rm(join(folder, 'checkpoints', 'step-00000004'), { recursive: true });
+        },
+      }),
+  );
+  expect(said).toHaveLength(1);
+  expect(said[0]).toMatch(/the newest checkpoint is that of step 1\./);
 });
 
 test('checkpoints are thinned: the newest, and the first of each stretch', () => {

@@ -1,17 +1,21 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { checkInteger } from '@logsnr/core';
-import { explained, type Lock, takeLock } from '@logsnr/io/node';
-import type { OptimizeResult, StepReport } from '@logsnr/training';
-import { disposeState, NonFiniteError, type TrainingState } from '@logsnr/training';
+import { explained, takeLock } from '@logsnr/io/node';
+import { disposeState, type OptimizeResult, type StepReport, type TrainingState } from '@logsnr/training';
 import { interruptible } from './interrupt.js';
 import type { Settings } from './manifest.js';
 import { openRecorder, type Samples } from './recorder.js';
+import { type SaveEvery, saverOf, timingOf } from './saving.js';
 import { type Keep, openStore, type Store } from './store.js';
+import { tolerant } from './text-stream.js';
 
 export interface RunOptions {
   /** Where the run lives. Made where it is not there. */
   readonly folder: string;
+  /** Begin anew: what the folder has of an earlier run is removed, unless another process is at work in it. */
+  readonly fresh?: boolean | undefined;
   /** What the run's numbers depend on: seed, batch size, network… A folder of a run with other settings is refused. */
   readonly settings?: Settings;
   /** The network's shapes, which a checkpoint must fit. */
@@ -20,7 +24,7 @@ export interface RunOptions {
    * When to save: every so many seconds (60 unless given; more where saving would take over a twentieth of the time), or
    * every so many steps.
    */
-  readonly save?: { readonly seconds: number } | { readonly steps: number };
+  readonly save?: SaveEvery;
   /** Which checkpoints stay. The newest three unless given. */
   readonly keep?: Keep;
   /**
@@ -31,9 +35,12 @@ export interface RunOptions {
   /** Steps between lines of `metrics.jsonl` and points in TensorBoard. 10 unless given. */
   readonly logEvery?: number;
   readonly samples?: Samples;
-  /** Called after each step, before anything is saved. */
+  /** Called after each step, before its checkpoint. Where it throws, the step is saved and the error passed on. */
   readonly onStep?: (report: StepReport) => void | Promise<void>;
-  /** Ends the run when it aborts. Unless given, Ctrl-C and SIGTERM save and then end the process. */
+  /**
+   * Ends the run when it aborts. Unless given, Ctrl-C, SIGTERM and a hangup save and then end the process, and an error
+   * that nothing catches saves and is then thrown.
+   */
   readonly signal?: AbortSignal;
   /**
    * Seconds to wait for space where the disk is full at the end, so that the last steps are not lost. 600 unless given.
@@ -48,6 +55,7 @@ export interface RunHooks {
   /** The newest checkpoint, borrowed until the first step. None where the run is new. */
   readonly from: TrainingState | undefined;
   readonly onStep: (report: StepReport) => Promise<void>;
+  readonly onEnd: (snapshot: () => TrainingState) => Promise<void>;
   readonly signal: AbortSignal;
 }
 
@@ -69,8 +77,9 @@ export async function withRun<R extends OptimizeResult>(
   options: RunOptions,
   body: (run: RunHooks) => Promise<R>,
 ): Promise<R> {
-  const { folder, settings = {}, shapes, keep, logEvery = 10, samples, keepAverages } = options;
-  const { say = (text: string) => void process.stderr.write(`${text}\n`) } = options;
+  const { folder, settings = {}, shapes, keep, logEvery = 10, samples, keepAverages, patience = 600 } = options;
+  const stream = tolerant(process.stderr);
+  const { say = (text: string) => void stream.write(`${text}\n`) } = options;
   checkInteger('logEvery', logEvery, 1);
   if (keepAverages !== undefined) checkInteger('keepAverages', keepAverages, 1);
   if (samples) checkInteger('samples.every', samples.every, 1);
@@ -80,8 +89,13 @@ export async function withRun<R extends OptimizeResult>(
   });
   const lock = await takeLock(join(folder, 'lock'), { what: 'trains in this folder' });
   let from: TrainingState | undefined;
-  let interrupt: ReturnType<typeof interruptible> | undefined;
+  const release = () => {
+    if (from) disposeState(from);
+    from = undefined;
+  };
+  const interrupt = options.signal ? undefined : interruptible(say);
   try {
+    if (options.fresh) await clear(folder);
     const store = await openStore(join(folder, 'checkpoints'), { settings, warn: say, ...(keep ? { keep } : {}) });
     const found = await store.newest(shapes);
     from = found?.checkpoint;
@@ -91,46 +105,64 @@ export async function withRun<R extends OptimizeResult>(
       ? await openStore(join(folder, 'averages'), { settings, warn: say, keep: { every: 1 } })
       : undefined;
     const saver = saverOf(store, lock, from?.step, say);
-    interrupt = options.signal ? undefined : interruptible(say);
     const finish = async (state: TrainingState) => {
       await recorder.flush();
-      await saver.last(state, options.patience ?? 600);
+      await saver.last(state, patience);
     };
+    let fault: Error | undefined;
     const result = await body({
       from,
       signal: options.signal ?? (interrupt as { signal: AbortSignal }).signal,
       async onStep(report) {
-        if (from) disposeState(from);
-        from = undefined;
-        await options.onStep?.(report);
+        release();
         await recorder.add(report);
+        await options.onStep?.(report);
         if (averages && report.step % (keepAverages as number) === 0) await saveAverages(averages, report, say);
-        if (saver.saved !== undefined && !timing.due(report.step)) return;
+        if (saver.any() && !timing.due(report.step)) return;
         const began = performance.now();
         await recorder.flush();
         await saver.now(report);
         timing.took((performance.now() - began) / 1000);
       },
-    }).catch(async (error) => {
-      if (error instanceof NonFiniteError) await finish(error.state).finally(() => disposeState(error.state));
+      async onEnd(snapshot) {
+        const state = snapshot();
+        await finish(state).catch((error) => {
+          fault = error;
+        });
+        disposeState(state);
+      },
+    }).catch((error) => {
+      if (fault) say(fault.message);
       throw error;
     });
+    if (fault) {
+      disposeState(result);
+      throw fault;
+    }
     await finish(result);
-    const received = interrupt?.received();
-    if (received) {
-      say(`${folder}: saved step ${result.step}. Run the same command again to go on.`);
+    const cause = interrupt?.cause();
+    if (cause) say(`${folder}: saved step ${result.step}. Run the same command again to go on.`);
+    if (cause && 'error' in cause) throw cause.error;
+    if (cause) {
       await lock.release();
       interrupt?.stop();
-      process.kill(process.pid, received);
+      process.kill(process.pid, cause.signal);
       // Where the program has a listener of its own for the signal, that did not end it.
-      await new Promise(() => setTimeout(() => process.exit(130), 500));
+      await new Promise(() => setTimeout(() => process.exit(128 + constants.signals[cause.signal]), 500));
     }
     return result;
   } finally {
     interrupt?.stop();
-    if (from) disposeState(from);
+    release();
     await lock.release();
   }
+}
+
+/** Removes what a folder has of a run, but for the lock. */
+async function clear(folder: string): Promise<void> {
+  const own = /^(checkpoints|averages|samples|metrics\.jsonl|events\.out\.tfevents\..*)$/;
+  for (const name of await readdir(folder))
+    if (own.test(name)) await rm(join(folder, name), { recursive: true, force: true });
 }
 
 async function saveAverages(store: Store, report: StepReport, say: (text: string) => void): Promise<void> {
@@ -142,74 +174,4 @@ async function saveAverages(store: Store, report: StepReport, say: (text: string
   } finally {
     disposeState(state);
   }
-}
-
-/** When checkpoints are due: by steps, or by the clock. */
-interface Timing {
-  due(step: number): boolean;
-  /** Notes how long one took. */
-  took(seconds: number): void;
-}
-
-/** At most a twentieth of the time goes into saving, however large the state. */
-const SHARE = 20;
-
-function timingOf(save: { readonly seconds: number } | { readonly steps: number }): Timing {
-  if ('steps' in save) {
-    checkInteger('save.steps', save.steps, 1);
-    return { due: (step) => step % save.steps === 0, took() {} };
-  }
-  if (!(save.seconds > 0)) throw new RangeError(`save.seconds is ${save.seconds}; it must be above 0.`);
-  const now = () => performance.now() / 1000;
-  let next = now() + save.seconds;
-  return {
-    due: () => now() >= next,
-    took(seconds) {
-      next = now() + Math.max(save.seconds, SHARE * seconds);
-    },
-  };
-}
-
-function saverOf(store: Store, lock: Lock, saved: number | undefined, say: (text: string) => void) {
-  const write = async (state: TrainingState) => {
-    await lock.check();
-    await store.save(state);
-    saved = state.step;
-  };
-  return {
-    /** The step of the newest checkpoint. */
-    get saved() {
-      return saved;
-    },
-    async now(report: StepReport) {
-      const state = report.snapshot();
-      try {
-        await write(state);
-      } catch (error) {
-        await lock.check();
-        if (saved === undefined) throw error;
-        say(`${(error as Error).message} Training goes on; the newest checkpoint is that of step ${saved}.`);
-      } finally {
-        disposeState(state);
-      }
-    },
-    async last(state: TrainingState, patience: number) {
-      if (saved !== undefined && state.step <= saved) return;
-      const until = performance.now() + 1000 * patience;
-      for (let told = false; ; told = true) {
-        const error = await write(state).then(
-          () => undefined,
-          (error: NodeJS.ErrnoException) => error,
-        );
-        if (!error) return;
-        const { code = '', message } = error;
-        if (!['ENOSPC', 'EDQUOT'].includes(code) || performance.now() >= until) {
-          const kept = saved === undefined ? 'nothing is saved' : `the newest checkpoint is that of step ${saved}`;
-          throw new Error(`${message} The state of step ${state.step} is not saved; ${kept}.`, { cause: error });
-        }
-        if (!told) say(`${message} Waiting for space for up to ${patience} s, so that step ${state.step} is not lost.`);
-        await new Promise((done) => setTimeout(done, 1000));
-      }
-    },
-  };
 }

@@ -7,7 +7,7 @@ import { ema } from './ema.js';
 import { NonFiniteError } from './non-finite.js';
 import { type OptimizeOptions, type OptimizeResult, optimize } from './optimize.js';
 import type { ParameterGroup } from './optimizer.js';
-import { disposeState } from './training-state.js';
+import { disposeState, type TrainingState } from './training-state.js';
 
 const free = (...results: Partial<OptimizeResult>[]) => {
   for (const { parameters, ema, optimizer } of results)
@@ -182,35 +182,117 @@ test('a step that is not finite changes nothing but its number, and is counted',
   free(result);
 });
 
+/** How a run ends that ends by an error: the error, and the state that it hands over. */
+async function stopped(more: Partial<OptimizeOptions<tf.Tensor>>) {
+  let state: TrainingState | undefined;
+  const onEnd = (snapshot: () => TrainingState) => {
+    state = snapshot();
+  };
+  const error = await problem({ steps: 9, ...more, onEnd }).then(free, (error: unknown) => error);
+  return { error, state };
+}
+
+const numbersIn = (state?: TrainingState) =>
+  Object.entries(flatten<tf.Tensor>({ ...state?.parameters, ...state?.optimizer })).map(([path, value]) => [
+    path,
+    ...value.dataSync(),
+  ]);
+
 test('so many of them in a row stop the run, which hands over the last good state', async () => {
   const before = tf.memory().numTensors;
-  const stopped = async (more: Partial<OptimizeOptions<tf.Tensor>>) => {
-    const error = await problem({ steps: 99, ...more }).then(
-      () => undefined,
-      (error: unknown) => error,
-    );
-    if (!(error instanceof NonFiniteError)) throw error;
-    return error;
-  };
   const nan = await stopped({ skipLimit: 3, inputs: (step) => tf.tensor2d([[step < 4 ? 1 : Number.NaN, 0]]) });
-  expect(nan.message).toMatch(/the loss of step 7 is NaN.* 3 steps in a row .*that of step 4\./);
-  expect([nan.state.step, nan.state.losses?.length, nan.state.skipped]).toEqual([4, 4, []]);
+  expect(nan.error).toBeInstanceOf(NonFiniteError);
+  expect(String(nan.error)).toMatch(/the loss of step 7 is NaN.* 3 steps in a row .*that of step 4\./);
+  expect([nan.state?.step, nan.state?.losses?.length, nan.state?.skipped]).toEqual([4, 4, []]);
   const good = await problem({ steps: 4, inputs: () => tf.tensor2d([[1, 0]]) });
-  for (const part of ['parameters', 'optimizer'] as const)
-    for (const [path, value] of Object.entries(flatten<tf.Tensor>(good[part])))
-      expect(flatten<tf.Tensor>(nan.state[part] ?? {})[path]?.dataSync()).toEqual(value.dataSync());
+  expect(numbersIn(nan.state)).toEqual(numbersIn(good));
   // A norm beyond float32 is no direction either, though the loss and each element of the gradient are finite.
   const huge = await stopped({
     skipLimit: 1,
     inputs: () => tf.tensor2d([[0, 0]]),
     loss: ({ w, b }, x) => tf.sum(tf.mul(tf.add(tf.add(tf.sum(w as tf.Tensor), b as tf.Tensor), x), 3e20)),
   });
-  expect(huge.message).toMatch(/is 2\.9+\d+e\+21 and its gradient's norm Infinity/);
-  expect(huge.state.step).toBe(0);
+  expect(String(huge.error)).toMatch(/is 2\.9+\d+e\+21 and its gradient's norm Infinity/);
+  expect(huge.state?.step).toBe(0);
   free(good);
-  disposeState(nan.state);
-  disposeState(huge.state);
+  disposeState(nan.state as TrainingState);
+  disposeState(huge.state as TrainingState);
   expect(tf.memory().numTensors).toBe(before);
+});
+
+test('data that never comes, or comes too late, does not hold up a run that is told to stop', async () => {
+  const before = tf.memory().numTensors;
+  for (const late of [false, true]) {
+    const stop = new AbortController();
+    let give = (_: tf.Tensor) => {};
+    const stopped = await problem({
+      steps: 9,
+      signal: stop.signal,
+      inputs(step) {
+        if (step < 3) return tf.tensor2d([[2, -3]]);
+        setTimeout(() => stop.abort());
+        return new Promise((resolve) => {
+          give = resolve;
+        });
+      },
+    });
+    expect([stopped.step, stopped.losses.length]).toEqual([3, 3]);
+    if (late) give(tf.zeros([2]));
+    await new Promise((done) => setTimeout(done));
+    free(stopped);
+  }
+  expect(tf.memory().numTensors).toBe(before);
+});
+
+test('whichever callback fails, the state after the last whole step is handed over', async () => {
+  const before = tf.memory().numTensors;
+  const inputs = () => tf.tensor2d([[2, -3]]);
+  const broken = new Error('broken');
+  const fail = (): never => {
+    throw broken;
+  };
+  const common = { accumulate: 2, emaDecay: 0.9, inputs };
+  const whole = await problem({ ...common, steps: 5 });
+  const faults: Partial<OptimizeOptions<tf.Tensor>>[] = [
+    { inputs: (step, part) => (step === 5 && part === 1 ? fail() : inputs()) },
+    { inputs: async (step) => (step === 5 ? fail() : inputs()) },
+    { onStep: ({ step }) => (step === 5 ? fail() : undefined) },
+    // Shapes that do not fit are found while the step is made of operations, before anything has changed.
+    { inputs: (step, part) => (step === 5 && part === 1 ? tf.zeros([5, 7]) : inputs()) },
+  ];
+  for (const runtime of [eager, native()])
+    for (const fault of faults) {
+      const { error, state } = await stopped({ ...common, ...fault, runtime });
+      expect(String(error)).toMatch(/broken|shape/i);
+      expect([state?.step, state?.losses?.length]).toEqual([5, 5]);
+      const ended = state as TrainingState;
+      if (runtime === eager) expect(numbersIn(ended)).toEqual(numbersIn(whole));
+      disposeState(ended);
+    }
+  free(whole);
+  expect(tf.memory().numTensors).toBe(before);
+});
+
+test('where the library fails within a step, no state is handed over', async () => {
+  const torn: Runtime = {
+    ...eager,
+    session(step, first) {
+      const session = eager.session(step, first);
+      let runs = 0;
+      return {
+        ...session,
+        run(inputs) {
+          const result = session.run(inputs);
+          if (++runs < 3) return result;
+          tf.dispose(result as tf.TensorContainer);
+          throw new Error('out of memory');
+        },
+      };
+    },
+  };
+  const { error, state } = await stopped({ runtime: torn });
+  expect(String(error)).toMatch(/out of memory/);
+  expect(state).toBeUndefined();
 });
 
 test('a batch in four parts takes the step of the whole batch', async () => {

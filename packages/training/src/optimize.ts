@@ -5,8 +5,16 @@ import { type Ema, ema as exponential } from './ema.js';
 import { historyOf } from './history.js';
 import { NonFiniteError } from './non-finite.js';
 import type { Optimizer } from './optimizer.js';
-import { breathe, progressOf, type RunLimits } from './run-limits.js';
-import { numbersOf, type StepInputs, type StepNumbers, type StepParts, type StepResult, trainStep } from './step.js';
+import { breathe, progressOf, type RunLimits, unlessAborted } from './run-limits.js';
+import {
+  numbersOf,
+  type StepInputs,
+  type StepNumbers,
+  type StepParts,
+  type StepResult,
+  type StepState,
+  trainStep,
+} from './step.js';
 import { EMA, layoutOf, packState, type TrainingState, unpackState } from './training-state.js';
 
 /** What is known after each step. */
@@ -58,6 +66,12 @@ export interface OptimizeOptions<I, P extends Parameters = Parameters> extends R
   /** Images in the inputs, for the speed. 1 unless given. */
   readonly images?: (inputs: I) => number;
   readonly onStep?: ((report: StepReport) => void | Promise<void>) | undefined;
+  /**
+   * Called once, where the loop ends: by its limits, by `signal`, or by an error of `inputs`, `loss` or `onStep`.
+   * `snapshot` copies the state after the last step that was taken, which the caller owns. It is not called where the
+   * library failed within a step, as nobody knows that state.
+   */
+  readonly onEnd?: ((snapshot: () => TrainingState) => void | Promise<void>) | undefined;
   /** Where the step runs, with its state: e.g. `native()` of @logsnr/tensorflow. Operation by operation unless given. */
   readonly runtime?: Runtime;
   /** What happens to loss and gradient, one vector, before the update; see `trainStep`. */
@@ -79,12 +93,23 @@ export type OptimizeResult<P extends Parameters = Parameters> = Required<
  * reads two numbers a step, the loss and the gradient's norm, and lets other work of the process run now and then.
  * @returns the final state, whose tensors the caller owns; its losses are of all steps, those of `from` included.
  * @throws RangeError on options that do not fit, before any step.
- * @throws NonFiniteError, which holds the last good state, after `skipLimit` skipped steps in a row.
+ * @throws NonFiniteError after `skipLimit` skipped steps in a row; `onEnd` is then given the state before them.
  */
 export async function optimize<I, P extends Parameters = Parameters>(
   options: OptimizeOptions<I, P>,
 ): Promise<OptimizeResult<P>> {
-  const { loss, inputs, optimizer, reduce, accumulate = 1, skipLimit = 10, onStep, signal, runtime = eager } = options;
+  const {
+    loss,
+    inputs,
+    optimizer,
+    reduce,
+    accumulate = 1,
+    skipLimit = 10,
+    onStep,
+    onEnd,
+    signal,
+    runtime = eager,
+  } = options;
   checkGradients();
   checkInteger('accumulate', accumulate, 1);
   checkInteger('skipLimit', skipLimit, 1);
@@ -94,7 +119,16 @@ export async function optimize<I, P extends Parameters = Parameters>(
   const layout = layoutOf(from.parameters, optimizer);
   const first = packState(from, { layout, optimizer, averages: Object.keys(averages), accumulate });
   const parts: StepParts<I> = { loss: loss as StepParts<I>['loss'], layout, optimizer, averages, accumulate, reduce };
-  const session = runtime.session(trainStep(parts), first);
+  const advance = trainStep(parts);
+  let known = true;
+  const session = runtime.session<StepState, StepInputs<I>, StepResult>((state, inputs) => {
+    try {
+      return advance(state, inputs);
+    } catch (error) {
+      known = true; // Nothing was changed yet.
+      throw error;
+    }
+  }, first);
   dispose(first as unknown as TensorContainer);
   const stored = () => {
     const state = session.read();
@@ -117,23 +151,28 @@ export async function optimize<I, P extends Parameters = Parameters>(
       ...(key ? { key } : {}),
     }) as unknown as OptimizeResult<P>;
   const rest = breathe();
-  try {
-    let step = from.step;
-    while (progressAt(step, seconds()) < 1 && !signal?.aborted) {
+  let taken = from.step;
+  const walk = async () => {
+    while (progressAt(taken, seconds()) < 1 && !signal?.aborted) {
       const before = seconds();
-      const progress = progressAt(step, before);
+      const progress = progressAt(taken, before);
       let [count, wait, loss, norm] = [0, 0, 0, 0];
       for (let part = 0; part < accumulate; part++) {
         const asked = performance.now();
-        const data = await inputs(step, part);
+        const given = await unlessAborted(inputs(taken, part), signal);
+        if (!given) return;
+        const { data } = given;
         wait += (performance.now() - asked) / 1000;
         count += options.images?.(data) ?? 1;
-        const numbers = numbersOf(parts, step, progress, part);
+        const numbers = numbersOf(parts, taken, progress, part);
+        known = false;
         [loss, norm] = await valuesOf(session.run, data, numbers, part === accumulate - 1);
+        known = true;
       }
-      step++;
+      const step = taken + 1;
       const row = history.add(step, loss, norm);
-      if (row >= skipLimit) throw new NonFiniteError(step, row, loss, norm, stateOf(step - row));
+      taken = row < skipLimit ? step : step - row;
+      if (taken < step) throw new NonFiniteError(step, row, loss, norm);
       const elapsed = seconds();
       await onStep?.({
         step,
@@ -149,7 +188,10 @@ export async function optimize<I, P extends Parameters = Parameters>(
       });
       await rest();
     }
-    return stateOf(step);
+  };
+  try {
+    await walk().finally(() => (known ? onEnd?.(() => stateOf(taken)) : undefined));
+    return stateOf(taken);
   } finally {
     session.dispose();
   }

@@ -1,4 +1,5 @@
 import { checkInteger } from '@logsnr/core';
+import { dispose, type TensorContainer } from '@tensorflow/tfjs-core';
 
 /** When a run ends: whichever of these comes first. At least one of `steps` and `minutes` must be given. */
 export interface RunLimits {
@@ -9,7 +10,7 @@ export interface RunLimits {
    * that depends on it differs from run to run.
    */
   readonly minutes?: number;
-  /** Stops after the step under way; the state is returned. */
+  /** Stops after the step under way, or where the data of the next is waited for; the state is returned. */
   readonly signal?: AbortSignal;
 }
 
@@ -31,4 +32,25 @@ export function breathe(): () => Promise<void> {
     await new Promise<void>((resolve) => setTimeout(resolve));
     last = performance.now();
   };
+}
+
+/** The data that `work` gives, or undefined where `signal` aborts first: tensors that come later are disposed of. */
+export async function unlessAborted<T>(
+  work: T | Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly data: T } | undefined> {
+  if (!(work instanceof Promise)) return { data: work };
+  if (!signal) return { data: await work };
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      resolve(undefined);
+      work.then(
+        (late) => dispose(late as TensorContainer),
+        () => {},
+      );
+    };
+    work.then((data) => resolve({ data }), reject).finally(() => signal.removeEventListener('abort', stop));
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop);
+  });
 }

@@ -89,6 +89,7 @@ export async function train<C>(options: TrainOptions<C>): Promise<TrainResult> {
   if (given) assertShapes(flatten<Tensor>(given), shapesOf(network));
   const fresh = given ? undefined : network.init(fold(key, PURPOSE.init));
   let whole: Whole<C> | undefined;
+  let over = false; // A batch may come when nobody waits for it any more.
   const release = () => {
     if (whole) dispose([whole.x, whole.condition] as TensorContainer);
     whole = undefined;
@@ -116,7 +117,7 @@ export async function train<C>(options: TrainOptions<C>): Promise<TrainResult> {
           network: fold(key, PURPOSE.network, step, part),
         };
         const own = partOf(whole as Whole<C>, { part, parts: accumulate }, keys, weight);
-        if (part === accumulate - 1) release();
+        if (part === accumulate - 1 || over) release();
         return own;
       },
       loss: (weights, { key, ...inputs }) =>
@@ -130,6 +131,7 @@ export async function train<C>(options: TrainOptions<C>): Promise<TrainResult> {
     });
     return result as TrainResult;
   } finally {
+    over = true;
     release();
     if (fresh) dispose(fresh as TensorContainer);
   }
