@@ -1,7 +1,7 @@
 // One command from a fresh clone: sets up what a job needs, then runs the job. Needs Node 20 or newer and nothing else.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -32,17 +32,20 @@ const env = {
   TURBO_ENV_MODE: 'loose',
   // The version is the right one already; pnpm's own way to fetch it wants an entry in the lock file.
   pnpm_config_pm_on_fail: 'ignore',
-  // npm hands its own settings down in these; pnpm warns of each.
-  ...Object.fromEntries(
-    Object.keys(process.env)
-      .filter((name) => /^npm_config_/i.test(name))
-      .map((name) => [name, undefined]),
-  ),
 };
+// npm hands its own settings down in npm_config_*, and pnpm warns of each. It gets those of the network by its own names.
+for (const [name, value] of Object.entries(process.env)) {
+  const setting = /^npm_config_(.+)$/i.exec(name)?.[1].toLowerCase().replaceAll('-', '_');
+  if (!setting) continue;
+  delete env[name];
+  if (/^(registry|(https?_)?proxy|noproxy|ca|cafile|strict_ssl)$/.test(setting))
+    env[`pnpm_config_${setting}`] ??= value;
+}
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const pnpmVersion = manifest.packageManager.replace(/^pnpm@/, '').replace(/\+.*/, '');
 // Looked up when they are called: on a fresh clone the packages are not there yet.
-const tsx = () => [process.execPath, fileURLToPath(import.meta.resolve('tsx/cli'))];
+// In this process and not by tsx's command, which kills a program that has not ended 60 ms after a signal.
+const tsx = () => [process.execPath, '--import', import.meta.resolve('tsx')];
 const vitest = () => [
   process.execPath,
   fileURLToPath(new URL('vitest.mjs', import.meta.resolve('vitest/package.json'))),
@@ -50,21 +53,32 @@ const vitest = () => [
 
 const children = new Set();
 let interrupted = false;
-// A terminal sends Ctrl-C to the children too; they are waited for, so that none is left behind.
-process.on('SIGINT', () => {
+// The children get every signal and are waited for: a training saves, and none is left behind.
+const pass = (signal) => {
   interrupted = true;
-});
-process.on('SIGTERM', () => {
-  interrupted = true;
-  for (const child of children) child.kill('SIGTERM');
-});
+  for (const child of children) child.kill(signal);
+};
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, pass);
+// npm passes SIGTERM to the shell that started this process, and no further. That the shell is gone is the signal.
+const parent = process.ppid;
+const watch = setInterval(() => {
+  if (process.ppid === parent) return;
+  clearInterval(watch);
+  pass('SIGTERM');
+}, 200).unref();
+if (!env.npm_lifecycle_event) clearInterval(watch);
 
 const jobs = {
   async demo() {
     await install();
-    await both(build(), native());
     // The base settings have no paths to the sources, so the example runs on what was built, as a user's program does.
-    return run([...tsx(), '--tsconfig', 'tsconfig.base.json', 'examples/mnist/main.ts', ...args]);
+    const example = (file) =>
+      run([...tsx(), `examples/mnist/${file}`, ...args], { TSX_TSCONFIG_PATH: 'tsconfig.base.json' });
+    // Options first, before anything that takes minutes. This prints the help too.
+    const code = await example('options.ts');
+    if (code !== 0 || args.includes('--help') || args.includes('-h')) return code;
+    await both(build(), native());
+    return example('main.ts');
   },
   async test() {
     await install();
@@ -85,7 +99,7 @@ const jobs = {
   },
   async pnpm() {
     // Where it was called, so that `pnpm pack` packs the package one stands in.
-    return run([...(await pnpm()), ...args], { cwd: process.cwd() });
+    return run([...(await pnpm()), ...args], {}, { cwd: process.cwd() });
   },
 };
 
@@ -107,19 +121,41 @@ async function pnpm() {
   return code === 0 && out.trim() === pnpmVersion ? ['pnpm'] : ['npx', '--yes', `pnpm@${pnpmVersion}`];
 }
 
-/** Installs the packages, unless they are as the lock file says. */
+/** Installs the packages, unless they are as the lock file says and all that were installed are still there. */
 async function install() {
   const stamp = join(root, 'node_modules', '.logsnr-stamp');
   const lock = createHash('sha256')
     .update(readFileSync(join(root, 'pnpm-lock.yaml')))
     .digest('hex');
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
+  const is = () => `${lock} ${installed()}`;
+  const was = existsSync(stamp) ? readFileSync(stamp, 'utf8') : '';
+  if (was === is()) return;
   await step('packages', async () => {
-    const command = [...(await pnpm()), 'install', '--frozen-lockfile', '--reporter=append-only'];
+    // pnpm looks at its own record and not at the packages, so where some are missing it is told to look.
+    const repair = was.startsWith(lock) ? ['--force'] : [];
+    const command = [...(await pnpm()), 'install', '--frozen-lockfile', '--reporter=append-only', ...repair];
     const { code, out } = await capture(command);
     if (code !== 0) throw new Error(`pnpm install failed:\n${out}`);
-    writeFileSync(stamp, lock);
+    writeFileSync(stamp, is());
   });
+}
+
+/** How many packages are installed: in pnpm's folder, and as links in the folders of the repository's own packages. */
+function installed() {
+  const names = (folder) => (existsSync(folder) ? readdirSync(folder) : []);
+  const own = ['packages', 'examples'].flatMap((group) =>
+    names(join(root, group)).map((name) => join(root, group, name)),
+  );
+  const stored = names(join(root, 'node_modules/.pnpm')).map((name) => join(root, 'node_modules/.pnpm', name));
+  const folders = [root, join(root, 'bench'), join(root, 'parity'), ...own, ...stored].flatMap((folder) => {
+    const modules = join(folder, 'node_modules');
+    return names(modules).flatMap((name) =>
+      name.startsWith('@')
+        ? names(join(modules, name)).map((inner) => join(modules, name, inner))
+        : join(modules, name),
+    );
+  });
+  return folders.filter((folder) => existsSync(join(folder, 'package.json'))).length;
 }
 
 /** Builds all packages; what did not change comes from turbo's cache. */
@@ -136,7 +172,7 @@ async function native() {
   const wanted = env.LOGSNR_BACKEND;
   if (wanted && wanted !== 'tensorflow') return;
   await step('TensorFlow', async () => {
-    const code = await run([...tsx(), 'packages/tensorflow/src/bin.ts', 'install'], { stdout: 'ignore' });
+    const code = await run([...tsx(), 'packages/tensorflow/src/bin.ts', 'install'], {}, { stdout: 'ignore' });
     if (code !== 0 && wanted) throw new Error('LOGSNR_BACKEND=tensorflow asks for it by name; nothing else is tried.');
     return code === 0 ? '' : ' cannot be used, going on with WebAssembly;';
   });
@@ -154,19 +190,19 @@ async function step(what, work) {
   console.error(`setup: ${what}${remark ?? ''} ${((performance.now() - start) / 1000).toFixed(1)} s`);
 }
 
-function start(command, stdio, cwd = root) {
+function start(command, stdio, { more = {}, cwd = root } = {}) {
   const [program, ...rest] = command;
   // On Windows npx and pnpm are scripts, which only a shell can start.
-  const child = spawn(program, rest, { cwd, env, stdio, shell: process.platform === 'win32' });
+  const child = spawn(program, rest, { cwd, env: { ...env, ...more }, stdio, shell: process.platform === 'win32' });
   children.add(child);
   child.once('close', () => children.delete(child));
   return child;
 }
 
-/** Runs a command in this terminal; its exit code, or 128 + the number of the signal that ended it. */
-function run(command, { stdout = 'inherit', cwd = root } = {}) {
+/** Runs a command in this terminal, with more in its environment; its exit code, or 128 + the number of the signal that ended it. */
+function run(command, more = {}, { stdout = 'inherit', cwd } = {}) {
   return new Promise((done) => {
-    const child = start(command, ['inherit', stdout, 'inherit'], cwd);
+    const child = start(command, ['inherit', stdout, 'inherit'], { more, cwd });
     child.on('error', (error) => {
       console.error(`${command[0]} could not be started: ${error.message}`);
       done(127);

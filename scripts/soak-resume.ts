@@ -1,17 +1,16 @@
 // Kills a training run again and again (SIGKILL, at random moments, in the middle of a write too), lets it go on each
-// time by
-// the same command, and compares what comes out with a run that nobody disturbed, byte by byte.
+// time by the same command, and compares what comes out with a run that nobody disturbed, byte by byte.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, watch } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, watch } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { key, uniforms } from '@logsnr/core';
-import { decodeSafetensors, type Stored } from '@logsnr/io';
+import { compareRuns } from './compare-runs.js';
 
 const { values } = parseArgs({
   args: process.argv.slice(2).filter((arg) => arg !== '--'),
@@ -149,36 +148,10 @@ console.log(
 const last = await start(disturbed).ended;
 if (last.code !== 0) fail(`the last start ended with ${last.code}: ${last.errors}`);
 
-/** The last checkpoint of a run, without the seconds that it took. */
-function lastOf(run: string) {
-  const name = `step-${String(steps).padStart(8, '0')}`;
-  const path = join(run, 'checkpoints', name, 'state.safetensors');
-  const { tensors, metadata } = decodeSafetensors(readFileSync(path), path);
-  const { seconds: _, ...rest } = metadata;
-  return { tensors, metadata: JSON.stringify(rest) };
+try {
+  console.log(compareRuns(undisturbed, disturbed, steps));
+} catch (error) {
+  fail((error as Error).message);
 }
-const bytesOf = ({ data }: Stored) => Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-const [a, b] = [lastOf(undisturbed), lastOf(disturbed)];
-if (JSON.stringify(Object.keys(a.tensors)) !== JSON.stringify(Object.keys(b.tensors)) || a.metadata !== b.metadata)
-  fail(`the checkpoints hold other things: ${a.metadata} and ${b.metadata}`);
-let [total, different] = [0, 0];
-for (const [name, tensor] of Object.entries(a.tensors)) {
-  const [own, other] = [bytesOf(tensor), bytesOf(b.tensors[name] as Stored)];
-  if (own.length !== other.length) fail(`${name} has ${own.length} and ${other.length} bytes`);
-  total += own.length;
-  for (let i = 0; i < own.length; i++) if (own[i] !== other[i]) different++;
-}
-const losses = (run: string) =>
-  readFileSync(join(run, 'metrics.jsonl'), 'utf8')
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line))
-    .map(({ step, loss }) => `${step} ${loss}`)
-    .join('\n');
-const sameMetrics = losses(undisturbed) === losses(disturbed);
-console.log(
-  `compared ${Object.keys(a.tensors).length} tensors, ${total} bytes: ${different} differ; metrics.jsonl ${sameMetrics ? 'has each step once, with the same losses' : 'DIFFERS'}`,
-);
-if (different > 0 || !sameMetrics) fail('the disturbed run is not the undisturbed one');
 if (values.keep) console.log(folder);
 else rmSync(folder, { recursive: true });

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -45,6 +45,43 @@ test.each(scripts)('%s --quick', { timeout: 180_000 }, async (script) => {
     }
     for (const file of written.filter((file) => file.endsWith('.json')))
       expect(() => JSON.parse(readFileSync(join(folder, file), 'utf8')), file).not.toThrow();
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('npm run demo, interrupted while it trains by each signal in turn, loses no step, and ends with the same weights', async () => {
+  const args = ['--import', 'tsx', 'scripts/soak-demo.ts', '--each', '1', '--steps', '40'];
+  const { stdout } = await run(process.execPath, args, { cwd: root });
+  expect(stdout).toContain('1 × SIGINT, 1 × SIGTERM, 1 × SIGHUP, 1 × SIGKILL; 0 of the first three lost a step');
+  expect(stdout).toMatch(/compared 625 tensors, \d+ bytes: 0 differ; metrics\.jsonl has each step once/);
+}, 300_000);
+
+test.each([
+  ['--w 1e39', /w is "1e39"; it must be a list of finite float32 numbers/],
+  ['--from nowhere.safetensors', /There is no file nowhere\.safetensors/],
+  ['--training-steps 0', /training-steps is "0"/],
+])('npm run demo -- %s is refused before the set-up of TensorFlow', async (option, message) => {
+  const job = [`${root}/scripts/run.mjs`, 'demo', ...option.split(' ')];
+  const { code, stderr } = await run(process.execPath, job).catch((error) => error);
+  expect([code, stderr]).toEqual([1, expect.stringMatching(message)]);
+  expect(stderr).not.toContain('TensorFlow');
+});
+
+test('the launcher installs anew what is gone from node_modules', { timeout: 120_000 }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'logsnr-installed-'));
+  const help = () => run(process.execPath, [`${folder}/scripts/run.mjs`, 'demo', '--help']);
+  const commander = join(folder, 'examples/mnist/node_modules/commander');
+  try {
+    await run('git', ['clone', '-q', root, folder]);
+    cpSync(`${root}/scripts/run.mjs`, `${folder}/scripts/run.mjs`);
+    expect((await help()).stderr).toContain('setup: packages');
+    expect((await help()).stderr).not.toContain('setup: packages');
+    for (const gone of [realpathSync(commander), commander]) {
+      rmSync(gone, { recursive: true });
+      expect((await help()).stderr).toContain('setup: packages');
+      expect(existsSync(join(commander, 'package.json'))).toBe(true);
+    }
   } finally {
     rmSync(folder, { recursive: true });
   }

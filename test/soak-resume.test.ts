@@ -31,25 +31,27 @@ describe.concurrent('what ends a training from outside loses no step', () => {
   const newest = (folder: string) => readdirSync(join(folder, 'checkpoints')).at(-1);
   const nameOf = (step: number) => `step-${String(step).padStart(8, '0')}`;
 
-  test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s saves, says so, and ends the process as it does', (signal) =>
-    within(async (folder) => {
-      const child = worker(folder, 100_000, []);
-      let said = '';
-      child.stderr?.setEncoding('utf8').on('data', (text) => {
-        said += text;
-      });
-      await once(child.stdout as Readable, 'data');
-      const ended = once(child, 'close');
-      child.kill(signal);
-      expect(await ended).toEqual([null, signal]);
-      const step = Number(/saved step (\d+)\. Run the same command again to go on\./.exec(said)?.[1]);
-      expect(said.startsWith(`${signal}: saving after the step under way; once more to end at once.`)).toBe(true);
-      expect(newest(folder)).toBe(nameOf(step));
-      expect(readdirSync(folder)).not.toContain('lock');
-    }),
+  test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+    '%s, however often it is passed on, saves, says so, and ends the process as it does',
+    (signal) =>
+      within(async (folder) => {
+        const child = worker(folder, 100_000, []);
+        let said = '';
+        child.stderr?.setEncoding('utf8').on('data', (text) => {
+          said += text;
+        });
+        await once(child.stdout as Readable, 'data');
+        const ended = once(child, 'close');
+        for (let i = 0; i < 3; i++) child.kill(signal);
+        expect(await ended).toEqual([null, signal]);
+        const step = Number(/saved step (\d+)\. Run the same command again to go on\./.exec(said)?.[1]);
+        expect(said.startsWith(`${signal}: saving after the step under way; once more to end at once.`)).toBe(true);
+        expect(newest(folder)).toBe(nameOf(step));
+        expect(readdirSync(folder)).not.toContain('lock');
+      }),
   );
 
-  test('the same signal twice ends the process at once; another one does not', () =>
+  test('the same signal again a second later ends the process at once; another one does not', () =>
     within(async (folder) => {
       const child = worker(folder, 100_000, ['pause=3']);
       await new Promise<void>((done) => {
@@ -64,6 +66,7 @@ describe.concurrent('what ends a training from outside loses no step', () => {
         child.kill(signal);
         await vi.waitFor(() => expect(said).toContain(signal), 10_000);
       }
+      await new Promise((done) => setTimeout(done, 1100));
       expect(child.exitCode).toBe(null);
       child.kill('SIGTERM');
       expect(await ended).toEqual([null, 'SIGTERM']);

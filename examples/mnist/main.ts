@@ -6,8 +6,7 @@ import { join, resolve } from 'node:path';
 import { eager, fold, key } from '@logsnr/core';
 import { subset } from '@logsnr/data';
 import { mnist } from '@logsnr/data/node';
-import { guidanceSweep, judgeOf, sweepText, trainJudge } from '@logsnr/evaluation';
-import { sweepChart, sweepPicture } from '@logsnr/evaluation/node';
+import { guidanceSweep, judgeOf, sweepChart, sweepPicture, sweepText, trainJudge } from '@logsnr/evaluation';
 import { lossChart, writePng } from '@logsnr/figures';
 import { classifierFree } from '@logsnr/guidance';
 import { bind } from '@logsnr/networks';
@@ -30,6 +29,10 @@ const runtime = compile ? native({ precision }) : eager;
 const [k, data] = [key(seed), await mnist()];
 const file = (name: string) => join(options.out, name);
 
+const own = resolve(file('checkpoint.safetensors'));
+const from = options.from && resolve(options.from) !== own ? options.from : null;
+const initial = from ? (await weightsIn(from)).weights : undefined;
+
 // A digit classifier judges the samples. It computes in float32, whatever the diffusion model does.
 let line = await progressLine({ label: 'classifier', mode });
 const classifier = await withRun(
@@ -43,8 +46,6 @@ console.log(`digit classifier: reads ${(100 * judge.accuracy).toFixed(2)} % of t
 
 // Training, Algorithm 1: the network predicts v, the loss is on ε.
 const noise = fold(k, 4);
-const own = resolve(file('checkpoint.safetensors'));
-const from = options.from && resolve(options.from) !== own ? options.from : null;
 line = await progressLine({ mode });
 const trained = await withRun(
   {
@@ -69,7 +70,7 @@ const trained = await withRun(
       key: fold(k, 3),
       steps: options.trainingSteps,
       ...(options.minutes ? { minutes: options.minutes } : {}),
-      ...(from && !run.from ? { parameters: (await weightsIn(from)).weights } : {}),
+      ...(initial && !run.from ? { parameters: initial } : {}),
       runtime,
       ...run,
     }),

@@ -1,3 +1,5 @@
+import { realpathSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
 
 export interface Options {
@@ -23,8 +25,15 @@ const number = (what: string, fits: (value: number) => boolean, accepted: string
 };
 const integer = (what: string, least: number) =>
   number(what, (value) => Number.isSafeInteger(value) && value >= least, `an integer of at least ${least}`);
+// Tensors hold float32, in which a number above 3.4e38 is infinite.
+const finite = (value: number) => Number.isFinite(Math.fround(value));
 const weights = (text: string) =>
-  text.split(',').map(number('w', Number.isFinite, 'a list of finite numbers, such as 0,0.5,1,2,4'));
+  text.split(',').map(number('w', finite, 'a list of finite float32 numbers, such as 0,0.5,1,2,4'));
+const file = (path: string) => {
+  if (!statSync(path, { throwIfNoEntry: false })?.isFile())
+    throw new InvalidArgumentError(`There is no file ${path}. Give the checkpoint.safetensors of an earlier run.`);
+  return path;
+};
 
 /** The command line of the example. Ends the program with a message on an option that does not fit. */
 export function readOptions(): Options {
@@ -48,7 +57,7 @@ export function readOptions(): Options {
       ),
     )
     .option('--seed <n>', 'seed of everything random', integer('seed', 0), 0)
-    .option('--from <file>', 'begin with the weights of this checkpoint.safetensors')
+    .option('--from <file>', 'begin with the weights of this checkpoint.safetensors', file)
     .option('--fresh', 'begin anew: removes the run in the folder')
     .addOption(
       new Option('--progress <mode>', 'how training reports: for people, for machines, or not at all')
@@ -69,3 +78,6 @@ export function readOptions(): Options {
   const asked = (name: string) => command.getOptionValueSource(name) === 'cli';
   return { ...options, ...Object.fromEntries(Object.entries(quick).filter(([name]) => !asked(name))) };
 }
+
+// Run by itself, before the set-up, it checks the command line or prints the help.
+if (realpathSync(process.argv[1] ?? '') === fileURLToPath(import.meta.url)) readOptions();

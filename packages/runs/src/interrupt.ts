@@ -1,8 +1,11 @@
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
+/** Milliseconds in which one signal may arrive more than once: a terminal, npm and a launcher each pass it on. */
+const ONE = 1000;
+
 /**
  * Turns what would end the process (Ctrl-C, SIGTERM, a hangup, an error that nothing catches) into an abort, so that
- * there is time to save. The same a second time ends the process as it would without this.
+ * there is time to save. The same a second time, more than a second later, ends the process as it would without this.
  */
 export function interruptible(say: (text: string) => void): {
   readonly signal: AbortSignal;
@@ -12,8 +15,16 @@ export function interruptible(say: (text: string) => void): {
 } {
   const controller = new AbortController();
   let cause: ReturnType<ReturnType<typeof interruptible>['cause']>;
+  const first = new Map<NodeJS.Signals, number>();
   const onSignal = (signal: NodeJS.Signals) => {
-    process.removeListener(signal, onSignal);
+    const at = first.get(signal);
+    if (at !== undefined) {
+      if (performance.now() - at < ONE) return;
+      process.removeListener(signal, onSignal);
+      process.kill(process.pid, signal);
+      return;
+    }
+    first.set(signal, performance.now());
     say(`${signal}: saving after the step under way; once more to end at once.`);
     cause ??= { signal };
     controller.abort();

@@ -1,1 +1,0 @@
-export { type SweepPictureOptions, sweepChart, sweepPicture } from './sweep-pictures.js';
