@@ -53,9 +53,16 @@ test('a step that throws leaves the state as it was', () => {
   dispose([result, by, first] as never);
 });
 
-test('eager jit is the function', () => {
-  const double = eager.jit((x: number) => 2 * x);
-  expect(double(4)).toBe(8);
+test('eager jit is the function, which borrows its arguments, owns its results and frees the rest', () => {
+  const double = eager.jit((x: Tensor, by: number) => ({ x, product: mul(mul(x, by), 1) }));
+  const x = scalar(4);
+  const before = memory().numTensors;
+  const found = double(x, 2);
+  expect(memory().numTensors).toBe(before + 2);
+  expect(number(found.product)).toBe(8);
+  dispose(found);
+  expect(number(x)).toBe(4);
   double.dispose();
-  expect(double(5)).toBe(10);
+  dispose([double(x, 3), x] as never);
+  expect(memory().numTensors).toBe(before - 1);
 });

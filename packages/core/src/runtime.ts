@@ -1,4 +1,4 @@
-import { dispose, type TensorContainer } from '@tensorflow/tfjs-core';
+import { dispose, type TensorContainer, tidy } from '@tensorflow/tfjs-core';
 import { mapTensors } from './tree.js';
 
 /** A function that was made faster. What it holds is freed by `dispose`; called after that, it prepares itself anew. */
@@ -25,7 +25,8 @@ export interface Session<S, I, R> {
 export interface Runtime {
   /**
    * `fn`, faster, with the same values. It is a pure function of its arguments: tensors, or plain objects and arrays with
-   * tensors in them; other values among them count as constants. Arguments are borrowed, the result is the caller's.
+   * tensors in them; other values among them count as constants. Arguments are borrowed, the result is the caller's, and
+   * what else `fn` makes is freed.
    */
   jit<A extends unknown[], R>(fn: (...args: A) => R): Jitted<A, R>;
   /** A session that begins with a copy of `first`, a tree of tensors. */
@@ -34,7 +35,11 @@ export interface Runtime {
 
 /** Operation by operation, on the current backend. */
 export const eager: Runtime = {
-  jit: (fn) => Object.assign((...args: Parameters<typeof fn>) => fn(...args), { dispose() {} }),
+  jit<A extends unknown[], R>(fn: (...args: A) => R): Jitted<A, R> {
+    // A clone of each result, as an argument or a closed-over tensor may be among them; all others are freed.
+    const call = (...args: A) => tidy(() => mapTensors(fn(...args), (tensor) => tensor.clone()) as R & TensorContainer);
+    return Object.assign(call, { dispose() {} });
+  },
   session<S, I, R>(step: SessionStep<S, I, R>, first: S): Session<S, I, R> {
     const copy = (state: S): S => mapTensors(state, (tensor) => tensor.clone());
     const free = (state: S) => dispose(state as TensorContainer);

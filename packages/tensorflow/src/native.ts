@@ -54,6 +54,8 @@ export interface Binding {
 /** The backend of `@tensorflow/tfjs-node-gpu`, as far as this project calls it. */
 export interface NativeBackend extends KernelBackend {
   binding: Binding;
+  /** The binding's number of each tensor's data, or the values while they wait to be written there. */
+  tensorMap: { get(dataId: object): { id: number; values: unknown }; has(dataId: object): boolean };
   getInputTensorIds(tensors: readonly TensorInfo[]): number[];
   createOutputTensor(metadata: TensorMetadata): Tensor;
   executeSingleOutput(name: string, attrs: OpAttr[], inputs: readonly TensorInfo[]): Tensor;

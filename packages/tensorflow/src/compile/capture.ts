@@ -1,10 +1,11 @@
 import { mapTensors } from '@logsnr/core';
-import { type Tensor, tidy } from '@tensorflow/tfjs-core';
+import { type Tensor, tidy, util } from '@tensorflow/tfjs-core';
 import { type NativeBackend, nativeBackend } from '../native.js';
 import { cheaper } from './precision.js';
 import { shapeOf } from './proto.js';
-import { newRecording, type Recording, record, type Source } from './record.js';
-import { Slot, type Tree } from './tree.js';
+import { record } from './record.js';
+import { newRecording, type Recording, type Source } from './recorder.js';
+import { Slot, signature, type Tree } from './tree.js';
 
 /** How a captured function computes. */
 export interface Compute {
@@ -44,7 +45,15 @@ export function capture<A extends unknown[]>(fn: (...args: A) => unknown, args: 
       return copy;
     }) as A;
     record(backend, recording, () => {
-      result = mapTensors(fn(...traced), (tensor) => {
+      const returned = fn(...traced);
+      if (util.isPromise(returned)) {
+        (returned as Promise<unknown>).catch(() => {}); // what it goes on to do, without its tensors, is of no interest
+        throw new TypeError(
+          'compile: the function is asynchronous (it returns a promise); only what runs before its first await could be recorded. Await outside it.',
+        );
+      }
+      signature(returned);
+      result = mapTensors(returned, (tensor) => {
         const [id] = backend.getInputTensorIds([tensor]) as [number];
         const source = recording.sources.get(id);
         if (source === undefined)

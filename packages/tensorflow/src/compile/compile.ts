@@ -1,7 +1,10 @@
+import { eager } from '@logsnr/core';
 import { getBackend } from '@tensorflow/tfjs-core';
 import { type Captured, capture } from './capture.js';
 import { type CompileOptions, feeds, newGraphs } from './graphs.js';
 import { type Graph, savedModels } from './loader.js';
+import { cheaper } from './precision.js';
+import { recordingNow } from './record.js';
 import { fillSlots, signature } from './tree.js';
 import { load } from './variables.js';
 
@@ -17,19 +20,30 @@ export interface Compiled<A extends unknown[], R> {
 /**
  * `fn` as one TensorFlow graph, captured at the first call and replayed at the next ones.
  *
- * `fn` must be a pure function of its arguments: tensors, or plain objects and arrays that hold tensors. Other values
- * among them (numbers, strings, functions) are constants of the graph, so another value makes another graph, and so does
- * another shape or type. Tensors that `fn` closes over, such as a model's weights, are taken as they are at that first
- * call. The same values come out as from `fn` itself, to float32 rounding. The arguments are borrowed;
- * the result's tensors are the caller's. On a backend other than `tensorflow` it is `fn` itself.
- * @throws Error naming the operation, at the first call, where `fn` cannot be captured: it reads a tensor's values or draws
- *   random numbers of its own.
+ * `fn` is a pure function of its arguments: tensors, or plain objects and arrays with tensors in them. Other values among
+ * them (numbers, strings, typed arrays, functions) are constants of the graph. Another value, shape or type makes another
+ * graph. What `fn` closes over, such as a model's weights, counts as it is at the first call. The values are those of `fn`
+ * itself, to float32 rounding. Arguments are borrowed; the result's tensors are the caller's.
+ *
+ * Inside another compiled function it becomes part of that one's graph. On a backend other than `tensorflow` it runs
+ * operation by operation.
+ * @throws TypeError on an argument that could change unseen, such as a class instance, and where `fn` is asynchronous.
+ * @throws Error naming the operation, at the first call, where a graph cannot hold what `fn` does: it reads values that
+ *   depend on the arguments, or draws random numbers of its own.
  */
 export function compile<A extends unknown[], R>(fn: (...args: A) => R, options: CompileOptions = {}): Compiled<A, R> {
   const graphs = newGraphs<Captured & { graph: Graph }>(options);
   const { loader = savedModels } = options;
+  const plain = eager.jit(fn);
   const call = (...args: A): R => {
-    if (getBackend() !== 'tensorflow') return fn(...args);
+    const outer = recordingNow();
+    if (outer) {
+      const from = outer.nodes.length;
+      const result = plain(...args);
+      if (options.precision === 'bfloat16') cheaper(outer, from);
+      return result;
+    }
+    if (getBackend() !== 'tensorflow') return plain(...args);
     const { graph, inputs, outputs, result } = graphs.get(signature(args), () => {
       const captured = capture(fn, args, options);
       return { ...captured, graph: load(captured, loader) };

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Tensor } from '@tensorflow/tfjs-core';
@@ -20,11 +20,12 @@ export interface GraphLoader {
 export const savedModels: GraphLoader = {
   load(nodes) {
     const backend = nativeBackend();
-    const folder = mkdtempSync(join(tmpdir(), 'logsnr-graph-'));
+    const folder = folderOf(savedModelOf(nodes));
     let id: number | undefined;
     try {
-      writeFileSync(join(folder, 'saved_model.pb'), savedModelOf(nodes));
       id = backend.binding.loadSavedModel(folder, TAG);
+    } catch (error) {
+      throw loadRefused(nodes, (error as Error).message);
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
@@ -44,3 +45,55 @@ export const savedModels: GraphLoader = {
     };
   },
 };
+
+const PREFIX = 'logsnr-graph-';
+let collected = false;
+
+/** A new folder with the model, which lives for the moment in which TensorFlow reads it. */
+function folderOf(model: Uint8Array): string {
+  const base = tmpdir();
+  let folder: string | undefined;
+  try {
+    if (!collected) collect(base);
+    collected = true;
+    folder = mkdtempSync(join(base, `${PREFIX}${process.pid}-`));
+    writeFileSync(join(folder, 'saved_model.pb'), model);
+    return folder;
+  } catch (error) {
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+    throw new Error(
+      `compile: TensorFlow takes a graph from a folder for temporary files, and none can be written in ${base}: ${(error as Error).message}. Set TMPDIR to a folder that can be written to.`,
+    );
+  }
+}
+
+/** Removes what processes that were killed while they loaded a graph have left in `base`. */
+export function collect(base: string): void {
+  for (const name of readdirSync(base)) {
+    const pid = new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1];
+    if (pid === undefined || isAlive(Number(pid))) continue;
+    const folder = join(base, name);
+    try {
+      // A process of another container may use the same folder, and cannot be seen: it is done within a minute.
+      if (Date.now() - statSync(folder).mtimeMs > 60_000) rmSync(folder, { recursive: true, force: true });
+    } catch {
+      // Another user's, or already gone.
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}
+
+/** TensorFlow names the node that it refuses; this names the operation that made it. */
+function loadRefused(nodes: readonly Node[], message: string): Error {
+  const node = nodes.find(({ name }) => new RegExp(`\\b${name}\\b`).test(message));
+  const what = node ? `${node.from ?? node.op} cannot be compiled` : 'the graph cannot be loaded';
+  return new Error(`compile: ${what}: ${message}`);
+}

@@ -1,11 +1,14 @@
-import type { Recording } from './record.js';
+import type { Recording } from './recorder.js';
 
 const FLOAT32 = 1;
 const BFLOAT16 = 14;
 const HEAVY = new Set(['Conv2D', 'Conv2DBackpropInput', 'Conv2DBackpropFilter', 'MatMul', 'BatchMatMulV2']);
 
-/** Puts casts to bfloat16 around every convolution and matrix product; everything between them stays float32. */
-export function cheaper({ nodes }: Recording): void {
+/**
+ * Puts casts to bfloat16 around every convolution and matrix product from node number `from` on; everything between them
+ * stays float32.
+ */
+export function cheaper({ nodes }: Recording, from = 0): void {
   const casts = new Map<string, string>();
   const added: typeof nodes = [];
   const cast = (input: string, from: number, to: number, name: string) => {
@@ -18,12 +21,12 @@ export function cheaper({ nodes }: Recording): void {
     return `${name}:0`;
   };
   const narrow = (input: string): string => {
-    const found = casts.get(input) ?? cast(input, FLOAT32, BFLOAT16, `narrow${casts.size}`);
+    const found = casts.get(input) ?? cast(input, FLOAT32, BFLOAT16, `narrow${nodes.length + added.length}`);
     casts.set(input, found);
     return found;
   };
   const sizes: Record<string, number> = { Conv2DBackpropInput: 0, Conv2DBackpropFilter: 1 };
-  for (const node of nodes) {
+  for (const node of nodes.slice(from)) {
     if (!HEAVY.has(node.op) || node.attr.T?.type !== FLOAT32) continue;
     // The int32 argument of the gradients (a shape) stays as it is.
     node.input = node.input.map((input, i) => (i === sizes[node.op] ? input : narrow(input)));

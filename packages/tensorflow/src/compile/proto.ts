@@ -68,6 +68,8 @@ export interface Node {
   op: string;
   input: string[];
   attr: Record<string, Attr>;
+  /** The operation of TensorFlow.js that made it, `tf.add`, for messages; no part of the graph. */
+  from?: string | undefined;
 }
 
 export const TAG = 'logsnr';

@@ -1,183 +1,93 @@
-import { createHash } from 'node:crypto';
-import type { Binding, NativeBackend, OpAttr, TensorMetadata } from '../native.js';
-import { type Attr, type Node, shapeOf } from './proto.js';
+import { engine, Variable } from '@tensorflow/tfjs-core';
+import type { NativeBackend } from '../native.js';
+import { changes, nameOf, type Recording, recorder, type Source } from './recorder.js';
+import { asynchronousNow, cannot, operationNow } from './refuse.js';
 
-/** Where a value comes from in the graph: `name:output`. */
-export type Source = string;
+let active: Recording | undefined;
 
-/** Constants larger than this, and tensors of the surrounding scope, become variables, so that the graph stays small. */
-const LIFT_BYTES = 1 << 10;
-
-/** The graph that one run of a function leaves, and which of the binding's tensor numbers stand where in it. */
-export interface Recording {
-  readonly nodes: Node[];
-  readonly sources: Map<number, Source>;
-  /** Copies of the large constants and closed-over tensors, in the order of the variables `closed0`, `closed1`, … */
-  readonly lifted: TensorMetadata[];
-  add(op: string, input: string[], attr: Record<string, Attr>): string;
-}
-
-const bytesOf = (values: ArrayBufferView): Uint8Array =>
-  new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+/** The recording under way, if any. */
+export const recordingNow = (): Recording | undefined => active;
 
 /**
  * Runs `body` with the backend's binding replaced by one that records every operation while it executes it.
  *
- * What cannot stand in a graph throws, naming the operation: a read of a tensor's values (and so any control flow that
- * depends on them), a random draw in JavaScript or from a generator with hidden state.
+ * What a graph cannot hold throws, naming the operation: a read of values that depend on an argument, a random draw in
+ * JavaScript or from a generator with hidden state, a result whose shape depends on values, a change of a `tf.Variable`.
  */
 export function record<R>(backend: NativeBackend, recording: Recording, body: () => R): R {
+  const refused = (name: string, why: string, instead?: string) => () => {
+    throw cannot(name, why, instead);
+  };
+  // A refused read without `await` would be a rejection that nobody handles: it never ends, and is thrown below.
+  let refusal: Error | undefined;
+  const checkRead = (dataId: object): void => {
+    const { id, values } = backend.tensorMap.get(dataId);
+    if (values === null && changes(recording, recording.sources.get(id))) throw readRefused(recording, id);
+  };
   const { binding } = backend;
-  const random = Math.random;
-  backend.binding = recorder(binding, recording);
-  Math.random = () => {
-    throw new Error(
-      'compile: a random draw in JavaScript would be frozen into the graph; draw the noise outside and pass it as an argument.',
-    );
-  };
+  const { get } = backend.tensorMap;
+  const alone = 'A function of tensors returns new values; a session keeps a state.';
+  const restore = [
+    replace(backend, {
+      binding: recorder(binding, recording),
+      readSync(dataId) {
+        checkRead(dataId);
+        return Object.getPrototypeOf(backend).readSync.call(backend, dataId);
+      },
+      async read(dataId) {
+        try {
+          return backend.readSync(dataId);
+        } catch (error) {
+          refusal ??= error as Error;
+          return new Promise(() => {});
+        }
+      },
+    }),
+    replace(backend.tensorMap, {
+      get(dataId) {
+        if (!backend.tensorMap.has(dataId) && !engine().state.tensorInfo.has(dataId))
+          throw new Error(`compile: ${operationNow() ?? 'the function'} is given a tensor that has been disposed of.`);
+        return get.call(backend.tensorMap, dataId);
+      },
+    }),
+    replace(Math, {
+      random: refused(
+        'a random draw in JavaScript',
+        'its draw would be the same at every replay',
+        'Draw outside, or from a key that is an argument.',
+      ),
+    }),
+    replace(Variable.prototype, { assign: refused('Variable.assign', 'a replay would not assign', alone) }),
+    replace(engine(), { makeVariable: refused('tf.variable', 'a replay would make no variable', alone) }),
+  ];
+  active = recording;
   try {
-    return body();
+    const result = body();
+    if (refusal) throw refusal;
+    return result;
+  } catch (error) {
+    throw refusal ?? error;
   } finally {
-    Math.random = random;
-    backend.binding = binding;
+    active = undefined;
+    for (const undo of restore) undo();
   }
 }
 
-/** An empty recording. Names are numbered, so equal functions give equal graphs. */
-export function newRecording(): Recording {
-  const nodes: Node[] = [];
-  return {
-    nodes,
-    sources: new Map(),
-    lifted: [],
-    add(op, input, attr) {
-      const name = `n${nodes.length}`;
-      nodes.push({ name, op, input, attr });
-      return name;
-    },
+/** Replaces members of an object until the function that it returns is called. */
+function replace<T extends object>(object: T, members: Partial<T>): () => void {
+  const before = Object.keys(members).map((name) => [name, Object.getOwnPropertyDescriptor(object, name)] as const);
+  Object.assign(object, members);
+  return () => {
+    for (const [name, own] of before)
+      if (own) Object.defineProperty(object, name, own);
+      else Reflect.deleteProperty(object, name);
   };
 }
 
-function recorder(binding: Binding, recording: Recording): Binding {
-  const constants = new Map<string, Source>();
-  const read = () => {
-    throw new Error(
-      'compile: the function reads the values of a tensor (data, dataSync, array or arraySync); what a graph does cannot depend on them. Return the tensor and read it outside.',
-    );
-  };
-  const overrides: Partial<Binding> = {
-    createTensor(shape, dtype, values) {
-      const id = binding.createTensor(shape, dtype, values);
-      const key = `${dtype}[${shape}]${createHash('sha256').update(bytesOf(values)).digest('hex')}`;
-      let source = constants.get(key);
-      if (source === undefined) {
-        source = fillOf(recording, shape, dtype, values) ?? sourceOf(binding, recording, { id, shape, dtype }, values);
-        constants.set(key, source);
-      }
-      recording.sources.set(id, source);
-      return id;
-    },
-    executeOp(name, attrs, inputs, outputs) {
-      if (/Random|Multinomial|TruncatedNormal/.test(name) && !newKey(recording, name, inputs))
-        throw new Error(
-          `compile: ${name} would draw ${name.startsWith('Stateless') ? 'the same noise at every replay' : 'from a generator with hidden state'}; draw the noise outside and pass it, or a key for it, as an argument.`,
-        );
-      const results = binding.executeOp(name, attrs, inputs, outputs);
-      const from = inputs.map((id) => recording.sources.get(id) ?? captured(binding, recording, id));
-      const attr = attributes(binding, name, attrs);
-      // The one kernel that leaves its types to be inferred, which a graph does not do.
-      if (name === 'ExpandDims') Object.assign(attr, { T: { type: results[0]?.dtype }, Tdim: { type: INT32 } });
-      const node = recording.add(name, from, attr);
-      results.forEach((result, i) => {
-        recording.sources.set(result.id, `${node}:${i}`);
-      });
-      return results;
-    },
-    tensorDataSync: read as never,
-    runSavedModel: (() => {
-      throw new Error('compile: the function runs a compiled function; compile the outermost one only.');
-    }) as never,
-  };
-  return Object.setPrototypeOf(overrides, binding) as Binding;
-}
-
-/** Whether it is a keyed draw whose key is made of what a replay may change: an argument, as a state is too. */
-function newKey({ nodes, sources }: Recording, name: string, inputs: readonly number[]): boolean {
-  if (name !== 'StatelessRandomUniformV2') return false;
-  const byName = new Map(nodes.map((node) => [node.name, node]));
-  const seen = new Set<Source>();
-  const changes = (source: Source | undefined): boolean => {
-    if (source === undefined || seen.has(source)) return false;
-    seen.add(source);
-    const node = byName.get(source.slice(0, source.lastIndexOf(':')));
-    return node !== undefined && (node.op === 'Placeholder' || node.input.some(changes));
-  };
-  return changes(sources.get(inputs[1] as number));
-}
-
-/** A tensor that the function closes over, as it is at capture. */
-function captured(binding: Binding, recording: Recording, id: number): Source {
-  const [copy] = binding.executeOp('Identity', [], [id], 1) as [TensorMetadata];
-  try {
-    const source = sourceOf(binding, recording, copy, binding.tensorDataSync(id));
-    recording.sources.set(id, source);
-    return source;
-  } finally {
-    binding.deleteTensor(copy.id);
-  }
-}
-
-/** A constant if it is small, so that the graph can be simplified with it, else a variable. */
-function sourceOf(
-  binding: Binding,
-  recording: Recording,
-  { id, shape, dtype }: TensorMetadata,
-  values: Values,
-): Source {
-  if (values.byteLength <= LIFT_BYTES) return constant(recording, shape, dtype, bytesOf(values));
-  const [copy] = binding.executeOp('Identity', [], [id], 1) as [TensorMetadata];
-  const handle = `closed${recording.lifted.length}:0`;
-  recording.lifted.push(copy);
-  return `${recording.add('ReadVariableOp', [handle], { dtype: { type: dtype } })}:0`;
-}
-
-type Values = Float32Array | Int32Array | Uint8Array;
-
-function constant(recording: Recording, shape: readonly number[], dtype: number, content: Uint8Array): Source {
-  const tensor = { dtype, shape: shapeOf(shape), content };
-  return `${recording.add('Const', [], { dtype: { type: dtype }, value: { tensor } })}:0`;
-}
-
-/** Many times the same number, such as zeros and ones, as an operation; undefined for other values. */
-function fillOf(recording: Recording, shape: readonly number[], dtype: number, values: Values): Source | undefined {
-  if (values.length <= 16 || !values.every((value) => Object.is(value, values[0]))) return undefined;
-  const dims = constant(recording, [shape.length], INT32, bytesOf(Int32Array.from(shape)));
-  const value = constant(recording, [], dtype, bytesOf(values).slice(0, values.byteLength / values.length));
-  return `${recording.add('Fill', [dims, value], { T: { type: dtype }, index_type: { type: INT32 } })}:0`;
-}
-
-const INT32 = 3;
-
-function attributes(binding: Binding, op: string, attrs: readonly OpAttr[]): Record<string, Attr> {
-  return Object.fromEntries(attrs.map((attr) => [attr.name, attribute(binding, op, attr)]));
-}
-
-function attribute(binding: Binding, op: string, { name, type, value }: OpAttr): Attr {
-  const list = Array.isArray(value);
-  switch (type) {
-    case binding.TF_ATTR_TYPE:
-      return { type: value as number };
-    case binding.TF_ATTR_INT:
-      return list ? { list: { i: value as number[] } } : { i: value as number };
-    case binding.TF_ATTR_FLOAT:
-      return list ? { list: { f: value as number[] } } : { f: value as number };
-    case binding.TF_ATTR_BOOL:
-      return list ? { list: { b: value as unknown as boolean[] } } : { b: value as boolean };
-    case binding.TF_ATTR_SHAPE:
-      return { shape: shapeOf(value as number[]) };
-    case binding.TF_ATTR_STRING:
-      return { s: Buffer.from(value as string) };
-    default:
-      throw new Error(`compile: the attribute ${name} of ${op} has a type (${type}) that a graph cannot carry.`);
-  }
+function readRefused({ nodes, sources }: Recording, id: number): Error {
+  const node = nodes.find(({ name }) => name === nameOf(sources.get(id) as Source));
+  const of = node?.op === 'Placeholder' ? 'an argument' : `the result of ${node?.from ?? node?.op}`;
+  const mine = `the function reads the values of ${of} (data, dataSync, array, arraySync, print or toString), and a graph has none before it runs. Return that tensor and read it outside.`;
+  const name = operationNow() ?? asynchronousNow();
+  return name === undefined ? new Error(`compile: ${mine}`) : cannot(name, 'it reads the values of a tensor');
 }

@@ -5,6 +5,7 @@ import { type Captured, capture, typeOf } from './capture.js';
 import { type CompileOptions, feeds, newGraphs } from './graphs.js';
 import { type Graph, savedModels } from './loader.js';
 import type { Attr, Node } from './proto.js';
+import { recordingNow } from './record.js';
 import { fillSlots, signature, type Tree } from './tree.js';
 import { load, type Variables, variables, write } from './variables.js';
 
@@ -33,6 +34,7 @@ export function session<S, I, R>(
   first: S,
   options: CompileOptions = {},
 ): GraphSession<S, I, R> {
+  checkOutside();
   if (getBackend() !== 'tensorflow') return { ...eager.session(step, first), captures: () => 0 };
   const shapes = signature(first);
   const count = tensorsOf(first).length;
@@ -52,6 +54,7 @@ export function session<S, I, R>(
   let current: { signature: string; graph: Graph; stored: Variables } | undefined;
 
   const read = (): S => {
+    checkOutside();
     if (loose) return copies(loose);
     if (!current) throw new Error('this session has been disposed.');
     const places = Array.from({ length: count }, (_, i) => `now${i}:0`);
@@ -71,6 +74,7 @@ export function session<S, I, R>(
   };
   return {
     run(inputs) {
+      checkOutside();
       const wanted = signature(inputs);
       const moved = wanted === current?.signature ? undefined : read();
       try {
@@ -87,6 +91,7 @@ export function session<S, I, R>(
     },
     read,
     write(state) {
+      checkOutside();
       const given = signature(state);
       if (given !== shapes)
         throw new RangeError(`write: the state is ${given}; it must be like the first one, ${shapes}.`);
@@ -103,6 +108,13 @@ export function session<S, I, R>(
       [current, loose] = [undefined, undefined];
     },
   };
+}
+
+function checkOutside(): void {
+  if (recordingNow())
+    throw new Error(
+      'session: a compiled function uses a session, whose state a replay would not change. Use the session outside it, or call its step with the state as an argument.',
+    );
 }
 
 /** The result and the next state's tensors in their order, checked against the first state. */

@@ -1,4 +1,5 @@
-import { isBranch, mapLeaves, tensorsOf } from '@logsnr/core';
+import { createHash } from 'node:crypto';
+import { mapLeaves } from '@logsnr/core';
 import { Tensor } from '@tensorflow/tfjs-core';
 
 /** A tensor, or any nesting of plain objects and arrays with tensors in it; other leaves are carried along. */
@@ -9,36 +10,41 @@ export class Slot {
   constructor(readonly number: number) {}
 }
 
-/** A captured result with its slots filled by tensors. */
+/** A captured result with its slots filled by tensors. Typed arrays are copied: the caller may write into them. */
 export const fillSlots = (tree: Tree, tensors: readonly Tensor[]): Tree =>
-  mapLeaves(tree, (leaf) => (leaf instanceof Slot ? tensors[leaf.number] : leaf));
+  mapLeaves(tree, (leaf) =>
+    leaf instanceof Slot ? tensors[leaf.number] : ArrayBuffer.isView(leaf) ? structuredClone(leaf) : leaf,
+  );
 
 const identities = new WeakMap<object, number>();
 let identity = 0;
 
 /**
- * What a graph is specific to: structure, shapes and types of the tensors, and the other leaves. Numbers, strings and
- * booleans count by value, functions and class instances by identity. It is made at every call, so it is made directly.
+ * What a graph is specific to: structure, shapes and types of the tensors, and the other leaves. Numbers, strings, booleans
+ * and the bytes of typed arrays count by value, functions by identity. It is made at every call.
+ * @throws TypeError on other leaves, such as class instances: they could change without making another graph.
  */
-export function signature(tree: Tree): string {
-  if (tree instanceof Tensor) return `${tree.dtype}[${tree.shape}]`;
-  if (Array.isArray(tree)) return `[${tree.map(signature)}]`;
-  if (isBranch(tree))
-    return `{${Object.entries(tree).map(([name, item]) => `${JSON.stringify(name)}:${signature(item)}`)}}`;
-  if (typeof tree === 'string') return JSON.stringify(tree);
-  if (typeof tree !== 'function' && (typeof tree !== 'object' || tree === null))
-    return Object.is(tree, -0) ? '-0' : `${String(tree)}${typeof tree === 'bigint' ? 'n' : ''}`;
-  if (typeof tree === 'object' && !identities.has(tree)) checkNoTensors(tree);
-  if (!identities.has(tree)) identities.set(tree, identity++);
-  return `#${identities.get(tree)}`;
-}
+export const signature = (tree: Tree): string => JSON.stringify(mapLeaves(tree, described));
 
-/** A class instance counts by identity, so that a tensor within it would be frozen at what it was at capture. */
-function checkNoTensors(instance: object): void {
-  const items = instance instanceof Map || instance instanceof Set ? [...instance].flat() : Object.values(instance);
-  if (!items.some((item) => tensorsOf(item).length > 0)) return;
-  const name = instance.constructor?.name || 'object';
-  throw new RangeError(
-    `compile: an argument holds a ${name} with tensors in it; only plain objects and arrays may hold tensors. Pass them as such, or close over the ${name}, whose tensors are then constants.`,
+function described(leaf: unknown): string {
+  if (leaf instanceof Tensor) {
+    if (leaf.isDisposed) throw new Error(`compile: a tensor of shape [${leaf.shape}] has been disposed of.`);
+    return `${leaf.dtype}[${leaf.shape}]`;
+  }
+  if (typeof leaf === 'string') return JSON.stringify(leaf);
+  if (typeof leaf === 'bigint') return `${leaf}n`;
+  if (typeof leaf === 'function') {
+    if (!identities.has(leaf)) identities.set(leaf, identity++);
+    return `#${identities.get(leaf)}`;
+  }
+  if (ArrayBuffer.isView(leaf)) {
+    const bytes = new Uint8Array(leaf.buffer, leaf.byteOffset, leaf.byteLength);
+    return `${leaf.constructor.name} ${createHash('sha256').update(bytes).digest('hex')}`;
+  }
+  if (leaf === null || leaf === undefined || typeof leaf === 'number' || typeof leaf === 'boolean')
+    return Object.is(leaf, -0) ? '-0' : String(leaf);
+  const name = typeof leaf === 'object' ? leaf.constructor?.name || 'object' : typeof leaf;
+  throw new TypeError(
+    `compile: an argument or result holds a value of type ${name}, whose changes would go unseen. Pass tensors, numbers, strings, booleans, functions and typed arrays, in plain objects and arrays; or close over the ${name}, which then counts as it is at the first call.`,
   );
 }

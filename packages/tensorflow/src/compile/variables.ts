@@ -71,9 +71,12 @@ export function load({ recording }: Captured, loader: GraphLoader, more: readonl
   const { nodes, lifted } = recording;
   if (lifted.length === 0) return loader.load([...nodes, ...more]);
   const held = variables('closed', lifted);
-  const graph = loader.load([...nodes, ...held.nodes, ...more]);
   const values = lifted.map((metadata) => nativeBackend().createOutputTensor(metadata));
-  write(graph, held, values);
-  dispose(values);
-  return graph;
+  try {
+    const graph = loader.load([...nodes, ...held.nodes, ...more]);
+    write(graph, held, values);
+    return graph;
+  } finally {
+    dispose(values);
+  }
 }

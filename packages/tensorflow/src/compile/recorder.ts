@@ -1,0 +1,172 @@
+import { createHash } from 'node:crypto';
+import type { Binding, OpAttr, TensorMetadata } from '../native.js';
+import { type Attr, type Node, shapeOf } from './proto.js';
+import { cannot, operationNow } from './refuse.js';
+
+/** Where a value comes from in the graph: `name:output`. */
+export type Source = string;
+
+/** Constants larger than this, and tensors of the surrounding scope, become variables, so that the graph stays small. */
+const LIFT_BYTES = 1 << 10;
+
+/** Operations of TensorFlow whose result has a shape that depends on values, which the functions around it would freeze. */
+const SHAPE_OF_VALUES =
+  /^(Where|Unique|UniqueV2|ListDiff|NonMaxSuppression.*|SparseFillEmptyRows|SparseSegment.*|Ragged.*)$/;
+
+/** The graph that one run of a function leaves, and which of the binding's tensor numbers stand where in it. */
+export interface Recording {
+  readonly nodes: Node[];
+  readonly sources: Map<number, Source>;
+  /** Copies of the large constants and closed-over tensors, in the order of the variables `closed0`, `closed1`, … */
+  readonly lifted: TensorMetadata[];
+  add(op: string, input: string[], attr: Record<string, Attr>): string;
+}
+
+const bytesOf = (values: ArrayBufferView): Uint8Array =>
+  new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+
+/** An empty recording. Names are numbered, so equal functions give equal graphs. */
+export function newRecording(): Recording {
+  const nodes: Node[] = [];
+  return {
+    nodes,
+    sources: new Map(),
+    lifted: [],
+    add(op, input, attr) {
+      const name = `n${nodes.length}`;
+      nodes.push({ name, op, input, attr, from: operationNow() });
+      return name;
+    },
+  };
+}
+
+/** The binding, recording every operation while it executes it. */
+export function recorder(binding: Binding, recording: Recording): Binding {
+  const constants = new Map<string, Source>();
+  const overrides: Partial<Binding> = {
+    createTensor(shape, dtype, values) {
+      if (!ArrayBuffer.isView(values)) throw cannot('a tensor of strings', 'a graph holds numbers');
+      const id = binding.createTensor(shape, dtype, values);
+      const key = `${dtype}[${shape}]${createHash('sha256').update(bytesOf(values)).digest('hex')}`;
+      let source = constants.get(key);
+      if (source === undefined) {
+        source = fillOf(recording, shape, dtype, values) ?? sourceOf(binding, recording, { id, shape, dtype }, values);
+        constants.set(key, source);
+      }
+      recording.sources.set(id, source);
+      return id;
+    },
+    executeOp(name, attrs, inputs, outputs) {
+      checkOperation(recording, name, inputs);
+      const results = binding.executeOp(name, attrs, inputs, outputs);
+      const from = inputs.map((id) => recording.sources.get(id) ?? captured(binding, recording, id));
+      const attr = attributes(binding, name, attrs);
+      // The one kernel that leaves its types to be inferred, which a graph does not do.
+      if (name === 'ExpandDims') Object.assign(attr, { T: { type: results[0]?.dtype }, Tdim: { type: INT32 } });
+      const node = recording.add(name, from, attr);
+      results.forEach((result, i) => {
+        recording.sources.set(result.id, `${node}:${i}`);
+      });
+      return results;
+    },
+  };
+  return Object.setPrototypeOf(overrides, binding) as Binding;
+}
+
+/** Refuses what a replay would repeat: a draw without a new key, a shape that depends on values. */
+function checkOperation(recording: Recording, name: string, inputs: readonly number[]): void {
+  const change = (id: number | undefined) => id !== undefined && changes(recording, recording.sources.get(id));
+  if (/Random|Multinomial|TruncatedNormal/.test(name) && !(name === 'StatelessRandomUniformV2' && change(inputs[1]))) {
+    const draws = name.startsWith('Stateless')
+      ? 'it would draw the same noise at every replay'
+      : 'it would draw from a generator with hidden state';
+    throw cannot(name, draws, 'Draw the noise outside and pass it, or a key for it, as an argument.');
+  }
+  if (SHAPE_OF_VALUES.test(name) && inputs.some(change)) throw cannot(name, 'its shape depends on values');
+}
+
+export const nameOf = (source: Source): string => source.slice(0, source.lastIndexOf(':'));
+
+/** Whether a value is made of what a replay may change: an argument, as a state is too. */
+export function changes({ nodes }: Recording, source: Source | undefined): boolean {
+  const byName = new Map(nodes.map((node) => [node.name, node]));
+  const seen = new Set<Source>();
+  const pending = source === undefined ? [] : [source];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    const node = byName.get(nameOf(next));
+    if (node?.op === 'Placeholder') return true;
+    for (const input of node?.input ?? [])
+      if (!seen.has(input)) {
+        seen.add(input);
+        pending.push(input);
+      }
+  }
+  return false;
+}
+
+/** A tensor that the function closes over, as it is at capture. */
+function captured(binding: Binding, recording: Recording, id: number): Source {
+  const [copy] = binding.executeOp('Identity', [], [id], 1) as [TensorMetadata];
+  try {
+    const source = sourceOf(binding, recording, copy, binding.tensorDataSync(id));
+    recording.sources.set(id, source);
+    return source;
+  } finally {
+    binding.deleteTensor(copy.id);
+  }
+}
+
+/** A constant if it is small, so that the graph can be simplified with it, else a variable. */
+function sourceOf(
+  binding: Binding,
+  recording: Recording,
+  { id, shape, dtype }: TensorMetadata,
+  values: Values,
+): Source {
+  if (values.byteLength <= LIFT_BYTES) return constant(recording, shape, dtype, bytesOf(values));
+  const [copy] = binding.executeOp('Identity', [], [id], 1) as [TensorMetadata];
+  const handle = `closed${recording.lifted.length}:0`;
+  recording.lifted.push(copy);
+  return `${recording.add('ReadVariableOp', [handle], { dtype: { type: dtype } })}:0`;
+}
+
+type Values = Float32Array | Int32Array | Uint8Array;
+
+function constant(recording: Recording, shape: readonly number[], dtype: number, content: Uint8Array): Source {
+  const tensor = { dtype, shape: shapeOf(shape), content };
+  return `${recording.add('Const', [], { dtype: { type: dtype }, value: { tensor } })}:0`;
+}
+
+/** Many times the same number, such as zeros and ones, as an operation; undefined for other values. */
+function fillOf(recording: Recording, shape: readonly number[], dtype: number, values: Values): Source | undefined {
+  if (values.length <= 16 || !values.every((value) => Object.is(value, values[0]))) return undefined;
+  const dims = constant(recording, [shape.length], INT32, bytesOf(Int32Array.from(shape)));
+  const value = constant(recording, [], dtype, bytesOf(values).slice(0, values.byteLength / values.length));
+  return `${recording.add('Fill', [dims, value], { T: { type: dtype }, index_type: { type: INT32 } })}:0`;
+}
+
+const INT32 = 3;
+
+function attributes(binding: Binding, op: string, attrs: readonly OpAttr[]): Record<string, Attr> {
+  return Object.fromEntries(attrs.map((attr) => [attr.name, attribute(binding, op, attr)]));
+}
+
+function attribute(binding: Binding, op: string, { name, type, value }: OpAttr): Attr {
+  const list = Array.isArray(value);
+  switch (type) {
+    case binding.TF_ATTR_TYPE:
+      return { type: value as number };
+    case binding.TF_ATTR_INT:
+      return list ? { list: { i: value as number[] } } : { i: value as number };
+    case binding.TF_ATTR_FLOAT:
+      return list ? { list: { f: value as number[] } } : { f: value as number };
+    case binding.TF_ATTR_BOOL:
+      return list ? { list: { b: value as unknown as boolean[] } } : { b: value as boolean };
+    case binding.TF_ATTR_SHAPE:
+      return { shape: shapeOf(value as number[]) };
+    case binding.TF_ATTR_STRING:
+      return { s: Buffer.from(value as string) };
+    default:
+      throw new Error(`compile: the attribute ${name} of ${op} has a type (${type}) that a graph cannot carry.`);
+  }
+}
