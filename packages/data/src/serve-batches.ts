@@ -1,25 +1,57 @@
+import { inspect } from 'node:util';
 import { parentPort, workerData } from 'node:worker_threads';
+import { mapLeaves } from '@logsnr/core';
 
 type Make = (step: number) => object | Promise<object>;
 
+/** What `batchWorker` sends: a step, and a number of its own for each time that one is asked for. */
+export interface Question {
+  readonly id: number;
+  readonly step: number;
+}
+
+/** What comes back: a result, or an error as plain text, which can always be sent. */
+export type Answer<T> = { readonly id: number } & (
+  | { readonly result: T }
+  | { readonly failure: Pick<Error, 'name' | 'message' | 'stack'> }
+);
+
 /**
- * The other side of `batchWorker`, for the module that it names: answers each step with what `make` returns for it.
- * Typed arrays in it move to the other thread without a copy.
- * @param prepare gets the `data` of `batchWorker`, once.
+ * The other side of `batchWorker`, for the module that it names: answers each step with what `make` returns for it. Typed
+ * arrays are copied here, so they may be used again, and the copy moves to the other thread.
+ * @param prepare gets the `data` of `batchWorker`, once. What it throws is the error of every step.
  */
 export async function serveBatches<D>(prepare: (data: D) => Make | Promise<Make>): Promise<void> {
   const port = parentPort;
   if (!port) throw new Error('serveBatches runs in a thread that batchWorker started.');
-  const make = await prepare(workerData as D);
-  port.on('message', async (step: number) => {
+  const ready = Promise.resolve(workerData as D).then(prepare);
+  port.on('message', async ({ id, step }: Question) => {
     try {
-      const result = await make(step);
-      const buffers = Object.values(result).flatMap((value) =>
-        ArrayBuffer.isView(value) && value.buffer instanceof ArrayBuffer ? [value.buffer] : [],
-      );
-      port.postMessage({ step, result }, [...new Set(buffers)]);
+      const buffers: ArrayBuffer[] = [];
+      const result = copied(await (await ready)(step), buffers);
+      try {
+        port.postMessage({ id, result }, buffers);
+      } catch (error) {
+        throw new TypeError(
+          `the data of step ${step} cannot go from one thread to another: ${(error as Error).message} Return plain objects, numbers, strings and typed arrays.`,
+        );
+      }
     } catch (error) {
-      port.postMessage({ step, error });
+      const { name, message, stack } = errorOf(error);
+      port.postMessage({ id, failure: { name, message, stack } });
     }
   });
+  await ready.catch(() => {});
 }
+
+/** The result with a copy of every view of bytes; the copies' buffers are added to `buffers`. */
+const copied = (result: unknown, buffers: ArrayBuffer[]): unknown =>
+  mapLeaves(result, (leaf) => {
+    if (!ArrayBuffer.isView(leaf) || !(leaf.buffer instanceof ArrayBuffer)) return leaf;
+    const bytes = leaf.buffer.slice(leaf.byteOffset, leaf.byteOffset + leaf.byteLength);
+    buffers.push(bytes);
+    return Reflect.construct(leaf instanceof Buffer ? Uint8Array : leaf.constructor, [bytes]);
+  });
+
+/** What was thrown, as an error. */
+export const errorOf = (thrown: unknown): Error => (thrown instanceof Error ? thrown : new Error(inspect(thrown)));
