@@ -24,7 +24,7 @@ const floors: Readonly<Record<string, number>> = {
 };
 const floorOf = (name: string): number => floors[name] ?? Number.NaN;
 // Their main entry runs in a browser. The other packages are for Node.
-const browsers = 'core nn schedules io networks training samplers guidance data metrics'.split(' ');
+const browsers = 'core nn schedules io networks training samplers guidance data metrics evaluation'.split(' ');
 
 const manifestOf = (name: string) => JSON.parse(readFileSync(`${root}/packages/${name}/package.json`, 'utf8'));
 /** `@logsnr/data/node` → `@logsnr/data`. */

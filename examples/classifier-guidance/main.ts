@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fold, key, type Model, tensorsOf, withCondition } from '@logsnr/core';
 import { batch, shuffledIndices } from '@logsnr/data';
 import { mnist } from '@logsnr/data/node';
-import { guidanceSweep, judgeOf, trainJudge } from '@logsnr/evaluation';
+import { guidanceSweep, judgeOf, type SweepRow, trainJudge } from '@logsnr/evaluation';
 import { captionedGrid, imageGrid, lineChart, type RgbImage, writePng } from '@logsnr/figures';
 import { classifierFree, classifierGuidance, logits } from '@logsnr/guidance';
 import { accuracy } from '@logsnr/metrics';
@@ -101,7 +101,7 @@ const rows: {
   read: number;
   confidence: number;
   seconds: number;
-  picture: RgbImage;
+  shown: SweepRow['shown'];
 }[] = [];
 const format = (value: number, digits: number, width = 9) => value.toFixed(digits).padStart(width);
 console.log('arm                        w       FID        IS  read right  the guide is sure   seconds');
@@ -218,9 +218,9 @@ await writePng(
     rows: [
       ...rows
         .filter(({ arm, w }) => (arm === 'classifier-free' ? [0, 1, 2] : [1, 4, 8]).includes(w))
-        .map(({ arm, w, read, picture }) => ({
+        .map(({ arm, w, read, shown }) => ({
           caption: `${arm}, w = ${w}\n${read.toFixed(0)} % read right`,
-          images: [picture],
+          images: [imageGrid(shown, { columns: 20 })],
         })),
       ...attacks
         .filter(({ reach }) => reach === 0 || reach === 0.6)
@@ -234,7 +234,7 @@ await writePng(
 );
 const seconds = (performance.now() - started) / 1000;
 const report = {
-  table: rows.map(({ picture, ...row }) => row),
+  table: rows.map(({ shown, ...row }) => row),
   matched: { classifierFree: matched.a.w, admG: matched.b.w },
   costs,
   classifier: { steps: losses.length, seconds: classifierSeconds, parameters: size(guide), accuracy: guideAccuracy },

@@ -1,14 +1,15 @@
 // The main job: trains a class-conditional diffusion model on MNIST with classifier-free guidance (Ho & Salimans 2022),
 // samples the ten digits at several guidance weights from the same noise, and measures what guidance does.
 
-import { renameSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { eager, fold, key } from '@logsnr/core';
 import { subset } from '@logsnr/data';
 import { mnist } from '@logsnr/data/node';
-import { guidanceSweep, judgeOf, sweepChart, sweepPicture, sweepText, trainJudge } from '@logsnr/evaluation';
+import { guidanceSweep, judgeOf, sweepText, trainJudge } from '@logsnr/evaluation';
+import { sweepChart, sweepPicture } from '@logsnr/evaluation/node';
 import { lossChart, writePng } from '@logsnr/figures';
 import { classifierFree } from '@logsnr/guidance';
+import { piecesOf, replaceFile } from '@logsnr/io/node';
 import { bind } from '@logsnr/networks';
 import { shapesOf } from '@logsnr/nn';
 import { progressLine, saveCheckpoint, withRun } from '@logsnr/runs';
@@ -28,10 +29,7 @@ const samples = options.samples ?? (backend === 'tensorflow' ? 500 : 100);
 const runtime = compile ? native({ precision }) : eager;
 const [k, data] = [key(seed), await mnist()];
 const file = (name: string) => join(options.out, name);
-
-const own = resolve(file('checkpoint.safetensors'));
-const from = options.from && resolve(options.from) !== own ? options.from : null;
-const initial = from ? (await weightsIn(from)).weights : undefined;
+const initial = options.from && (await weightsIn(options.from)).weights;
 
 // A digit classifier judges the samples. It computes in float32, whatever the diffusion model does.
 let line = await progressLine({ label: 'classifier', mode });
@@ -51,7 +49,7 @@ const trained = await withRun(
   {
     folder: options.out,
     fresh,
-    settings: { seed, precision, compile, network: config, from },
+    settings: { seed, precision, compile, network: config, from: options.from ?? null },
     shapes: shapesOf(network),
     save: { seconds: 30 },
     samples: { every: 250, draw: glimpseOf(runtime, noise) },
@@ -118,5 +116,4 @@ const report = {
   table: table.map(({ w, fid, is, accuracy }) => ({ w, fid, is, accuracy })),
   ...{ real: { fid: real.fid, is: real.is }, samples, seconds: (performance.now() - started) / 1000 },
 };
-writeFileSync(`${file('report.json')}.tmp`, `${JSON.stringify(report, null, 2)}\n`);
-renameSync(`${file('report.json')}.tmp`, file('report.json'));
+await replaceFile(file('report.json'), piecesOf(`${JSON.stringify(report, null, 2)}\n`));

@@ -1,4 +1,5 @@
 import { realpathSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
 
@@ -32,7 +33,7 @@ const weights = (text: string) =>
 const file = (path: string) => {
   if (!statSync(path, { throwIfNoEntry: false })?.isFile())
     throw new InvalidArgumentError(`There is no file ${path}. Give the checkpoint.safetensors of an earlier run.`);
-  return path;
+  return resolve(path);
 };
 
 /** The command line of the example. Ends the program with a message on an option that does not fit. */
@@ -73,6 +74,8 @@ export function readOptions(): Options {
     .option('--quick', 'a few seconds in all, to see it run, in a folder of its own')
     .parse();
   const options = command.opts<Options & { quick?: boolean }>();
+  // The run's own weights are no others': it goes on from its checkpoint.
+  if (options.from === resolve(options.out, 'checkpoint.safetensors')) delete options.from;
   if (!options.quick) return options;
   const quick = { trainingSteps: 12, judgeSteps: 40, samples: 20, steps: 4, w: [0, 1], out: 'out/mnist-quick' };
   const asked = (name: string) => command.getOptionValueSource(name) === 'cli';

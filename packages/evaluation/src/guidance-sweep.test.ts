@@ -1,15 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { open as openPng } from '../../figures/test/open-png.js';
-import {
-  guidanceSweep,
-  type Judge,
-  type SweepRow,
-  sweepChart,
-  sweepMarkdown,
-  sweepPicture,
-  sweepText,
-} from './index.js';
+import { guidanceSweep, type Judge, type SweepRow, sweepMarkdown, sweepText } from './index.js';
+import { sweepChart, sweepPicture } from './node.js';
 
 /** Scores that say which images and labels were judged. */
 const judge: Judge = {
@@ -38,7 +31,6 @@ test('each weight is drawn, clipped, judged and freed, in order', async () => {
     labels: [0, 1, 2, 3, 4],
     onProgress: ({ w, fraction }) => told.push([w, fraction]),
     shown: 2,
-    columns: 2,
     onRow: ({ w, is }, images) => void heard.push([w, is, images.shape[0]]),
   });
   expect(tf.memory().numTensors).toBe(before);
@@ -57,8 +49,8 @@ test('each weight is drawn, clipped, judged and freed, in order', async () => {
     [0, 1.5 / 3],
     [4, 2.5 / 3],
   ]);
-  const { picture } = rows[2] as SweepRow;
-  expect([picture.width, picture.height, picture.data[0]]).toEqual([8, 2, 255]);
+  const { shown } = rows[2] as SweepRow;
+  expect([shown.shape, [...shown.data]]).toEqual([[2, 2, 3, 1], Array(12).fill(1)]);
 });
 
 test('what cannot be swept is refused before any drawing, and an error leaves no tensors', async () => {
@@ -101,10 +93,13 @@ test('the tables', () => {
 });
 
 test('the pictures: a row of samples for each weight, and a chart', () => {
-  const picture = (value: number) => ({ data: new Uint8Array(20 * 40 * 3).fill(value), width: 40, height: 20 });
+  const shown = (value: number): SweepRow['shown'] => ({
+    data: new Float32Array(2 * 20 * 20).fill(value / 127.5 - 1),
+    shape: [2, 20, 20, 1],
+  });
   const png = sweepPicture(
-    rows.map((row, i) => ({ ...row, seconds: 1, picture: picture(i === 0 ? 11 : 77) })),
-    { scale: 1 },
+    rows.map((row, i) => ({ ...row, seconds: 1, shown: shown(i === 0 ? 11 : 77) })),
+    { scale: 1, columns: 2 },
   );
   const opened = openPng(png);
   const of = (value: number) => opened.where((rgb) => rgb.join() === [value, value, value].join());

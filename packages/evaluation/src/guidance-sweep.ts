@@ -1,5 +1,4 @@
 import { checkFinite, checkInteger } from '@logsnr/core';
-import { imageGrid, type RgbImage } from '@logsnr/figures';
 import { clipByValue, slice, type Tensor, type Tensor4D } from '@tensorflow/tfjs-core';
 import type { Judge, Scores } from './judge.js';
 
@@ -8,8 +7,8 @@ export interface SweepRow extends Scores {
   readonly w: number;
   /** Of drawing the samples. */
   readonly seconds: number;
-  /** The first samples, in the order of their numbers. */
-  readonly picture: RgbImage;
+  /** The first samples, in the order of their numbers: values in [−1, 1] and their shape. */
+  readonly shown: { readonly data: Float32Array; readonly shape: Tensor4D['shape'] };
 }
 
 /** How far a sweep is. */
@@ -33,10 +32,8 @@ export interface SweepOptions {
   readonly judge: Judge;
   /** What each of the n samples should show. */
   readonly labels: ArrayLike<number>;
-  /** Samples in a row's picture; 40 unless given, or as many as there are. */
+  /** How many samples a row shows; 40 unless given, or as many as there are. */
   readonly shown?: number;
-  /** Samples side by side in a row's picture; 20 unless given. */
-  readonly columns?: number;
   /** Told whenever `draw` tells its progress. */
   readonly onProgress?: ((progress: SweepProgress) => void) | undefined;
   /** Told after every weight. The images, clipped to [−1, 1], are borrowed. */
@@ -49,7 +46,7 @@ export interface SweepOptions {
  * @throws RangeError, before any drawing, on no weights, one that is not finite, or no labels.
  */
 export async function guidanceSweep(options: SweepOptions): Promise<SweepRow[]> {
-  const { weights, draw, judge, labels, shown = 40, columns = 20, onProgress, onRow } = options;
+  const { weights, draw, judge, labels, shown = 40, onProgress, onRow } = options;
   checkInteger('the number of weights', weights.length, 1);
   checkInteger('the number of labels', labels.length, 1);
   checkInteger('shown', shown, 1);
@@ -69,7 +66,7 @@ export async function guidanceSweep(options: SweepOptions): Promise<SweepRow[]> 
     drawn.dispose();
     try {
       const scores = await judge.score(images, labels);
-      const row = { w, ...scores, seconds, picture: await pictureOf(images, shown, columns) };
+      const row = { w, ...scores, seconds, shown: await firstOf(images, shown) };
       rows.push(row);
       await onRow?.(row, images);
     } finally {
@@ -79,10 +76,10 @@ export async function guidanceSweep(options: SweepOptions): Promise<SweepRow[]> 
   return rows;
 }
 
-async function pictureOf(images: Tensor4D, shown: number, columns: number): Promise<RgbImage> {
-  const first = slice(images, 0, Math.min(shown, images.shape[0]));
+async function firstOf(images: Tensor4D, count: number): Promise<SweepRow['shown']> {
+  const first = slice(images, 0, Math.min(count, images.shape[0]));
   try {
-    return imageGrid({ data: await first.data(), shape: first.shape }, { columns });
+    return { data: await first.data<'float32'>(), shape: first.shape };
   } finally {
     first.dispose();
   }

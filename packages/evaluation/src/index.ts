@@ -1,5 +1,5 @@
 export { type Extracted, type ExtractOptions, type Extractor, extract } from './extract.js';
 export { guidanceSweep, type SweepOptions, type SweepProgress, type SweepRow } from './guidance-sweep.js';
 export { type Judge, judgeOf, type Scores, type TrainJudgeOptions, trainJudge } from './judge.js';
-export { type RealScores, sweepChart, sweepMarkdown, sweepPicture, sweepText, type TableRow } from './sweep-report.js';
+export { type RealScores, sweepMarkdown, sweepText, type TableRow } from './sweep-tables.js';
 export { type Vlb, type VlbOptions, vlb } from './vlb.js';

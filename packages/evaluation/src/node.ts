@@ -1,0 +1,1 @@
+export { type SweepPictureOptions, sweepChart, sweepPicture } from './sweep-pictures.js';
