@@ -1,4 +1,4 @@
-import { PHILOX_NORMAL, type PhiloxNormalAttrs } from '@logsnr/core';
+import { checkInteger, checkWithin, PHILOX_NORMAL, type PhiloxNormalAttrs } from '@logsnr/core';
 import { PHILOX_UNIFORM, type PhiloxUniformAttrs } from '@logsnr/nn';
 import { getKernel, type KernelFunc, registerKernel, type TensorInfo } from '@tensorflow/tfjs-core';
 import type { Binding, NativeBackend, OpAttr } from './native.js';
@@ -13,30 +13,44 @@ const PHILOX = 1;
  * bit cast of int32 words.
  */
 export function registerPhilox(): void {
-  register(PHILOX_NORMAL, 'StatelessRandomNormalV2', ({ words, counter, samples, blocks }: PhiloxNormalAttrs) => ({
-    key: words,
-    counter: [counter % 2 ** 32, Math.floor(counter / 2 ** 32), 0, 0],
-    shape: [samples, blocks * 4],
-  }));
-  register(PHILOX_UNIFORM, 'StatelessRandomUniformV2', ({ stream, samples, blocks }: PhiloxUniformAttrs) => ({
-    counter: [0, 0, stream, 0],
-    shape: [samples, blocks * 4],
-  }));
+  register(PHILOX_NORMAL, 'StatelessRandomNormalV2', ({ words: [low, high], counter }: PhiloxNormalAttrs, check) => {
+    check('counter', counter, Number.MAX_SAFE_INTEGER);
+    check('words[0]', low, 2 ** 32 - 1);
+    check('words[1]', high, 2 ** 32 - 1);
+    return { key: [low, high], counter: [counter % 2 ** 32, Math.floor(counter / 2 ** 32), 0, 0] };
+  });
+  register(PHILOX_UNIFORM, 'StatelessRandomUniformV2', ({ stream }: PhiloxUniformAttrs, check) => {
+    check('stream', stream, 2 ** 32 - 1);
+    return { counter: [0, 0, stream, 0] };
+  });
 }
 
 interface Draw {
   /** The key's words, unless it is an input. */
   key?: readonly number[];
   counter: readonly number[];
-  shape: readonly number[];
 }
 
-function register<A>(kernelName: string, operation: string, drawOf: (attrs: A) => Draw): void {
+/** Throws a RangeError unless `value` is an integer of at most `most`. */
+type Check = (name: string, value: number, most: number) => void;
+
+function register<A extends { samples: number; blocks: number }>(
+  kernelName: string,
+  operation: string,
+  drawOf: (attrs: A, check: Check) => Draw,
+): void {
   if (getKernel(kernelName, 'tensorflow')) return;
+  const check: Check = (name, value, most) => {
+    checkInteger(`${kernelName}: ${name}`, value);
+    checkWithin(`${kernelName}: ${name}`, value, 0, most);
+  };
   const kernelFunc: KernelFunc = ({ inputs, attrs, backend }) => {
     const native = backend as NativeBackend;
     const { binding } = native;
-    const draw = drawOf(attrs as unknown as A);
+    const { samples, blocks } = attrs as unknown as A;
+    check('samples', samples, 2 ** 31 - 1);
+    check('blocks', blocks, 2 ** 29 - 1);
+    const draw = drawOf(attrs as unknown as A, check);
     const owned: number[] = [];
     const own = (id: number): number => {
       owned.push(id);
@@ -57,17 +71,16 @@ function register<A>(kernelName: string, operation: string, drawOf: (attrs: A) =
       own(run('Bitcast', [type('T', binding.TF_INT32), type('type', UINT64)], [pairs]).id);
     const int32 = binding.TF_INT32;
     // One key of two words: [2] → [1, 2], which the cast makes one number of.
-    const given = () =>
-      own(
-        run(
-          'Reshape',
-          [type('T', int32), type('Tshape', int32)],
-          [...native.getInputTensorIds([inputs.key as TensorInfo]), ints([2], [1, 2])],
-        ).id,
-      );
+    const given = () => {
+      const key = inputs.key as TensorInfo;
+      if (key.dtype !== 'int32' || key.shape.length !== 1 || key.shape[0] !== 2)
+        throw new RangeError(`${kernelName}: key is ${key.dtype} [${key.shape.join(', ')}]; it must be int32 [2].`);
+      const ids = [...native.getInputTensorIds([key]), ints([2], [1, 2])];
+      return own(run('Reshape', [type('T', int32), type('Tshape', int32)], ids).id);
+    };
     try {
       const ids = [
-        ints([2], draw.shape),
+        ints([2], [samples, 4 * blocks]),
         uint64(draw.key ? ints([1, 2], draw.key) : given()),
         uint64(ints([2, 2], draw.counter)),
         ints([], [PHILOX]),

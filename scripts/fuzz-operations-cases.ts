@@ -1,0 +1,172 @@
+// What fuzz-operations.ts tries: inputs and attributes of a native operation, right or spoilt, as a function of seed and
+// number; and which of them the operation must take.
+
+import { fold, key, PHILOX_NORMAL, uniforms } from '@logsnr/core';
+import { ADAM, GROUP_NORM, GROUP_NORM_GRADIENT, PHILOX_UNIFORM } from '@logsnr/nn';
+
+export interface Input {
+  readonly shape: readonly number[];
+  readonly dtype: 'float32' | 'int32' | 'bool';
+}
+
+export interface Case {
+  readonly kernel: string;
+  readonly inputs: Readonly<Record<string, Input>>;
+  readonly attrs: Readonly<Record<string, unknown>>;
+}
+
+/** Random choices of one case. */
+interface Draw {
+  /** An integer, both ends included. */
+  whole(low: number, high: number): number;
+  chance(p: number): boolean;
+  one<T>(choices: readonly T[]): T;
+}
+
+function drawOf(seed: number, index: number): Draw {
+  const numbers = uniforms(fold(key(seed), index), 200).values();
+  const whole = (low: number, high: number) => low + Math.floor(Number(numbers.next().value) * (high - low + 1));
+  return {
+    whole,
+    chance: (p) => whole(0, 999) < 1000 * p,
+    one: <T>(choices: readonly T[]) => choices[whole(0, choices.length - 1)] as T,
+  };
+}
+
+const float = (shape: readonly number[]): Input => ({ shape, dtype: 'float32' });
+const none = [0];
+
+/** Rank 0 to 5, sizes 0 to 17, some 20,000 values at most. */
+function anyShape(draw: Draw): number[] {
+  let values = 1;
+  return Array.from({ length: draw.whole(0, 5) }, () => {
+    const size = draw.whole(0, Math.min(17, Math.floor(20_000 / Math.max(1, values))));
+    values *= size;
+    return size;
+  });
+}
+
+function normCase(kernel: string, draw: Draw): Case {
+  const [n, h, w, groups] = [draw.whole(0, 3), draw.whole(1, 17), draw.whole(1, 17), draw.whole(1, 5)];
+  const [c, silu] = [groups * draw.whole(1, 9), draw.chance(0.5)];
+  const or = (shape: number[]) => float(draw.chance(0.5) ? shape : none);
+  const [x, vector, film, group] = [float([n, h, w, c]), float([c]), [n, 1, 1, c], float([n, groups])];
+  const inputs = { x, gamma: vector, beta: vector, bias: or([c]), scale: or(film), shift: or(film) };
+  const all = kernel === GROUP_NORM ? inputs : { dy: x, ...inputs, mean: group, rstd: group };
+  return { kernel, inputs: all, attrs: { groups, silu } };
+}
+
+function adamCase(draw: Draw): Case {
+  const [vector, scalar] = [float(anyShape(draw)), float([])];
+  const inputs = { p: vector, g: vector, m: vector, v: vector, rate: scalar, epsilon: scalar, keep: scalar };
+  return { kernel: ADAM, inputs, attrs: { beta1: draw.one([0, 0.5, 0.9]), beta2: draw.one([0.5, 0.999]) } };
+}
+
+function philoxCase(kernel: string, draw: Draw): Case {
+  const size = { samples: draw.whole(0, 17), blocks: draw.whole(0, 17) };
+  const [word, counter] = [draw.whole(0, 2 ** 32 - 1), draw.one([0, 5, 2 ** 32 - 1, 2 ** 45 + 3])];
+  return kernel === PHILOX_NORMAL
+    ? { kernel, inputs: {}, attrs: { words: [word, draw.whole(0, 9)], counter, ...size } }
+    : { kernel, inputs: { key: { shape: [2], dtype: 'int32' } }, attrs: { stream: word, ...size } };
+}
+
+/** A shape near the given one, or any. */
+function otherShape(shape: readonly number[], draw: Draw): number[] {
+  // Only an empty tensor has such a size, and it must stay empty.
+  if (shape.some((size) => size > 1e6)) return anyShape(draw);
+  const [at, other] = [draw.whole(0, shape.length - 1), draw.whole(0, 17)];
+  return draw.one([
+    () => anyShape(draw),
+    () => shape.map((size, i) => (i === at ? other : size)),
+    () => shape.map((size, i) => (i === at ? size + 1 : size)),
+    () => shape.slice(1),
+    () => [1, ...shape],
+    () => [...none],
+    () => [0, ...shape.slice(1).map((size) => size * draw.one([1, 2 ** 32, 2 ** 45]))],
+  ])();
+}
+
+const oddNumbers = [-1, 0, 1, 3, 0.5, 2 ** 31, 2 ** 40, -(2 ** 31), Number.NaN, Number.POSITIVE_INFINITY];
+
+/** The same with one thing changed. */
+function spoil(given: Case, draw: Draw): Case {
+  const names = Object.keys(given.inputs);
+  if (names.length === 0 || draw.chance(0.2)) {
+    const name = draw.one(Object.keys(given.attrs).filter((name) => typeof given.attrs[name] === 'number'));
+    return { ...given, attrs: { ...given.attrs, [name]: draw.one(oddNumbers) } };
+  }
+  const name = draw.one(names);
+  const { shape, dtype } = given.inputs[name] as Input;
+  const changed: Input = draw.chance(0.15)
+    ? { shape, dtype: draw.one(['int32', 'bool', 'float32']) }
+    : { shape: otherShape(shape, draw), dtype };
+  return { ...given, inputs: { ...given.inputs, [name]: changed } };
+}
+
+/** Case number `index` of a seed. */
+export function caseOf(seed: number, index: number): Case {
+  const draw = drawOf(seed, index);
+  const kernel = draw.one([GROUP_NORM, GROUP_NORM_GRADIENT, GROUP_NORM_GRADIENT, ADAM, PHILOX_NORMAL, PHILOX_UNIFORM]);
+  const philox = kernel === PHILOX_NORMAL || kernel === PHILOX_UNIFORM;
+  let made = philox ? philoxCase(kernel, draw) : kernel === ADAM ? adamCase(draw) : normCase(kernel, draw);
+  for (let changes = draw.one([0, 1, 1, 2]); changes > 0; changes--) made = spoil(made, draw);
+  return made;
+}
+
+const same = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((x, i) => x === b[i]);
+export const isNone = ({ shape }: Input): boolean => same(shape, none);
+
+function normFits(inputs: Readonly<Record<string, Input>>, groups: number): boolean {
+  const { x, ...rest } = inputs as { x: Input };
+  const [n = 0, h = 0, w = 0, c = 0] = x.shape;
+  if (x.shape.length !== 4 || h < 1 || w < 1 || c < 1 || !(groups >= 1) || c % groups !== 0) return false;
+  if (x.shape.reduce((product, size) => product * Math.max(1, size), 1) >= 2 ** 61) return false;
+  const shapes: Record<string, number[]> = { dy: [n, h, w, c], scale: [n, 1, 1, c], shift: [n, 1, 1, c] };
+  const optional = ['bias', 'scale', 'shift'];
+  return Object.entries(rest as Record<string, Input>).every(([name, input]) => {
+    const shape = name === 'mean' || name === 'rstd' ? [n, groups] : (shapes[name] ?? [c]);
+    return same(input.shape, shape) || (optional.includes(name) && isNone(input));
+  });
+}
+
+function adamFits(inputs: Readonly<Record<string, Input>>, attrs: Case['attrs']): boolean {
+  const share = (value: unknown) => typeof value === 'number' && value >= 0 && value <= 1;
+  const shape = (name: string) => inputs[name]?.shape ?? [];
+  const scalars = ['rate', 'epsilon', 'keep'].every((name) => shape(name).length === 0);
+  return (
+    scalars &&
+    ['g', 'm', 'v'].every((name) => same(shape(name), shape('p'))) &&
+    share(attrs.beta1) &&
+    share(attrs.beta2)
+  );
+}
+
+function philoxFits({ inputs, attrs }: Case): boolean {
+  const whole = (name: string, least: number, most: number) => {
+    const value = attrs[name] ?? least;
+    return Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most;
+  };
+  const sizes = whole('samples', 0, 2 ** 31 - 1) && whole('blocks', 0, 2 ** 29 - 1);
+  return (
+    sizes &&
+    whole('stream', 0, 2 ** 32 - 1) &&
+    whole('counter', 0, 2 ** 53) &&
+    (!inputs.key || same(inputs.key.shape, [2]))
+  );
+}
+
+/** Whether the operation must take a case; else it must refuse it. */
+export function fits(given: Case): boolean {
+  const { kernel, inputs, attrs } = given;
+  const type = kernel === PHILOX_UNIFORM ? 'int32' : 'float32';
+  if (Object.values(inputs).some(({ dtype }) => dtype !== type)) return false;
+  if (kernel === ADAM) return adamFits(inputs, attrs);
+  return 'groups' in attrs ? normFits(inputs, attrs.groups as number) : philoxFits(given);
+}
+
+/** A case on one line. */
+export function describe({ kernel, inputs, attrs }: Case): string {
+  const given = Object.entries(inputs).map(([name, { shape, dtype }]) => `${name} ${dtype} [${shape.join(', ')}]`);
+  return `${kernel}: ${[...given, ...Object.entries(attrs).map(([name, value]) => `${name} ${value}`)].join(', ')}`;
+}

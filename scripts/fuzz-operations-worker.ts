@@ -1,0 +1,122 @@
+// The process in which fuzz-operations.ts runs its cases: `fuzz-operations-worker.ts SEED FIRST END UNTIL [OPERATIONS]`.
+// It prints a case before it runs it, and the outcome after it. OPERATIONS is a file to take the native operations from.
+
+import { writeSync } from 'node:fs';
+import { normalNumbers, PHILOX_NORMAL, type PhiloxNormalAttrs } from '@logsnr/core';
+import { ADAM, type AdamAttrs, GROUP_NORM, type GroupNormAttrs, ops, PHILOX_UNIFORM } from '@logsnr/nn';
+import { useBackend } from '@logsnr/tensorflow';
+import * as tf from '@tensorflow/tfjs-core';
+import { adamStep } from '../packages/training/src/adam-step.js';
+import { caseOf, describe, fits, type Input } from './fuzz-operations-cases.js';
+
+const [seed = 0, first = 0, end = 0, until = 0] = process.argv.slice(2, 6).map(Number);
+const operations = process.argv[6];
+if (operations) {
+  const own = process.dlopen;
+  process.dlopen = (module: object, file: string, flags?: number) =>
+    own.call(process, module, /[\\/]operations\.node$/.test(file) ? operations : file, flags);
+}
+await useBackend({ backend: 'tensorflow', quiet: true });
+
+type Tensors = Record<string, tf.Tensor>;
+const run = (kernel: string, inputs: Tensors, attrs: unknown): tf.Tensor[] =>
+  [tf.engine().runKernel(kernel, inputs, attrs as never)].flat() as tf.Tensor[];
+
+const noise = normalNumbers({ words: [seed, 1], counter: 0, samples: 1, blocks: 1 << 13 });
+const positive = ['v', 'epsilon', 'rstd'];
+
+function tensorOf(name: string, { shape, dtype }: Input, at: number): tf.Tensor {
+  const values = Float32Array.from({ length: tf.util.sizeFromShape([...shape]) }, (_, i) => {
+    const value = noise[(997 * at + i) % noise.length] as number;
+    return positive.includes(name) ? Math.abs(value) + 0.01 : value;
+  });
+  const tensor = tf.tensor(values, [...shape], 'float32');
+  return dtype === 'float32' ? tensor : tf.cast(tensor, dtype);
+}
+
+/** What a kernel is held against: outputs composed of other operations, null where they are to be left out. */
+type Composed = (tf.Tensor | null)[];
+
+function normComposed({ dy, x, ...rest }: Tensors, { groups, silu }: GroupNormAttrs): Composed {
+  const { gamma, beta, bias, scale, shift } = rest as Record<'gamma' | 'beta' | 'bias' | 'scale' | 'shift', tf.Tensor>;
+  const input = x as tf.Tensor4D;
+  const [n, , , c] = input.shape;
+  const there = [bias, scale, shift].map(({ size, rank }) => size > 0 || rank > 1);
+  // What is left out is 0 here.
+  const given = [[c], [n, 1, 1, c], [n, 1, 1, c]].map((shape, i) =>
+    there[i] ? ([bias, scale, shift][i] as tf.Tensor) : tf.zeros(shape),
+  );
+  const op = (x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, bias: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor) =>
+    ops.groupNorm(x as tf.Tensor4D, groups, { gamma, beta, bias, film: { scale, shift }, silu }, 'composed');
+  const args = [input, gamma, beta, ...given] as Parameters<typeof op>;
+  if (!dy) return [op(...args)];
+  return tf
+    .grads(op)(args, dy)
+    .map((gradient, i) => (i < 3 || there[i - 3] ? gradient : null));
+}
+
+function composed(kernel: string, inputs: Tensors, attrs: unknown): Composed {
+  if (kernel === ADAM) {
+    const { p, g, m, v, rate, epsilon, keep } = inputs as Record<
+      'p' | 'g' | 'm' | 'v' | 'rate' | 'epsilon' | 'keep',
+      tf.Tensor
+    >;
+    return adamStep({ p, g, m, v }, { rate, epsilon, keep }, attrs as AdamAttrs, 'composed');
+  }
+  if (kernel !== PHILOX_NORMAL && kernel !== PHILOX_UNIFORM) return normComposed(inputs, attrs as GroupNormAttrs);
+  const given = attrs as PhiloxNormalAttrs & { stream: number };
+  const numbers =
+    kernel === PHILOX_NORMAL
+      ? normalNumbers(given)
+      : ops.uniformNumbers((inputs.key as tf.Tensor).dataSync() as Int32Array, given);
+  return [tf.tensor(numbers, [given.samples, 4 * given.blocks], 'float32')];
+}
+
+/** The largest difference, of values whose rounding grows with `gain`. */
+function difference(got: tf.Tensor, expected: tf.Tensor, gain: number): number {
+  if (got.size === 0) return 0;
+  const scale = tf.add(tf.max(tf.abs(expected)), 1);
+  return (tf.div(tf.max(tf.abs(tf.sub(got, expected))), scale).dataSync()[0] as number) / gain;
+}
+
+/** What a case comes to: `result`, `refused`, or what is wrong. */
+function outcome(index: number): string {
+  const given = caseOf(seed, index);
+  const { kernel, attrs } = given;
+  const must = fits(given);
+  const inputs = Object.fromEntries(
+    Object.entries(given.inputs).map(([name, input], i) => [name, tensorOf(name, input, index + i)]),
+  );
+  // A nearly constant group divides by a small σ, which enlarges the rounding of both forms.
+  let gain = 1;
+  if (must && 'groups' in attrs) {
+    const { dy: _, mean: __, rstd: ___, ...rest } = inputs;
+    const [, mean, rstd] = run(GROUP_NORM, rest, attrs) as [tf.Tensor, tf.Tensor, tf.Tensor];
+    if (rstd.size > 0) gain = Math.max(1, tf.max(rstd).dataSync()[0] as number) ** (inputs.dy ? 2 : 1);
+    if (inputs.dy) Object.assign(inputs, { mean, rstd });
+  }
+  let outputs: tf.Tensor[];
+  try {
+    outputs = run(kernel, inputs, attrs);
+  } catch (error) {
+    const { message } = error as Error;
+    if (must) return `refused what it must take: ${message}`;
+    return message.includes(kernel) && /^Invalid TF_Status: 3\n|; it must /.test(message)
+      ? 'refused'
+      : `refused without its name: ${message}`;
+  }
+  if (!must) return 'took what it must refuse';
+  for (const [i, expected] of composed(kernel, inputs, attrs).entries()) {
+    const got = outputs[i] as tf.Tensor;
+    const shape = expected?.shape ?? [0];
+    if (!tf.util.arraysEqual(got.shape, shape)) return `output ${i} has shape [${got.shape}], not [${shape}]`;
+    const worst = expected ? difference(got, expected, gain) : 0;
+    if (!(worst < 2e-5)) return `output ${i} differs from its composed form by ${worst}`;
+  }
+  return 'result';
+}
+
+for (let index = first; index < end && Date.now() < until; index++) {
+  writeSync(1, `case ${index} ${describe(caseOf(seed, index))}\n`);
+  writeSync(1, `${tf.tidy(() => outcome(index)).replaceAll('\n', ' ')}\n`);
+}
