@@ -82,6 +82,7 @@ export function describe({ backend, tensorflow, device, threads, reason }: Backe
     const where = device === 'cuda' ? 'cuda' : `cpu, ${threads} thread${threads === 1 ? '' : 's'}`;
     return `backend: tensorflow ${tensorflow} (${where})`;
   }
-  const why = reason && ` — native TensorFlow not available: ${reason}; run "npx logsnr-tensorflow doctor"`;
+  const todo = reason?.includes('run "') ? '' : '; run "npx logsnr-tensorflow doctor"';
+  const why = reason && ` — native TensorFlow not available: ${reason}${todo}`;
   return `backend: ${backend}${why ?? ''}`;
 }

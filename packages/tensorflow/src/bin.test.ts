@@ -1,10 +1,26 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, test, vi } from 'vitest';
+import { bindingFile, OPERATIONS } from './binding.js';
+import { cacheFolder } from './cache.js';
 import { command } from './command.js';
+import { doctor } from './doctor.js';
+import { inCache } from './find.js';
+import { thisMachine } from './machine.js';
+import { chooseDevice } from './plan.js';
 
 const empty = mkdtempSync(join(tmpdir(), 'logsnr-bin-'));
 afterAll(() => rmSync(empty, { recursive: true }));
@@ -14,7 +30,10 @@ const bin = fileURLToPath(new URL('./bin.ts', import.meta.url));
 // A machine without any TensorFlow: an empty cache, and no Python.
 const bare = { LOGSNR_CACHE: empty, LOGSNR_PYTHON: '/nowhere/python', LOGSNR_BACKEND: '', LOGSNR_TENSORFLOW: '' };
 const run = (args: string[], env: NodeJS.ProcessEnv = {}) =>
-  command(process.execPath, [tsx, bin, ...args], { ...process.env, ...bare, ...env });
+  command(process.execPath, [tsx, bin, ...args], {
+    env: { ...process.env, ...bare, ...env },
+    cwd: process.cwd(),
+  });
 
 test('without TensorFlow the backend is WebAssembly, the reason is said, and nothing is installed', async () => {
   const { code, out } = await run(['check']);
@@ -50,3 +69,48 @@ test('install without a compiler fails in one line before anything is fetched', 
   expect(code).toBe(1);
   expect(err).toBe('no native TensorFlow: the C++ compiler that CXX names, /nowhere/c++, cannot be run\n');
 });
+
+const device = chooseDevice(process.env.LOGSNR_DEVICE, thisMachine());
+const installed = inCache(device);
+const ready = installed && existsSync(bindingFile(installed)) ? installed : undefined;
+
+test.runIf(ready)(
+  'a damaged binding is never loaded: one line names install, doctor fails, install makes it anew',
+  async () => {
+    if (!ready) return;
+    // The real library under another cache's name, a copy of its binding, and a compiler that hands that copy out.
+    const cache = mkdtempSync(join(tmpdir(), 'logsnr-damage-'));
+    const env = { LOGSNR_CACHE: cache, LOGSNR_DEVICE: device };
+    symlinkSync(dirname(ready.folder), join(cache, basename(dirname(ready.folder))));
+    const found = { ...ready, folder: ready.folder.replace(cacheFolder(), cache) };
+    const [good, binding] = [join(cache, 'good'), dirname(bindingFile(found, { ...process.env, ...env }))];
+    cpSync(dirname(bindingFile(ready)), good, { recursive: true });
+    cpSync(good, binding, { recursive: true });
+    const compiler = join(cache, 'compiler');
+    writeFileSync(
+      compiler,
+      `#!/bin/sh\nwhile [ $# -gt 1 ] && [ "$1" != -o ]; do shift; done\ncp "${good}/\${2##*/}" "$2" 2> "$2"\nexit 0\n`,
+    );
+    chmodSync(compiler, 0o755);
+    try {
+      const operations = join(binding, OPERATIONS);
+      truncateSync(operations, 5000);
+      const cut = await run(['check'], env);
+      expect(cut.out).toMatch(
+        /^backend: wasm — native TensorFlow not available: .*operations\.node is damaged: it has 5000 bytes, .*; run "npx logsnr-tensorflow install" .*\n$/,
+      );
+      for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
+      const { findings } = await doctor(['true']);
+      expect(findings.find(({ what }) => what === 'binding')).toMatchObject({
+        ok: false,
+        todo: expect.stringContaining('install'),
+      });
+      const mended = await run(['install'], { ...env, CXX: compiler });
+      expect(mended.err).toMatch(/operations\.node is damaged: .*; it is made anew/);
+      expect(mended.out).toMatch(/^backend: tensorflow/);
+    } finally {
+      vi.unstubAllEnvs();
+      rmSync(cache, { recursive: true });
+    }
+  },
+);

@@ -1,8 +1,9 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type BindingParts, bindingFile, bindingKey, compileBinding, compiler } from './binding.js';
+import { type BindingParts, bindingFile, bindingKey, compileBinding, compiler, linking } from './binding.js';
+import { command } from './command.js';
 import { cudaLibraries } from './cuda.js';
 import { type Found, findTensorflow, inFolder, inPython, pythonProgram } from './find.js';
 import { Unavailable } from './unavailable.js';
@@ -90,20 +91,67 @@ test('the Python that is asked: the one named, else the active environment, else
 });
 
 test('a TensorFlow in a Python environment is found unless it is too old', async () => {
-  put(...library.map((name) => `tensorflow/${name}`), 'tensorflow/__init__.py');
-  const env = { ...process.env, PYTHONPATH: folder };
-  const metadata = (version: string) => {
-    put('tensorflow-1.dist-info/METADATA');
-    writeFileSync(join(folder, 'tensorflow-1.dist-info/METADATA'), `Name: tensorflow\nVersion: ${version}\n`);
-  };
-  metadata('2.18.0');
-  expect(await inPython(env)).toMatchObject({
-    version: '2.18.0',
-    folder: join(folder, 'tensorflow'),
-    source: 'python',
-  });
-  metadata('2.15.1');
+  put(
+    ...library.map((name) => `tensorflow/${name}`),
+    'tensorflow/__init__.py',
+    'tensorflow_io-3.0.0.dist-info/METADATA',
+  );
+  const env = { ...process.env, PYTHONPATH: `:${folder}` };
+  put('tensorflow-2.18.0.dist-info/METADATA');
+  const found = { version: '2.18.0', folder: join(folder, 'tensorflow'), source: 'python' };
+  expect(await inPython(env)).toMatchObject(found);
+  renameSync(join(folder, 'tensorflow-2.18.0.dist-info'), join(folder, 'tensorflow-2.15.1.dist-info'));
   expect(await inPython(env)).toContain('has tensorflow 2.15.1; 2.16 or newer is needed');
+});
+
+test('Python runs and finds nothing in the folder where the program stands', async () => {
+  const here = process.cwd();
+  put(...library.map((name) => `tensorflow/${name}`));
+  const ran = `open(${JSON.stringify(join(folder, 'ran'))}, 'w')`;
+  for (const name of ['csv.py', 'email.py', 'site.py', 'sitecustomize.py', 'tensorflow/__init__.py'])
+    writeFileSync(join(folder, name), ran);
+  try {
+    process.chdir(folder);
+    for (const PYTHONPATH of [undefined, '', '.', ':'])
+      expect(await inPython({ ...process.env, PYTHONPATH })).not.toMatchObject({ folder: join(folder, 'tensorflow') });
+    await inPython({ ...process.env, PYTHONPATH: folder });
+  } finally {
+    process.chdir(here);
+  }
+  expect(existsSync(join(folder, 'ran'))).toBe(false);
+});
+
+test('a Python that hangs is given up, also where what it has started goes on', async () => {
+  const python = join(folder, 'python');
+  writeFileSync(python, '#!/bin/sh\nsleep 30\n', { mode: 0o755 });
+  expect(await inPython({ ...process.env, LOGSNR_PYTHON: python }, 0.2)).toBe(`${python} did not end within 0.2 s`);
+});
+
+test('a binding finds libraries beside it in a cache whose path has commas, colons and spaces', async () => {
+  const [cache, env] = [join(folder, 'a,b:c d'), { env: process.env }];
+  const found: Found = { folder: join(cache, 'release', 'tensorflow'), version: '1', device: 'cpu', source: 'cache' };
+  mkdirSync(found.folder, { recursive: true });
+  mkdirSync(join(cache, 'binding'));
+  const { program } = await compiler();
+  const library = (name: string, ...more: string[]) => [
+    ...more,
+    '-shared',
+    '-x',
+    'c',
+    '/dev/null',
+    `-Wl,-soname,${name}`,
+    '-o',
+  ];
+  for (const name of ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'])
+    expect((await command(program, [...library(name), join(found.folder, name)], env)).err).toBe('');
+  const output = join(cache, 'binding', 'a.node');
+  const args = ['-shared', '-x', 'c', '/dev/null', '-x', 'none', ...linking(found, dirname(output)), '-o', output];
+  expect((await command(program, args, env)).err).toBe('');
+  // It has no entry for Node, so Node refuses it, but only once the loader has found its libraries.
+  const { err } = await command(process.execPath, ['-e', `require(${JSON.stringify(output)})`], env);
+  expect(err).toContain('Module did not self-register');
+  const elsewhere = () => linking({ ...found, source: 'python' }, dirname(output));
+  expect(elsewhere).toThrow(/has a colon in its name/);
 });
 
 test('the CUDA libraries beside a TensorFlow are found, one file of each, and only for one built for them', () => {

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { cacheFolder, fillFolder, withLock } from './cache.js';
-import { command, lastLines } from './command.js';
+import { cacheFolder, provide } from './cache.js';
+import { command, lastLines, placed } from './command.js';
 import { cudaLibraries } from './cuda.js';
+import { faultOf } from './entry.js';
 import { type Found, libraries } from './find.js';
 import { processor } from './machine.js';
 import { step } from './progress.js';
@@ -28,6 +29,8 @@ const flags = [
   '-DNODE_GYP_MODULE_NAME=tfjs_binding',
   '-DBUILDING_NODE_EXTENSION',
 ];
+
+const linkFlags = ['--no-as-needed', '--allow-shlib-undefined'].flatMap((flag) => ['-Xlinker', flag]);
 
 // Arithmetic is compiled for this very processor, which is part of the binding's key.
 const fast = ['-O3', '-fno-math-errno', '-march=native', '-pthread'];
@@ -72,7 +75,7 @@ function partsOf(found: Found): BindingParts {
     arch: process.arch,
     processor: processor(),
     sources: hash.digest('hex'),
-    flags: [...flags, ...fast],
+    flags: [...flags, ...fast, ...linkFlags],
   };
 }
 
@@ -89,9 +92,9 @@ export function bindingFile(found: Found, env: NodeJS.ProcessEnv = process.env):
  * @throws Unavailable when none can be run.
  */
 export async function compiler(env: NodeJS.ProcessEnv = process.env): Promise<{ program: string; version: string }> {
-  const programs = env.CXX ? [env.CXX] : ['g++', 'clang++'];
+  const programs = env.CXX ? [placed(env.CXX)] : ['g++', 'clang++'];
   for (const program of programs) {
-    const { code, out } = await command(program, ['--version'], env);
+    const { code, out } = await command(program, ['--version'], { env });
     if (code === 0) return { program, version: out.split('\n')[0] ?? '' };
   }
   throw new Unavailable(
@@ -102,65 +105,71 @@ export async function compiler(env: NodeJS.ProcessEnv = process.env): Promise<{ 
 }
 
 /**
- * Compiles the binding's sources against a TensorFlow, unless the cache has it; returns the binding's file.
+ * Compiles the binding's sources against a TensorFlow, unless the cache has it whole; returns the binding's file.
  * @throws Unavailable when there is no compiler or it fails.
  */
 export async function compileBinding(found: Found, force = false, env = process.env): Promise<string> {
   const file = bindingFile(found, env);
-  if (existsSync(file) && !force) return file;
-  return withLock(`${dirname(file)}.lock`, async () => {
-    if (existsSync(file) && !force) return file;
+  const fill = async (folder: string) => {
     const { program } = await compiler(env);
-    await step('compile the TensorFlow binding', () =>
-      fillFolder(dirname(file), (folder) => build(program, found, folder, env), force),
-    );
-    return file;
-  });
+    await step('compile the TensorFlow binding', () => build(program, found, folder, env));
+  };
+  await provide(dirname(file), fill, { force });
+  return file;
+}
+
+/** What is wrong with the compiled binding for a TensorFlow, see `faultOf`. */
+export async function bindingFault(found: Found, all: boolean, env = process.env): Promise<string | undefined> {
+  const file = bindingFile(found, env);
+  return existsSync(dirname(file)) ? faultOf(dirname(file), all) : `the binding for ${found.folder} is not compiled`;
+}
+
+/**
+ * How the binding is linked to a TensorFlow. The loader's search path has no way to write a colon, so libraries of the
+ * cache are named from where the binding lies.
+ * @throws Unavailable where a colon remains.
+ */
+export function linking(found: Found, folder: string): string[] {
+  // The CUDA libraries are loaded with the binding, so that TensorFlow's own search by name finds them loaded.
+  const files = [...libraries.map((name) => join(found.folder, name)), ...cudaLibraries(found)];
+  const searched = [...new Set(files.map((file) => dirname(file)))].map((path) =>
+    found.source === 'cache' ? `$ORIGIN/${relative(folder, path)}` : path,
+  );
+  if (searched.some((path) => path.includes(':')))
+    throw new Unavailable(`${found.folder} has a colon in its name, which the loader cannot search; rename the folder`);
+  return [...linkFlags, ...files, ...searched.flatMap((path) => ['-Xlinker', '-rpath', '-Xlinker', path])];
 }
 
 async function build(program: string, found: Found, folder: string, env: NodeJS.ProcessEnv): Promise<void> {
   const root = nodePackage();
   const headers: string = require('node-api-headers').include_dir;
   const includes = [`-I${headers}`, `-I${root}`, `-I${join(found.folder, 'include')}`];
-  const run = async (args: string[]) => {
-    const { code, err } = await command(program, args, env);
-    if (code !== 0) throw new Unavailable(`${program} could not build the binding: ${lastLines(err, 3)}`);
+  const run = async (...args: string[]) => {
+    const { code, err, fault } = await command(program, args, { env, seconds: 1800 });
+    if (code !== 0) throw new Unavailable(`${program} could not build the binding: ${fault || lastLines(err, 3)}`);
   };
+  const links = linking(found, folder);
   const units = ['tfjs_backend', 'tfjs_binding'];
-  const object = (unit: string) => join(folder, `${unit}.o`);
-  const link = join(found.folder, libraries[1]);
-  const framework = `-DLOGSNR_FRAMEWORK=${JSON.stringify(link)}`;
-  await Promise.all([
-    ...units.map((unit) => run([...flags, ...includes, '-c', join(root, 'binding', `${unit}.cc`), '-o', object(unit)])),
-    run([
-      ...flags,
-      ...includes,
-      framework,
-      '-shared',
-      join(sources, 'quiet.cc'),
-      '-ldl',
-      '-o',
-      join(folder, 'quiet.node'),
-    ]),
-    run([...flags, ...fast, ...includes, '-shared', ...operationSources, link, '-o', join(folder, OPERATIONS)]).catch(
-      // Nothing depends on them: what they compute is then composed of the library's own operations.
-      (error: Error) => process.stderr.write(`without fused operations: ${error.message}\n`),
-    ),
-  ]);
-  // The CUDA libraries are loaded with the binding, so that TensorFlow's own search by name finds them loaded.
-  const cuda = cudaLibraries(found);
-  const paths = [found.folder, ...new Set(cuda.map((file) => dirname(file)))];
-  await run([
-    '-shared',
-    ...units.map(object),
-    '-Wl,--no-as-needed',
-    '-Wl,--allow-shlib-undefined',
-    ...libraries.map((name) => join(found.folder, name)),
-    ...cuda,
-    ...paths.map((path) => `-Wl,-rpath,${path}`),
-    '-o',
+  const [objects, output, operations] = [
+    units.map((unit) => join(folder, `${unit}.o`)),
     join(folder, 'tfjs_binding.node'),
+    join(folder, OPERATIONS),
+  ];
+  const framework = join(found.folder, libraries[1]);
+  const quiet = [`-DLOGSNR_FRAMEWORK=${JSON.stringify(framework)}`, '-shared', join(sources, 'quiet.cc'), '-ldl'];
+  const works = await Promise.allSettled([
+    ...units.map((unit, i) =>
+      run(...flags, ...includes, '-c', join(root, 'binding', `${unit}.cc`), '-o', `${objects[i]}`),
+    ),
+    run(...flags, ...includes, ...quiet, '-o', join(folder, 'quiet.node')),
+    run(...flags, ...fast, ...includes, '-shared', ...operationSources, framework, '-o', operations).catch((error) => {
+      // Nothing depends on them: what they compute is then composed of the library's own operations.
+      process.stderr.write(`without fused operations: ${error.message}\n`);
+      rmSync(operations, { force: true });
+    }),
   ]);
-  for (const unit of units) rmSync(object(unit), { force: true });
-  if (!existsSync(join(folder, 'tfjs_binding.node'))) throw new Unavailable(`${program} ran but built no binding`);
+  for (const work of works) if (work.status === 'rejected') throw work.reason;
+  await run('-shared', ...objects, ...links, '-o', output);
+  for (const object of objects) rmSync(object, { force: true });
+  if (!existsSync(output)) throw new Unavailable(`${program} ran but built no binding`);
 }

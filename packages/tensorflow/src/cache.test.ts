@@ -1,65 +1,227 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { hostname, tmpdir } from 'node:os';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { cacheFolder, fillFolder, withLock } from './cache.js';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { type Fault, withFault } from '../../../test/fs-faults.js';
+import { cacheFolder, checkCache, collectLeftOvers, provide } from './cache.js';
+import { contentsHash, faultOf } from './entry.js';
+import { Unavailable } from './unavailable.js';
 
-let folder: string;
+// In memory where the system has such a folder: there is much fsync here.
+const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+let cache: string;
+let entry: string;
+let lines: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'logsnr-cache-'));
+  cache = join(mkdtempSync(join(memory, 'logsnr-cache-')), 'cache');
+  entry = join(cache, 'binding-1');
+  lines = '';
+  vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+    lines += text;
+    return true;
+  });
 });
-afterEach(() => rmSync(folder, { recursive: true }));
+afterEach(() => {
+  vi.restoreAllMocks();
+  rmSync(resolve(cache, '..'), { recursive: true });
+});
+
+const write = (text: string) => async (folder: string) => {
+  mkdirSync(join(folder, 'lib'));
+  writeFileSync(join(folder, 'lib', 'a.so.2'), text);
+  writeFileSync(join(folder, 'a.h'), text);
+};
+const content = () => readFileSync(join(entry, 'lib', 'a.so.2'), 'utf8');
+const never = () => Promise.reject(new Error('it was to be filled'));
+
+/** The lock of a process that is gone, in place of the one that this process has. */
+function forgetLock(): void {
+  const lock = join(cache, 'lock');
+  if (!existsSync(lock)) return;
+  // No system gives a process this number.
+  writeFileSync(lock, JSON.stringify({ ...JSON.parse(readFileSync(lock, 'utf8')), pid: 2 ** 22 + 1 }));
+}
 
 test('LOGSNR_CACHE names the cache folder; without it, it is a folder of the user', () => {
   expect(cacheFolder({ LOGSNR_CACHE: 'here' })).toBe(resolve('here'));
   expect(cacheFolder({})).toContain('logsnr');
 });
 
-test('a folder appears whole or not at all, and a failure leaves nothing', async () => {
-  const target = join(folder, 'a');
-  await fillFolder(target, async (beside) => {
-    writeFileSync(join(beside, 'file'), '1');
-    expect(existsSync(target)).toBe(false);
+test('an entry appears whole or not at all, and a failure leaves nothing', async () => {
+  await provide(entry, async (folder) => {
+    await write('1')(folder);
+    expect(existsSync(entry)).toBe(false);
   });
-  expect(readFileSync(join(target, 'file'), 'utf8')).toBe('1');
-  const broken = fillFolder(join(folder, 'b'), async (beside) => {
-    writeFileSync(join(beside, 'file'), '1');
+  expect(content()).toBe('1');
+  await provide(entry, never);
+  const broken = provide(join(cache, 'binding-2'), async (folder) => {
+    await write('2')(folder);
     throw new Error('ended half-way');
   });
   await expect(broken).rejects.toThrow('ended half-way');
-  expect(readdirSync(folder)).toEqual(['a']);
+  expect(readdirSync(cache)).toEqual(['binding-1']);
 });
 
-test('of two that fill the same folder the first stays, unless the second replaces it', async () => {
-  const target = join(folder, 'a');
-  const fill = (text: string, replace?: boolean) =>
-    fillFolder(target, async (beside) => writeFileSync(join(beside, 'file'), text), replace);
-  await fill('1');
-  await fill('2');
-  expect(readFileSync(join(target, 'file'), 'utf8')).toBe('1');
-  await fill('3', true);
-  expect(readFileSync(join(target, 'file'), 'utf8')).toBe('3');
-});
-
-test('work under one lock never overlaps, and the lock goes when the work fails', async () => {
-  const lock = join(folder, 'lock');
-  let [inside, most] = [0, 0];
-  const work = async () => {
+test('of several at once one fills the entry, and no two fill entries of one cache at a time', async () => {
+  let [inside, most, calls] = [0, 0, 0];
+  const fill = async (folder: string) => {
     most = Math.max(most, ++inside);
+    calls++;
     await sleep(20);
+    await write('1')(folder);
     inside--;
   };
-  await Promise.all([withLock(lock, work), withLock(lock, work), withLock(lock, work)]);
-  expect(most).toBe(1);
-  await expect(withLock(lock, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
-  expect(existsSync(lock)).toBe(false);
+  await Promise.all([provide(entry, fill), provide(entry, fill), provide(join(cache, 'binding-2'), fill)]);
+  expect([most, calls]).toEqual([1, 2]);
+  expect(readdirSync(cache).sort()).toEqual(['binding-1', 'binding-2']);
 });
 
-test('a lock whose process is gone is taken over', async () => {
-  const lock = join(folder, 'lock');
-  const { pid } = spawnSync(process.execPath, ['-e', '']);
-  writeFileSync(lock, `${pid} ${hostname()}`);
-  expect(await withLock(lock, async () => 'done')).toBe('done');
+test('the cache is made for its user alone, and nothing in it can be written by others, whatever the umask', async () => {
+  const before = process.umask(0);
+  try {
+    await provide(entry, write('1'));
+  } finally {
+    process.umask(before);
+  }
+  expect(statSync(cache).mode & 0o777).toBe(0o700);
+  for (const name of ['.', ...(readdirSync(entry, { recursive: true }) as string[])])
+    expect([name, statSync(join(entry, name)).mode & 0o022]).toEqual([name, 0]);
+});
+
+test('each damage of an entry is found: at every load where it can end the process, in full where it is asked for', async () => {
+  const library = join(entry, 'lib', 'a.so.2');
+  const damages: [string, RegExp, both: boolean, () => void][] = [
+    ['cut short', /a\.so\.2 is damaged: it has 1 bytes, and 3 were installed/, true, () => writeFileSync(library, '1')],
+    ['other bytes', /a\.so\.2 is damaged: its bytes are not/, true, () => writeFileSync(library, '132')],
+    ['no library', /a\.so\.2 is missing/, true, () => rmSync(library)],
+    ['other bytes of a header', /a\.h is damaged: its bytes/, false, () => writeFileSync(join(entry, 'a.h'), '132')],
+    ['no manifest', /manifest\.json.* missing or damaged/, true, () => rmSync(join(entry, 'manifest.json'))],
+    ['half a manifest', /manifest\.json.* missing/, true, () => writeFileSync(join(entry, 'manifest.json'), '{"a.h":')],
+    ['writable', /a\.so\.2 can be written by other users/, true, () => chmodSync(library, 0o646)],
+  ];
+  for (const [name, message, both, damage] of damages) {
+    await provide(entry, write('123'));
+    expect([await faultOf(entry, false), await faultOf(entry, true)]).toEqual([undefined, undefined]);
+    damage();
+    expect(await faultOf(entry, true), name).toMatch(message);
+    if (both) expect(await faultOf(entry, false), name).toMatch(message);
+    await provide(entry, write('123'));
+    expect(lines).toMatch(/; it is made anew\n$/);
+    lines = '';
+  }
+});
+
+test('an entry without a manifest is kept where its bytes are the expected ones, and made anew where they are not', async () => {
+  await provide(entry, write('123'));
+  const manifest = join(entry, 'manifest.json');
+  const contents = contentsHash(JSON.parse(readFileSync(manifest, 'utf8')));
+  rmSync(manifest);
+  await provide(entry, never, { contents });
+  expect(await faultOf(entry, true)).toBeUndefined();
+  rmSync(manifest);
+  writeFileSync(join(entry, 'a.h'), '132');
+  await provide(entry, write('456'), { contents });
+  expect(content()).toBe('456');
+});
+
+test('a cache that other users can write, or that another user owns, is refused with what to do', async () => {
+  await provide(entry, write('1'));
+  chmodSync(cache, 0o777);
+  expect(() => checkCache(cache)).toThrow(/cache can be written by other users; run "chmod -R go-w .*LOGSNR_CACHE/);
+  await expect(provide(entry, never)).rejects.toThrow(Unavailable);
+  chmodSync(cache, 0o755);
+  checkCache(cache);
+  vi.spyOn(process, 'getuid').mockReturnValue(12345);
+  const mine = statSync(cache).uid;
+  if (mine === 0) checkCache(cache);
+  else expect(() => checkCache(cache)).toThrow(`cache belongs to another user (number ${mine})`);
+  vi.restoreAllMocks();
+  chmodSync(resolve(cache, '..'), 0o777);
+  expect(() => checkCache(cache)).toThrow(/every user can replace it/);
+  chmodSync(resolve(cache, '..'), 0o1777);
+  checkCache(cache);
+});
+
+test.runIf(process.getuid?.() === 0)('root refuses a cache of another user', async () => {
+  await provide(entry, write('1'));
+  expect(spawnSync('chown', ['12345', cache]).status).toBe(0);
+  expect(() => checkCache(cache)).toThrow('cache belongs to another user (number 12345)');
+});
+
+test('what killed processes left is collected, and nothing else', async () => {
+  await provide(entry, write('1'));
+  mkdirSync(`${entry}.1234.abcd.part`);
+  mkdirSync(join(cache, 'tensorflow-1.wheel'));
+  writeFileSync(join(cache, 'mine.part'), '');
+  await collectLeftOvers(cache);
+  expect(readdirSync(cache).sort()).toEqual(['binding-1', 'mine.part']);
+});
+
+test('a lock whose process was killed while it filled an entry is taken over, and its part goes', async () => {
+  await provide(entry, write('1'));
+  const program = `
+    (await import('tsx/esm/api')).register();
+    const { provide } = await import(${JSON.stringify(new URL('./cache.ts', import.meta.url).href)});
+    await provide(${JSON.stringify(entry)}, async () => {
+      console.log('filling');
+      await new Promise(() => setInterval(() => {}, 1000));
+    }, { force: true });`;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(child.stdout, 'data');
+  expect(readdirSync(cache).sort()).toEqual(['binding-1', 'binding-1.part', 'lock']);
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  expect(content()).toBe('1');
+  await provide(entry, write('2'), { force: true });
+  expect(content()).toBe('2');
+  expect(readdirSync(cache)).toEqual(['binding-1']);
+});
+
+test.each([
+  ['fails once', ['EIO', 'ENOSPC', 'EACCES']],
+  ['is the last of a killed process', ['kill']],
+] as const)('every file operation in turn %s: nothing older is lost, and the next one goes on', async (_, faults) => {
+  for (const older of [undefined, '1']) {
+    let at = 0;
+    for (let met = true; met; at++) {
+      rmSync(cache, { recursive: true, force: true });
+      if (older) await provide(entry, write(older));
+      const fault = faults[at % faults.length] as Fault;
+      const { count, error } = await withFault(cache, at, fault, () => provide(entry, write('2'), { force: true }));
+      met = count > at;
+      const where = `operation ${at}: ${error?.message}`;
+      // The process ends after it.
+      forgetLock();
+      // Whoever only looks finds the older one or the newer one, whole, unless another is killed as it replaces it.
+      if (older && fault !== 'kill') expect(await faultOf(entry, true), where).toBeUndefined();
+      if (older) {
+        await provide(entry, never);
+        expect(['1', '2'], where).toContain(content());
+      }
+      await provide(entry, write('2'), { force: true });
+      expect(content(), where).toBe('2');
+      // What a lock left goes when its process is gone, and this one is not.
+      expect(
+        readdirSync(cache).filter((name) => !name.startsWith('lock.')),
+        where,
+      ).toEqual(['binding-1']);
+      expect(existsSync(join(entry, 'manifest.json')), where).toBe(true);
+    }
+    expect(at).toBeGreaterThan(40);
+  }
 });

@@ -1,84 +1,99 @@
-import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
-import { hostname } from 'node:os';
+import { existsSync, statSync } from 'node:fs';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { syncFolder, takeLock } from '@logsnr/io/node';
 import envPaths from 'env-paths';
+import { faultOf, seal, whyUntrusted } from './entry.js';
+import { Unavailable } from './unavailable.js';
 
 /** The per-user folder that holds the library and the compiled binding: LOGSNR_CACHE, else the system's cache folder. */
 export const cacheFolder = (env: NodeJS.ProcessEnv = process.env): string =>
   resolve(env.LOGSNR_CACHE || envPaths('logsnr', { suffix: '' }).cache);
 
-/**
- * Makes the folder `target` by filling another one beside it and renaming that: whoever looks sees all of it or none.
- * Where `target` exists by then, the new one is dropped, or takes its place if `replace` is given.
- */
-export async function fillFolder(
-  target: string,
-  fill: (folder: string) => Promise<void>,
-  replace = false,
-): Promise<void> {
-  const beside = `${target}.${process.pid}.${randomBytes(4).toString('hex')}.part`;
-  mkdirSync(beside, { recursive: true });
-  try {
-    await fill(beside);
-    if (replace) rmSync(target, { recursive: true, force: true });
-    try {
-      renameSync(beside, target);
-    } catch (error) {
-      if (!existsSync(target)) throw error;
-    }
-  } finally {
-    rmSync(beside, { recursive: true, force: true });
-  }
-}
-
-/** Runs `work` while no other process runs it under the same lock file. A lock whose process is gone is taken over. */
-export async function withLock<T>(file: string, work: () => Promise<T>): Promise<T> {
-  mkdirSync(dirname(file), { recursive: true });
-  for (let tries = 0; ; tries++) {
-    try {
-      const handle = openSync(file, 'wx');
-      writeSync(handle, `${process.pid} ${hostname()}`);
-      closeSync(handle);
-      break;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      if (abandoned(file)) rmSync(file, { force: true });
-      else if (tries === 10) process.stderr.write(`another process installs this already; waiting for it (${file})\n`);
-      await sleep(200);
-    }
-  }
-  try {
-    return await work();
-  } finally {
-    rmSync(file, { force: true });
-  }
-}
-
-function abandoned(file: string): boolean {
-  try {
-    const [pid, host] = readFileSync(file, 'utf8').split(' ');
-    const age = Date.now() - statSync(file).mtimeMs;
-    // Between its creation and its first write a lock is empty; and another machine's processes cannot be seen.
-    if (!pid || host !== hostname()) return age > (pid ? 3_600_000 : 5000);
-    process.kill(Number(pid), 0);
-    return false;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH';
-  }
-}
-
 /** The folder of one TensorFlow release in the cache. */
 export const releaseFolder = (cache: string, version: string, device: string, arch: string): string =>
   join(cache, `tensorflow-${version}-${device}-${arch}`);
+
+/**
+ * Refuses a cache whose code another user could have put there.
+ * @throws Unavailable that says what to do.
+ */
+export function checkCache(cache: string): void {
+  if (!existsSync(cache)) return;
+  const why = whyUntrusted(cache);
+  const todo = `run "chmod -R go-w ${cache}" if you trust what is in it, or name a folder of your own by LOGSNR_CACHE`;
+  if (why) throw new Unavailable(`the cache is not used: ${why}; ${todo}`);
+  for (let above = dirname(cache); ; above = dirname(above)) {
+    // In a folder such as /tmp, with the sticky bit, nobody moves what another one owns.
+    if ((statSync(above).mode & 0o1002) === 0o002)
+      throw new Unavailable(
+        `the cache ${cache} is not used: every user can replace it, as ${above} is writable for all`,
+      );
+    if (above === dirname(above)) return;
+  }
+}
+
+/**
+ * Makes an entry of the cache, unless it is there and whole. It is filled beside its place, kept by the disk, and
+ * renamed: whoever looks sees all of it or none. Two processes make it once; one that is ended half-way leaves what was
+ * there before.
+ * @param contents the hash of an entry without a manifest that is whole nevertheless.
+ * @throws Unavailable where the cache cannot be trusted.
+ */
+export async function provide(
+  entry: string,
+  fill: (folder: string) => Promise<void>,
+  { force = false, contents }: { force?: boolean; contents?: string | undefined } = {},
+): Promise<void> {
+  const fault = async () => (existsSync(entry) ? faultOf(entry, true) : '');
+  checkCache(dirname(entry));
+  if (!force && (await fault()) === undefined) return;
+  await alone(dirname(entry), async () => {
+    const why = force ? '' : await fault();
+    if (why === undefined || (why && contents && (await seal(entry, contents)))) return;
+    if (why) process.stderr.write(`${why}; it is made anew\n`);
+    const part = `${entry}.part`;
+    try {
+      await mkdir(part, { mode: 0o700 });
+      await fill(part);
+      await seal(part);
+      if (existsSync(entry)) await rename(entry, `${entry}.old`);
+      await rename(part, entry);
+      await syncFolder(dirname(entry));
+    } finally {
+      await collect(dirname(entry)).catch(() => {});
+    }
+  });
+}
+
+/** Runs `work` while no other process does so for this cache, which is made if need be; first collects what is left over. */
+async function alone(cache: string, work: () => Promise<void>, waitMs = 3_600_000): Promise<void> {
+  await mkdir(cache, { recursive: true, mode: 0o700 });
+  checkCache(cache);
+  const onWait = (message: string) => process.stderr.write(`${message}\n`);
+  const lock = await takeLock(join(cache, 'lock'), { waitMs, onWait, what: 'installs TensorFlow' });
+  try {
+    await collect(cache);
+    await work();
+  } finally {
+    await lock.release();
+  }
+}
+
+// The last ones are of versions that had other names for them.
+const leftOver = /^(tensorflow|binding)-.*\.(part|old|wheel)$/;
+
+/** Removes what killed processes left, and puts back what one was about to replace. For those who have the lock. */
+async function collect(cache: string): Promise<void> {
+  for (const name of (await readdir(cache)).filter((name) => leftOver.test(name))) {
+    const [path, entry] = [join(cache, name), join(cache, name.replace(/\.old$/, ''))];
+    if (existsSync(entry)) await rm(path, { recursive: true, force: true });
+    else await rename(path, entry);
+  }
+}
+
+/** Collects what killed processes left in a cache, where this can be done at once. */
+export async function collectLeftOvers(cache: string): Promise<void> {
+  const names = await readdir(cache).catch(() => []);
+  if (names.some((name) => leftOver.test(name))) await alone(cache, async () => {}, 0).catch(() => {});
+}

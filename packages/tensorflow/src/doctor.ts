@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { bindingFile, compiler, OPERATIONS } from './binding.js';
-import { cacheFolder } from './cache.js';
+import { bindingFault, bindingFile, compiler, OPERATIONS } from './binding.js';
+import { cacheFolder, checkCache } from './cache.js';
 import { command, lastLines } from './command.js';
-import { findTensorflow, pythonProgram } from './find.js';
+import { findTensorflow, isolated, libraryFault, pythonProgram } from './find.js';
 import { thisMachine } from './machine.js';
 import { chooseBackends, chooseDevice, whyNotNative } from './plan.js';
+import { installing } from './unavailable.js';
 
 /** One thing that was looked at: what was found, whether it serves, and what to do where it does not. */
 interface Finding {
@@ -23,8 +24,6 @@ export interface Report {
   /** The backend that `useBackend` takes here; null where it takes none. */
   backend: string | null;
 }
-
-const installing = 'run "npx logsnr-tensorflow install" (in a clone of the repository: "node scripts/run.mjs setup")';
 
 /**
  * Looks at everything that the native backend needs, and tries it in another process: a library that ends the process
@@ -44,14 +43,16 @@ export async function doctor(check: readonly [program: string, ...args: string[]
   add('device', `${device} (${asked}); NVIDIA driver: ${machine.driverFile ?? 'none'}`);
   await lookAtPython(add);
   await lookAtCompiler(add);
-  add('cache', cacheFolder());
+  lookAtCache(add);
   await lookAtTensorflow(device, add);
 
   const trial = async (backend?: string) => {
     const [program, ...args] = check;
     const env = { ...process.env, ...(backend ? { LOGSNR_BACKEND: backend } : {}) };
-    const { code, out, err } = await command(program, args, env);
-    return code === 0 ? { works: out.trim() } : { fails: lastLines(err) || `it ended with code ${code}` };
+    // In this folder, as what the user's own variables name may be relative to it.
+    const { code, out, err, fault } = await command(program, args, { env, cwd: process.cwd(), seconds: 300 });
+    if (code === 0) return { works: out.trim() };
+    return { fails: fault ? `the process ${fault}` : lastLines(err) || `it ended with code ${code}` };
   };
   const native = await trial('tensorflow');
   add('native TensorFlow', native.works ?? native.fails, native.works !== undefined, why ? undefined : installing);
@@ -70,8 +71,8 @@ type Add = (what: string, found: string, ok?: boolean, todo?: string) => void;
 
 async function lookAtPython(add: Add): Promise<void> {
   const program = pythonProgram();
-  const { code, out } = await command(program, ['-m', 'pip', '--version']);
-  const found = code === null ? `${program} was not found` : `${program} has no pip`;
+  const { code, out, fault } = await command(program, [isolated, '-m', 'pip', '--version']);
+  const found = `${program} ${fault || 'has no pip'}`;
   // Only a first installation needs it.
   add('python', code === 0 ? `${program}: ${out.trim()}` : `${found} (only needed to fetch TensorFlow)`);
 }
@@ -85,13 +86,24 @@ async function lookAtCompiler(add: Add): Promise<void> {
   }
 }
 
+function lookAtCache(add: Add): void {
+  try {
+    checkCache(cacheFolder());
+    add('cache', cacheFolder());
+  } catch (error) {
+    add('cache', (error as Error).message, false);
+  }
+}
+
 async function lookAtTensorflow(device: 'cpu' | 'cuda', add: Add): Promise<void> {
   try {
     const { found, notes } = await findTensorflow(device);
     if (!found) return add('TensorFlow', notes.join('; '), false, installing);
-    add('TensorFlow', `${found.version} (${found.device}) in ${found.folder}`);
+    const library = await libraryFault(found, true);
+    add('TensorFlow', library ?? `${found.version} (${found.device}) in ${found.folder}`, !library, installing);
     const binding = bindingFile(found);
-    add('binding', existsSync(binding) ? binding : 'not compiled for this TensorFlow', existsSync(binding), installing);
+    const fault = await bindingFault(found, true);
+    add('binding', fault ?? binding, !fault, installing);
     const operations = join(dirname(binding), OPERATIONS);
     const instead = 'composed of the library’s (slower, the same numbers)';
     if (existsSync(binding)) add('fused operations', existsSync(operations) ? operations : instead);

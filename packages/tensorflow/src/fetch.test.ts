@@ -1,6 +1,15 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -26,7 +35,7 @@ function stubPython(pip: string): void {
   const file = join(folder, 'python');
   writeFileSync(
     file,
-    `#!/bin/sh\ncase "$*" in -m\\ pip*) ;; *) exec python3 "$@";; esac\nwhile [ "$1" != -d ]; do shift; done\n${pip}\n`,
+    `#!/bin/sh\ncase "$*" in -I\\ -m\\ pip*) ;; *) exec python3 "$@";; esac\nwhile [ "$1" != -d ]; do shift; done\n${pip}\n`,
   );
   chmodSync(file, 0o755);
 }
@@ -69,6 +78,21 @@ test('a wheel whose bytes are not the pinned ones is refused, and nothing of it 
   stubPython(`echo other > "$2/small.whl"`);
   await expect(fetchRelease(wheel, false, env)).rejects.toThrow(/is pinned, so it is not used/);
   expect(readdirSync(join(folder, 'cache'))).toEqual([]);
+});
+
+test('pip takes no module from the folder where the program stands', async () => {
+  const here = process.cwd();
+  mkdirSync(join(folder, 'pip'));
+  for (const name of ['pip/__init__.py', 'pip/__main__.py', 'csv.py', 'zipfile.py'])
+    writeFileSync(join(folder, name), `open(${JSON.stringify(join(folder, 'ran'))}, 'w')`);
+  try {
+    process.chdir(folder);
+    const failed = fetchRelease(wheel, false, { ...env, LOGSNR_PYTHON: 'python3', PIP_NO_INDEX: '1' });
+    await expect(failed).rejects.toThrow(/^pip could not fetch|has no pip/);
+  } finally {
+    process.chdir(here);
+  }
+  expect(existsSync(join(folder, 'ran'))).toBe(false);
 });
 
 test('a connection that breaks off is tried once more; another failure is reported in one line', async () => {

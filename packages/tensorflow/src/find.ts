@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { cacheFolder, releaseFolder } from './cache.js';
-import { command } from './command.js';
+import { command, placed } from './command.js';
+import { faultOf } from './entry.js';
 import { atLeast, type Device, oldestVersion, suits, tensorflowVersion } from './plan.js';
 import { Unavailable } from './unavailable.js';
 
@@ -27,11 +28,15 @@ const missingFiles = (folder: string): string[] => needed.filter((file) => !exis
 
 const read = (file: string): string => (existsSync(file) ? readFileSync(file, 'utf8') : '');
 
-/** The release that a package folder's neighbour `tensorflow*-<version>.dist-info` names. */
+// Not tensorflow_io and the like, which have versions of their own.
+const distribution =
+  /^(?:tensorflow|tensorflow_cpu|tf_nightly|tf_nightly_cpu|intel_tensorflow)-([\d.]+\w*)\.dist-info$/;
+
+/** The release that a package folder's neighbour `tensorflow-<version>.dist-info` names. */
 function versionBeside(folder: string): string {
   const parent = dirname(folder);
   const names = existsSync(parent) ? readdirSync(parent) : [];
-  return names.flatMap((name) => /^tensorflow[\w.]*-([\d.]+\w*)\.dist-info$/.exec(name)?.[1] ?? [])[0] ?? 'unknown';
+  return names.flatMap((name) => distribution.exec(name)?.[1] ?? [])[0] ?? 'unknown';
 }
 
 function builtFor(folder: string): Device | 'unknown' {
@@ -56,33 +61,40 @@ export function inFolder(given: string): Found {
 
 /** The Python to ask: LOGSNR_PYTHON, else the active virtual environment's, else `python3`. */
 export const pythonProgram = (env: NodeJS.ProcessEnv = process.env): string =>
-  env.LOGSNR_PYTHON || (env.VIRTUAL_ENV ? join(env.VIRTUAL_ENV, 'bin', 'python3') : 'python3');
+  placed(env.LOGSNR_PYTHON || (env.VIRTUAL_ENV ? join(env.VIRTUAL_ENV, 'bin', 'python3') : 'python3'));
 
-// Looks the package up without importing it, which would take seconds.
+/** How a Python is started: it takes no module from the folder it is started in, nor any setting of the environment. */
+export const isolated = '-I';
+
+// Finds the package without importing it, which would take seconds, and without running a file of the folders that an
+// isolated Python leaves out, PYTHONPATH's and the user's own packages: the package may be there all the same.
 const lookUp = `
-import importlib.util, importlib.metadata as m, sys
-s = importlib.util.find_spec('tensorflow')
-if s and s.submodule_search_locations:
-    v = 'unknown'
-    for n in ('tensorflow', 'tensorflow-cpu', 'tf-nightly', 'intel-tensorflow'):
-        try: v = m.version(n); break
-        except m.PackageNotFoundError: pass
-    print(v); print(list(s.submodule_search_locations)[0])
+import os, site, sys
+from importlib.machinery import PathFinder
+named = [p for p in os.environ.get('PYTHONPATH', '').split(os.pathsep) if os.path.isabs(p)]
+own = [site.getusersitepackages()] if sys.prefix == sys.base_prefix and not os.environ.get('PYTHONNOUSERSITE') else []
+s = PathFinder.find_spec('tensorflow', named + own + sys.path)
+if s and s.submodule_search_locations: print(list(s.submodule_search_locations)[0])
 `;
 
 /** The TensorFlow of a Python environment, or one line on why there is none to use. */
-export async function inPython(env: NodeJS.ProcessEnv = process.env): Promise<Found | string> {
+export async function inPython(env: NodeJS.ProcessEnv = process.env, seconds = 20): Promise<Found | string> {
   const program = pythonProgram(env);
-  const { code, out } = await command(program, ['-c', lookUp], env);
-  if (code === null) return `${program} was not found`;
-  const [version = 'unknown', folder = ''] = out.trim().split('\n');
+  const { code, out, fault } = await command(program, [isolated, '-c', lookUp], { env, seconds });
+  if (fault) return `${program} ${fault}`;
+  const folder = out.trim();
   if (code !== 0 || !folder) return `${program} has no tensorflow`;
+  const version = versionBeside(folder);
   if (version !== 'unknown' && !atLeast(version, oldestVersion))
     return `${program} has tensorflow ${version}; ${oldestVersion} or newer is needed`;
   if (missingFiles(folder).length > 0)
     return `tensorflow ${version} of ${program} lacks ${missingFiles(folder).join(', ')}`;
   return { folder, version, device: builtFor(folder), source: 'python' };
 }
+
+/** What is wrong with a TensorFlow of this package's cache, see `faultOf`; others are their installers' care. */
+export const libraryFault = async ({ folder, source }: Found, all: boolean): Promise<string | undefined> =>
+  source === 'cache' ? faultOf(dirname(folder), all) : undefined;
 
 /** The release that this package installed for a device, if it has. */
 export function inCache(device: Device, env: NodeJS.ProcessEnv = process.env): Found | undefined {
@@ -108,6 +120,7 @@ export async function findTensorflow(
   if (given) return { found: inFolder(given), notes: [] };
   const python = await inPython(env);
   const notes = typeof python === 'string' ? [python] : [];
+  if (/did not end/.test(notes[0] ?? '')) process.stderr.write(`${notes[0]}; it is passed over\n`);
   const candidates = [python, inCache(device, env), inCache(device === 'cpu' ? 'cuda' : 'cpu', env)].filter(
     (one): one is Found => typeof one === 'object',
   );

@@ -1,4 +1,5 @@
 import { compileBinding, compiler } from './binding.js';
+import { cacheFolder, collectLeftOvers } from './cache.js';
 import { fetchRelease } from './fetch.js';
 import { type Found, findTensorflow } from './find.js';
 import { thisMachine } from './machine.js';
@@ -14,7 +15,7 @@ export interface InstallOptions extends NativeOptions {
 
 /**
  * Makes the native backend usable: finds TensorFlow or fetches the pinned release into the per-user cache, then
- * compiles the binding against it. Does nothing where all is there.
+ * compiles the binding against it. What of this is there is read in full, and made anew where it is damaged.
  * @throws Unavailable with the reason, in one line.
  */
 export async function install(options: InstallOptions = {}): Promise<{ found: Found; binding: string }> {
@@ -25,9 +26,11 @@ export async function install(options: InstallOptions = {}): Promise<{ found: Fo
   const device = chooseDevice(asked, machine);
   const force = options.force ?? false;
   await compiler();
+  await collectLeftOvers(cacheFolder());
   const { found } = await findTensorflow(device, options.folder);
-  const keep = found && (found.source === 'folder' || suits(found.device, device));
-  const used = keep && !(force && found.source === 'cache') ? found : await fetchFor(device, Boolean(asked), force);
+  const kept = found && (found.source === 'folder' || suits(found.device, device)) ? found : undefined;
+  const fetched = () => fetchFor(kept?.device === 'cuda' ? 'cuda' : device, Boolean(asked), force);
+  const used = kept && kept.source !== 'cache' ? kept : await fetched();
   return { found: used, binding: await compileBinding(used, force) };
 }
 

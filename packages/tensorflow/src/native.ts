@@ -3,13 +3,14 @@ import { createRequire } from 'node:module';
 import { availableParallelism, constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { findBackend, type KernelBackend, registerBackend, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
-import { bindingFile, nodePackage, OPERATIONS } from './binding.js';
-import { type Found, findTensorflow } from './find.js';
+import { bindingFault, bindingFile, nodePackage, OPERATIONS } from './binding.js';
+import { cacheFolder, checkCache } from './cache.js';
+import { type Found, findTensorflow, libraryFault } from './find.js';
 import { thisMachine } from './machine.js';
 import { registerGather, registerOperations } from './operations.js';
 import { registerPhilox } from './philox.js';
 import { chooseDevice, type Device, whyNotNative } from './plan.js';
-import { Unavailable } from './unavailable.js';
+import { installing, Unavailable } from './unavailable.js';
 
 const require = createRequire(import.meta.url);
 
@@ -93,14 +94,15 @@ export async function registerTensorflow(options: NativeOptions = {}): Promise<N
   if (reason) throw new Unavailable(reason);
   const device = chooseDevice(options.device ?? process.env.LOGSNR_DEVICE, machine);
   const { found, notes } = await findTensorflow(device, options.folder);
-  if (!found) throw new Unavailable(`TensorFlow is not installed (${notes.join('; ')})`);
-  const file = bindingFile(found);
-  if (!existsSync(file)) throw new Unavailable(`the binding for ${found.folder} is not compiled`);
+  if (!found) throw new Unavailable(`TensorFlow is not installed (${notes.join('; ')}); ${installing}`);
+  checkCache(cacheFolder());
+  const fault = (await libraryFault(found, false)) ?? (await bindingFault(found, false));
+  if (fault) throw new Unavailable(`${fault}; ${installing}`);
   // TensorFlow reads these once, when it is loaded.
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
   process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true';
   if (device === 'cpu' && found.device !== 'cpu') process.env.CUDA_VISIBLE_DEVICES ??= '-1';
-  loaded = load(file, found);
+  loaded = load(bindingFile(found), found);
   return loaded;
 }
 

@@ -21,6 +21,8 @@ export interface Wheel {
   /** Platform tags that pip accepts for it, and for what it needs. */
   platforms: readonly string[];
   sha256: string;
+  /** The hash of what is unpacked, see `contentsHash`: it tells that a cache of earlier versions is whole. */
+  contents?: string;
   /** Size in MB, for the reader of the progress line. */
   megabytes: number;
   device: Device;
@@ -38,6 +40,7 @@ const wheels: Readonly<Record<string, Wheel>> = {
     version: tensorflowVersion,
     platforms: ['manylinux_2_27_x86_64'],
     sha256: '2b847d217b02ee7731ed91431daf3250daa0196c3c94614d23be27232e6e5b6c',
+    contents: '95cc3fbff5a58209c37bdadbb314e9dae9701536fe84a32f205b914fe0bde4e6',
     megabytes: 274,
     device: 'cpu',
   },
@@ -54,6 +57,7 @@ const wheels: Readonly<Record<string, Wheel>> = {
     version: tensorflowVersion,
     platforms: ['manylinux_2_27_aarch64'],
     sha256: '4b24aca16d527a3cf1c37f720c04c484c3d20f4d0fdfa98632ac8b9f3be6eb5c',
+    contents: 'a12fab53696d71b0daa2473c6eb605bafa96eabd399714a58fb23bda1e58f58e',
     megabytes: 259,
     device: 'cpu',
   },

@@ -1,0 +1,85 @@
+import { createHash } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import { chmod, lstat, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Fingerprint, fingerprintOf, piecesOf, replaceFile, syncFolder } from '@logsnr/io/node';
+
+/** The files of a cache's entry, by their path in it. */
+type Contents = Readonly<Record<string, Fingerprint>>;
+
+const MANIFEST = 'manifest.json';
+
+/**
+ * Takes from other users the right to change a folder's files, has the disk keep them, and writes their lengths and
+ * hashes into the folder's manifest.
+ * @param expected the hash of the contents, see `contentsHash`; where it is another one, nothing is written.
+ * @returns whether the contents are the expected ones.
+ */
+export async function seal(folder: string, expected?: string): Promise<boolean> {
+  const files: Record<string, Fingerprint> = {};
+  const names = (await readdir(folder, { recursive: true })).filter((name) => name !== MANIFEST).sort();
+  for (const name of ['.', ...names]) {
+    const path = join(folder, name);
+    const stats = await lstat(path);
+    if (stats.mode & 0o022) await chmod(path, stats.mode & 0o755);
+    if (!stats.isDirectory()) files[name] = await fingerprintOf(path);
+    await syncFolder(path);
+  }
+  if (expected !== undefined && contentsHash(files) !== expected) return false;
+  const manifest = join(folder, MANIFEST);
+  await replaceFile(manifest, piecesOf(`${JSON.stringify(files, null, 1)}\n`));
+  await chmod(manifest, 0o644);
+  return true;
+}
+
+/** One hash of names and bytes of all files: that of what `sha256sum` prints of the sorted names. */
+export const contentsHash = (files: Contents): string =>
+  Object.entries(files)
+    .reduce((hash, [name, { sha256 }]) => hash.update(`${sha256}  ${name}\n`), createHash('sha256'))
+    .digest('hex');
+
+/**
+ * What is wrong with an entry of the cache, in some words; undefined where all is as it was installed.
+ * @param all look at the bytes of every file. Else: at those that a program loads, their length, and the bytes of small ones.
+ */
+export async function faultOf(folder: string, all: boolean): Promise<string | undefined> {
+  const manifest = join(folder, MANIFEST);
+  const files = readManifest(manifest);
+  if (!files) return `${manifest}, which says what was installed, is missing or damaged`;
+  const untrusted = whyUntrusted(folder) ?? whyUntrusted(manifest);
+  if (untrusted) return untrusted;
+  for (const [name, { bytes, sha256 }] of Object.entries(files)) {
+    if (!all && !/\.(node|so[.\d]*)$/.test(name)) continue;
+    const path = join(folder, name);
+    const stats = statSync(path, { throwIfNoEntry: false });
+    if (!stats?.isFile()) return `${path} is missing`;
+    if (stats.size !== bytes) return `${path} is damaged: it has ${stats.size} bytes, and ${bytes} were installed`;
+    const other = whyUntrusted(path);
+    if (other) return other;
+    if ((all || bytes < 2 ** 20) && (await fingerprintOf(path)).sha256 !== sha256)
+      return `${path} is damaged: its bytes are not those that were installed`;
+  }
+  return undefined;
+}
+
+function readManifest(file: string): Contents | undefined {
+  try {
+    const files: Contents = JSON.parse(readFileSync(file, 'utf8'));
+    return Object.values(files).every(({ bytes, sha256 }) => bytes >= 0 && /^[\da-f]{64}$/.test(sha256))
+      ? files
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Why a program must not load code from a path: another user owns it or may write it. A group that has the number of
+ * the path's owner is, by custom, that user's alone.
+ */
+export function whyUntrusted(path: string): string | undefined {
+  const { uid, gid, mode } = statSync(path);
+  if (uid !== 0 && uid !== process.getuid?.()) return `${path} belongs to another user (number ${uid})`;
+  if (mode & (gid === uid ? 0o002 : 0o022)) return `${path} can be written by other users`;
+  return undefined;
+}
