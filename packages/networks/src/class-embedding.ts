@@ -2,16 +2,16 @@ import { type Conditioning, checkShape } from '@logsnr/core';
 import { type Network, ops, type Parameters } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 
-/** Conditioning on class embeddings, float32 [n, embedding], in the place of labels. */
+/** Conditioning on class embeddings, float32 [n, embedding], instead of labels. */
 export interface ClassEmbeddings extends Conditioning<tf.Tensor2D> {
-  /** The embeddings of labels, int32 [n]; the caller's. */
+  /** The embeddings of labels, int32 [n]. The caller owns them. */
   of(labels: tf.Tensor1D): tf.Tensor2D;
 }
 
 /**
- * The class embeddings of a `unet` with these parameters (borrowed): its table's rows, of which the last is ∅'s. The network
- * gives for an embedding what it gives for the label, and can be asked about embeddings between and beside those of labels,
- * as condition-annealed sampling does.
+ * The class embeddings of a `unet` with these parameters (borrowed): the rows of its table. The last row is ∅'s. The network
+ * gives for a label's embedding what it gives for the label. It also takes embeddings that are no label's, as
+ * condition-annealed sampling needs.
  * @throws RangeError when the parameters have no class table.
  */
 export function classEmbeddings(parameters: Parameters): ClassEmbeddings {
@@ -31,6 +31,6 @@ export function classEmbeddings(parameters: Parameters): ClassEmbeddings {
   };
 }
 
-/** A network on labels as the network on class embeddings that it is as well. */
+/** A network on labels, typed as the network on class embeddings that it also is. */
 export const onEmbeddings = (network: Network<tf.Tensor1D>): Network<tf.Tensor2D> =>
   network as unknown as Network<tf.Tensor2D>;

@@ -16,21 +16,20 @@ export interface ConvClassifierConfig {
   features?: number;
 }
 
-/** A network that tells the class of an image: of images [n, h, w, channels] the logits, and the features before them. */
+/** A network that tells the class of an image. Images [n, h, w, channels] give logits, and the features before them. */
 export type Classifier = Module<tf.Tensor, { logits: tf.Tensor2D; features: tf.Tensor2D }>;
 
 /**
- * A small convolutional classifier: squares of 2×2 pixels become channels, then come a 3×3 convolution and ReLU for
- * each width with 2×2 mean pooling between them, a linear map of all pixels and a ReLU, which gives the features, and
- * one more linear map to the logits.
+ * A small convolutional classifier. Squares of 2×2 pixels become channels. Each width is a 3×3 convolution and ReLU, and 2×2
+ * mean pooling stands between two of them. A linear map of all pixels and a ReLU give the features. One more linear map
+ * gives the logits.
  *
- * The features, none below 0, serve as the space in which a Fréchet distance between sets of images is measured.
+ * The features are none below 0. A Fréchet distance between sets of images is measured in their space.
  * @throws RangeError on sizes that are no positive integers or do not divide, and in `apply` on shapes that do not fit.
  */
 export function convClassifier(config: ConvClassifierConfig): Classifier {
   const { height, width, channels, classes, widths = [16, 32], features = 64 } = config;
-  checkConfig(config);
-  const factor = 2 ** widths.length;
+  const factor = checkConfig({ height, width, channels, classes, widths, features });
   const flat = (height / factor) * (width / factor) * (widths[widths.length - 1] as number);
   const convs = widths.map((to, i) => [`conv${i}`, conv(widths[i - 1] ?? 4 * channels, to, { gain: 2 })] as const);
   const dense = {
@@ -52,8 +51,8 @@ export function convClassifier(config: ConvClassifierConfig): Classifier {
 
 type Layer = Run<tf.Tensor, tf.Tensor>;
 
-function checkConfig(config: ConvClassifierConfig): void {
-  const { height, width, channels, classes, widths = [16, 32], features = 64 } = config;
+/** Throws on sizes that do not fit. Returns the factor by which the poolings shrink height and width. */
+function checkConfig({ height, width, channels, classes, widths, features }: Required<ConvClassifierConfig>): number {
   for (const [what, size] of Object.entries({ height, width, channels, features })) checkInteger(what, size, 1);
   checkInteger('classes', classes, 2);
   if (widths.length === 0) throw new RangeError('widths is empty; give the channels of at least one convolution.');
@@ -66,6 +65,7 @@ function checkConfig(config: ConvClassifierConfig): void {
       throw new RangeError(
         `${what} is ${size}; with ${widths.length} widths it is halved as often, so it must be divisible by ${factor}.`,
       );
+  return factor;
 }
 
 /** Squares of 2×2 pixels as one pixel of four times the channels: [n, h, w, c] → [n, h/2, w/2, 4c]. */

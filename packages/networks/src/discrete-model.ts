@@ -1,4 +1,4 @@
-import { checkShape, type Model, readModel } from '@logsnr/core';
+import { checkShape, type Model } from '@logsnr/core';
 import type { DiscreteTimes } from '@logsnr/schedules';
 import {
   clipByValue,
@@ -12,38 +12,34 @@ import {
   tensor1d,
   tidy,
 } from '@tensorflow/tfjs-core';
-import type { BindOptions } from './bind.js';
-import { readOutput } from './output.js';
+import { type BindOptions, modelOf } from './bind.js';
 
 /** A discrete-time model: z [n, …], times [n] (float32, 0 … T − 1) and n conditions to its raw output. */
 export type DiscreteModel<C> = (z: Tensor, t: Tensor1D, condition: C) => Tensor;
 
 export interface DiscreteModelOptions extends BindOptions {
-  /** Whether to give the model the nearest whole time, for one that looks times up in a table. Default false. */
+  /** Round the time to a whole one, for a model that looks times up in a table. Default false. */
   round?: boolean | undefined;
 }
 
 /**
- * The model of a pre-trained discrete-time DDPM that predicts ε, x or v (Ho et al. 2020, arXiv 2006.11239), for any sampler
- * and grid: λ becomes the model's time by {@link DiscreteTimes.timeOf}, on tensors, so that the whole can be compiled. A λ
- * beyond the model's own gets its nearest time.
+ * The model of a pre-trained discrete-time DDPM (Ho et al. 2020, arXiv 2006.11239), for any sampler and grid. It predicts ε,
+ * x or v. λ becomes the model's time by {@link DiscreteTimes.timeOf}, on tensors, so the whole can be compiled. A λ beyond
+ * the model's own gets its nearest time.
+ * @throws RangeError when two neighbouring times have the same λ in float32.
  */
 export function discreteModel<C>(
   model: DiscreteModel<C>,
   times: DiscreteTimes,
-  { prediction, cost, variance, round = false }: DiscreteModelOptions = {},
+  { round = false, ...options }: DiscreteModelOptions = {},
 ): Model<C> {
   const timeOf = tensorTimeOf(times, round);
-  return readModel<C>((z, lambda, condition) => readOutput(model(z, timeOf(lambda), condition), z, { variance }), {
-    prediction,
-    cost,
-    variance: variance !== undefined,
-  });
+  return modelOf((z, lambda, condition) => model(z, timeOf(lambda), condition), options);
 }
 
 /**
- * t(λ) = Σ_i clip((λ_i − λ)/(λ_i − λ_{i+1}), 0, 1): each interval of the table that λ has passed counts one, the one it
- * is in its share. At the table's own λ, in float32, each quotient is 0 or 1 exactly, and so is the sum.
+ * t(λ) = Σ_i clip((λ_i − λ)/(λ_i − λ_{i+1}), 0, 1). An interval of the table that λ has passed counts 1, and the interval
+ * that λ is in counts its share. At the table's own λ, in float32, each quotient is exactly 0 or 1, so t is exactly whole.
  */
 function tensorTimeOf(times: DiscreteTimes, whole: boolean): (lambda: Tensor1D) => Tensor1D {
   const table = Float32Array.from(times.lambdas);

@@ -8,9 +8,9 @@ import { filmsOf, goDown, stageMaker, wayDown } from './unet-stages.js';
 export type NoisyClassifier = Module<{ readonly z: tf.Tensor; readonly lambda: tf.Tensor1D }, tf.Tensor2D>;
 
 /**
- * The noise-aware classifier of classifier guidance: the way down and the middle of the U-Net of ADM (Dhariwal & Nichol
- * 2021, arXiv 2105.05233, section 4), conditioned on λ, then group norm, SiLU, the mean over the pixels and a linear map.
- * ADM pools by attention instead of the mean.
+ * The noise-aware classifier of classifier guidance (Dhariwal & Nichol 2021, arXiv 2105.05233, section 4). It is the way down
+ * and the middle of ADM's U-Net, conditioned on λ. Group norm, SiLU, the mean over the pixels and a linear map follow. ADM
+ * pools by attention instead of the mean.
  * @throws RangeError on a configuration that fits no network, and in `apply` on shapes that do not fit.
  */
 export function noisyClassifier(config: UnetConfig): NoisyClassifier {

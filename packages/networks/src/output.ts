@@ -4,13 +4,13 @@ import { add, mul, split, type Tensor } from '@tensorflow/tfjs-core';
 /** Whether the raw output of a network holds a learned variance. */
 export interface OutputOptions {
   /**
-   * `range`: the output has twice z's channels, of which the second half is r, and v = (r + 1)/2 is the exponent between the
-   * smallest and the largest variance (Nichol & Dhariwal 2021, arXiv 2102.09672, eq. 15; ADM's `LEARNED_RANGE`).
+   * `range`: the output has twice z's channels. Their second half is r. v = (r + 1)/2 is the exponent between the smallest
+   * and the largest variance (Nichol & Dhariwal 2021, arXiv 2102.09672, eq. 15; ADM's `LEARNED_RANGE`).
    */
   variance?: 'range' | undefined;
 }
 
-/** The prediction, and the variance's exponent, in a raw output. To be called within a tidy. */
+/** The prediction, and the variance's exponent, in a raw output. Call it within a tidy. */
 export function readOutput(
   raw: Tensor,
   z: Tensor,

@@ -12,7 +12,7 @@ export interface Conditioned {
 
 /** How a U-Net takes conditions of type C: labels, vectors, an image beside z, or any structure of them. */
 export interface UnetCondition<C> {
-  /** The network's parameters have those of the module under this name. Default `condition`. */
+  /** The name of the module's parameters among the network's. Default `condition`. */
   readonly name?: string | undefined;
   readonly module: Module<{ readonly condition: C; readonly z: tf.Tensor4D }, Conditioned>;
   /** Channels of the image that it gives. Default none. */
@@ -21,12 +21,12 @@ export interface UnetCondition<C> {
   check?(condition: C, n: number): void;
 }
 
-/** No condition: what is given is not looked at. */
+/** No condition. The network ignores what it is given. */
 export const noCondition: UnetCondition<unknown> = { module: module({}, (): Conditioned => ({})) };
 
 /**
- * Labels int32 [n] of `classes` classes, ∅ being the label `classes`, or class embeddings, float32 [n, size]. Labels are not
- * read back, so one outside [0, classes] is no error: it counts as no class embedding at all.
+ * Labels int32 [n] of `classes` classes, or class embeddings, float32 [n, size]. The label `classes` is ∅. Labels are not
+ * read back, so one outside [0, classes] is no error. It adds nothing to the embedding of λ.
  */
 export function classCondition(classes: number, size: number): UnetCondition<tf.Tensor1D | tf.Tensor2D> {
   // One row more than classes: the last is the null token's.

@@ -10,19 +10,19 @@ export interface UnetConfig {
   channels: number;
   /** Channels of the output, e.g. twice as many for a learned variance. Default `channels`. */
   outputs?: number;
-  /** Number of classes; 0 makes an unconditional network, which ignores its labels. */
+  /** Number of classes. 0 makes an unconditional network, which ignores its labels. */
   classes: number;
   /** Width of the network: level i has base · multipliers[i] channels. */
   base: number;
   multipliers: readonly number[];
-  /** Residual blocks a level on the way down; there is one more on the way up. */
+  /** Residual blocks a level on the way down. The way up has one more. */
   blocks: number;
   /** Heights of the feature maps at which every block is followed by self-attention, e.g. [7]. Default none. */
   attention?: readonly number[];
   /** Attention heads (default 1), or instead the channels of one head. */
   heads?: number;
   headChannels?: number;
-  /** Groups of the group norms; divides the channels of every level. */
+  /** Groups of the group norms. It divides the channels of every level. */
   groups: number;
   /** Width of the embedding of λ and class. Default 4 · base. */
   embedding?: number;

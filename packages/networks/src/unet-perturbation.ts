@@ -1,16 +1,16 @@
 import type { Attends } from '@logsnr/nn';
 
 /**
- * What is broken in a U-Net to make a weaker one of the same parameters. Guided away from it by `autoguidance` of
- * `@logsnr/guidance`, `attention: 'identity'` is perturbed-attention guidance (Ahn et al. 2024, arXiv 2403.17377),
+ * What is broken in a U-Net to make a weaker one of the same parameters. `autoguidance` of `@logsnr/guidance` guides away
+ * from it. `attention: 'identity'` is then perturbed-attention guidance (Ahn et al. 2024, arXiv 2403.17377),
  * `attention: { blur }` is smoothed-energy guidance (Hong 2024, arXiv 2408.00760), and `skip` is skip-layer guidance.
  */
 export interface UnetPerturbation {
   /** Whom a token attends to; see `Attends` of `@logsnr/nn`. */
   readonly attention?: Exclude<Attends, 'softmax'> | undefined;
-  /** The attention layers concerned, e.g. `middle.attention.0`; all of them unless given. */
+  /** The attention layers concerned, e.g. `middle.attention.0`. Default all of them. */
   readonly at?: readonly string[] | undefined;
-  /** Residual blocks and attention layers that are left out, e.g. `up.1.block.0`: only what goes around them is kept. */
+  /** Residual blocks and attention layers to leave out, e.g. `up.1.block.0`. What goes around them stays. */
   readonly skip?: readonly string[] | undefined;
 }
 

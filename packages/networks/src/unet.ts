@@ -19,7 +19,7 @@ import { filmsOf, goDown, join, stageMaker, through, wayDown } from './unet-stag
 
 /** How a {@link unet} is conditioned, and what is broken in it. */
 export interface UnetOptions<C> extends UnetPerturbation {
-  /** What a condition adds to the network; unless given, class labels, or nothing with `classes: 0`. */
+  /** What a condition adds to the network. Default class labels, or nothing with `classes: 0`. */
   readonly condition?: UnetCondition<C> | undefined;
 }
 
@@ -27,13 +27,13 @@ export interface UnetOptions<C> extends UnetPerturbation {
  * The U-Net (Ronneberger et al. 2015, arXiv 1505.04597) of ADM (Dhariwal & Nichol 2021, arXiv 2105.05233, section 3),
  * conditioned on λ and whatever `condition` embeds.
  *
- * Residual blocks of group norm, SiLU and 3×3 convolution, whose second norm is scaled and shifted by the embedding of
- * λ and condition; self-attention at the given resolutions; mean pooling down, nearest neighbours and a convolution up;
- * the features of the way down are joined to those of the way up. The last convolution of every branch and of the
- * network starts at zero, so fresh parameters give 0 everywhere.
+ * It is made of residual blocks, see `residualBlock` of `@logsnr/nn`. The embedding of λ and condition scales and shifts
+ * their second norms. Self-attention follows them at the given resolutions. Mean pooling leads down, nearest neighbours and
+ * a convolution lead up, and the way up is given the features of the way down. The last convolution of every branch and of
+ * the network starts at zero, so fresh parameters give 0 everywhere.
  *
- * z is [n, height, width, channels], λ [n] in nats; the output has `outputs` channels. Unless a condition of one's own is
- * given, conditions are labels int32 [n], where the label `classes` is ∅, or class embeddings (`classEmbeddings`).
+ * z is [n, height, width, channels] and λ is [n], in nats. The output has `outputs` channels. Without `condition`, conditions
+ * are labels int32 [n], of which `classes` is ∅, or class embeddings (`classEmbeddings`).
  *
  * With `attention` or `skip` it is a weaker network with the same parameters, to be guided away from.
  * @throws RangeError on a configuration that fits no network, and in `apply` on shapes or types that do not fit.

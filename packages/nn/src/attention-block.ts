@@ -5,8 +5,8 @@ import type { Module } from './module.js';
 import * as ops from './ops/index.js';
 
 /**
- * Whom a token attends to. `softmax`: all, by softmax(Q Kᵀ/√d). `identity`: itself alone. `{ blur }`: as softmax, with the
- * queries blurred over the map with a Gaussian of this deviation in tokens; `Infinity` makes all of them their mean.
+ * Whom a token attends to. `softmax`: all tokens, by softmax(Q Kᵀ/√d). `identity`: itself alone. `{ blur }`: as softmax, but
+ * a Gaussian of this deviation, in tokens, blurs the queries over the map. `Infinity` replaces each query by their mean.
  */
 export type Attends = 'softmax' | 'identity' | { readonly blur: number };
 
@@ -16,11 +16,14 @@ export interface AttentionBlockOptions {
   heads?: number | undefined;
   /** Default `softmax`. */
   attends?: Attends | undefined;
-  /** False leaves the branch out; the parameters are the same. */
+  /** False leaves the branch out. The parameters are the same. */
   branch?: boolean | undefined;
 }
 
-/** Self-attention over the pixels of [n, h, w, channels], after a group norm and added to what came; see `ops.attention`. */
+/**
+ * Self-attention over the pixels of x [n, h, w, channels]: x + attention(norm(x)). See `ops.attention`.
+ * @throws RangeError when `heads` or `groups` does not divide the channels.
+ */
 export function attentionBlock(
   channels: number,
   { groups, heads = 1, attends = 'softmax', branch = true }: AttentionBlockOptions,

@@ -64,7 +64,7 @@ describe('module', () => {
     const x = random(1, 2, 3);
     expect(() => whole.apply(rest, x)).toThrow(/parameter "first.kernel" is missing; the module needs 6 parameters/);
     expect(() => whole.apply({ ...rest, first: { ...(first as object), bias: tf.zeros([5]) } } as never, x)).toThrow(
-      /parameter "first.bias" has shape \[5\]; the module's is \[4\]/,
+      /parameter "first.bias" has shape \[5\]; it must be \[4\]/,
     );
     expect(() => module({ 'a.b': linear(1, 1) }, (_, x: tf.Tensor) => x)).toThrow(/no dot/);
   });

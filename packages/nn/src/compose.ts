@@ -5,7 +5,7 @@ import { checkParameters, initialise, shapesOf } from './parameters.js';
 
 type AnyModule = Module<never, unknown>;
 
-/** What a module is made of: parameters of its own and other modules, nested under their names; undefined for nothing. */
+/** What a module is made of: its own parameters and other modules, nested under names. Undefined stands for nothing. */
 export type Part = ParameterSpec | AnyModule | undefined | readonly Part[] | { readonly [name: string]: Part };
 
 /** A module with its parameters and its context: a function of the input. */
@@ -14,7 +14,7 @@ export interface Run<I, O> {
   readonly parameters: Parameters;
 }
 
-/** Parts in use: a parameter is its tensor, a module a function of its input. */
+/** Parts in use. A parameter is its tensor. A module is a function of its input. */
 export type Used<P> = P extends ParameterSpec
   ? Tensor
   : P extends Module<infer I, infer O>
@@ -25,10 +25,10 @@ const isModule = (part: object): part is AnyModule => 'apply' in part && typeof 
 const nested = (path: string | undefined, name: string): string => (path ? `${path}.${name}` : name);
 
 /**
- * The one constructor of modules. `parts` are the parameters that it owns and the modules that it is made of; the
- * parameters of a part stand under the part's name. `body` is given the parts in use, the input and the context.
+ * The one constructor of modules. `parts` are the module's own parameters and the modules that it is made of. A part's
+ * parameters stand under the part's name. `body` gets the parts in use, the input and the context.
  *
- * The module that is applied first checks all parameters, and frees what is made on the way.
+ * The module that is applied first checks all parameters. It also frees what is made on the way.
  */
 export function module<const P extends { readonly [name: string]: Part }, I, O>(
   parts: P,
@@ -75,7 +75,7 @@ function use(part: Part, given: unknown, context: Context, path: string | undefi
 /** A function of tensors as a module without parameters. */
 export const operation = <I, O>(f: (input: I) => O): Module<I, O> => module({}, (_, input: I) => f(input));
 
-/** Modules one after another; their parameters stand under 0, 1, … */
+/** Modules one after another. Their parameters stand under 0, 1, … */
 export function sequential<A, B>(first: Module<A, B>): Module<A, B>;
 export function sequential<A, B, C>(first: Module<A, B>, second: Module<B, C>): Module<A, C>;
 export function sequential<A, B, C, D>(a: Module<A, B>, b: Module<B, C>, c: Module<C, D>): Module<A, D>;

@@ -5,9 +5,10 @@ import type { Module } from './module.js';
 import { streamOf, uniform } from './ops/uniform.js';
 
 /**
- * Dropout (Srivastava et al. 2014, JMLR 15): in training each value is 0 with probability `rate`, and otherwise divided by
- * 1 − rate; else nothing is done. Which values of sample i are dropped depends on the context's key, the layer's path and i.
- * @throws TypeError, in training, when the context has no key.
+ * Dropout (Srivastava et al. 2014, JMLR 15). In training a value becomes 0 with probability `rate`, and is divided by
+ * 1 − rate otherwise. Outside training every value stays. What sample i loses depends on the context's key, the layer's
+ * path and i.
+ * @throws RangeError unless `rate` is in [0, 1); TypeError, in training, when the context has no key.
  */
 export function dropout<T extends Tensor>(rate: number): Module<T, T> {
   checkWithin('rate', rate, 0, 1);

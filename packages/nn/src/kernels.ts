@@ -1,20 +1,21 @@
 /**
- * Kernels that a backend may register (`registerKernel` of tfjs-core) for what others compose from many operations. Who
- * needs one looks for it with `getKernel` and composes it where there is none.
+ * Kernels that a backend may register (`registerKernel` of tfjs-core) and other backends compose from many operations. A
+ * caller looks for one with `getKernel`, and composes it where there is none.
  */
 
 /**
- * Group norm with what stands around it: y = γ' x̂ + β' with x̂ = (x + bias − μ)/√(σ² + 1e−5), μ and σ² of each sample and
- * group of neighbouring channels, γ' = γ (1 + scale), β' = β (1 + scale) + shift, and then y · sigmoid(y) if `silu`.
+ * Group norm with what stands around it: y = γ' x̂ + β', and then y · sigmoid(y) if `silu`. Here x̂ = (x + bias − μ)/√(σ² + 1e−5),
+ * γ' = γ (1 + scale) and β' = β (1 + scale) + shift. A group of neighbouring channels of one sample has one μ and one σ².
  *
- * Inputs x [n, h, w, c]; gamma, beta [c]; bias [c], scale and shift [n, 1, 1, c], each of which may be empty, [0], which
- * leaves it out. Outputs: y, and μ and 1/√(σ² + 1e−5), [n, groups]. Attributes {@link GroupNormAttrs}.
+ * Inputs: x [n, h, w, c], with h, w and c of at least 1; gamma and beta [c]; bias [c]; scale and shift [n, 1, 1, c]. The last
+ * three may be [0], which leaves them out. Outputs: y, and μ and 1/√(σ² + 1e−5), [n, groups]. Attributes
+ * {@link GroupNormAttrs}. Any other shape is an error.
  */
 export const GROUP_NORM = 'LogsnrGroupNorm';
 
 /**
- * The gradient of {@link GROUP_NORM}. Inputs dy, that kernel's six inputs, and its last two outputs as `mean` and `rstd`.
- * Outputs: the gradients by the six inputs, of their shapes.
+ * The gradient of {@link GROUP_NORM}. Inputs: dy, the six inputs of that kernel, and its last two outputs as `mean` and
+ * `rstd`. Outputs: the gradients by the six inputs, in their shapes.
  */
 export const GROUP_NORM_GRADIENT = 'LogsnrGroupNormGrad';
 
@@ -38,15 +39,15 @@ export interface AdamAttrs {
 }
 
 /**
- * Uniform numbers of a key that is an input, so that a graph draws anew for each key. Input key, int32 [2]; attributes
+ * Uniform numbers of a key. The key is an input, so a graph draws anew for each key. Input: key, int32 [2]. Attributes
  * {@link PhiloxUniformAttrs}. Output: float32 [samples, 4 · blocks] in [0, 1), the 23 low bits of each word of Philox4x32-10.
  */
 export const PHILOX_UNIFORM = 'PhiloxUniform';
 
 export interface PhiloxUniformAttrs {
-  /** The third word of the counter: which of the key's streams. Not 0, which noise has, and not `fold`'s of `@logsnr/core`. */
+  /** Which of the key's streams: the third word of the counter. Noise has 0, and `fold` of `@logsnr/core` one of its own. */
   stream: number;
   samples: number;
-  /** Philox blocks a sample, four values each; sample i begins at block i · blocks. */
+  /** Philox blocks a sample, of four values each. Sample i begins at block i · blocks. */
   blocks: number;
 }

@@ -5,7 +5,7 @@ import { linear } from './layers.js';
 import type { Module } from './module.js';
 import { silu } from './ops/silu.js';
 
-/** An embedding of λ, [n] → [n, size]: its sines and cosines at `features` / 2 frequencies, through two linear maps. */
+/** An embedding of λ, [n] → [n, size]: its `features` sines and cosines, a linear map, SiLU and a linear map. */
 export const lambdaEmbedding = (features: number, size: number): Module<Tensor1D, Tensor2D> =>
   module(
     { linear1: linear(features, size), linear2: linear(size, size) },

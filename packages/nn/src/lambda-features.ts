@@ -4,10 +4,12 @@ import * as tf from '@tensorflow/tfjs-core';
 export const lambdaFrequencies = { low: 1 / 16, high: 8 } as const;
 
 /**
- * Sines and cosines of λ: [n] → [n, size], sin(ω_k λ) for k < size/2, then cos(ω_k λ), with ω geometric from 1/16 to 8
- * radians a nat. The slowest sine has a period of 100 nats, so it tells all λ in [−20, 20] apart by itself (a monotone
- * function there); the fastest, of period 0.8, resolves hundredths of a nat. The form is that of Vaswani et al. 2017 (arXiv
- * 1706.03762, section 3.5) with λ for the position, so a network does not depend on any one schedule's time.
+ * Sines and cosines of λ: [n] → [n, size], sin(ω_k λ) for k < size/2, then cos(ω_k λ). The ω are geometric from 1/16 to 8
+ * radians a nat. The slowest sine has a period of 100 nats, so it is monotone on [−20, 20] and tells all λ there apart. The
+ * fastest has a period of 0.8 and resolves hundredths of a nat.
+ *
+ * The form is that of Vaswani et al. 2017 (arXiv 1706.03762, section 3.5) with λ for the position. So a network does not
+ * depend on the time of any one schedule.
  */
 export function lambdaFeatures(lambda: tf.Tensor1D, size: number): tf.Tensor2D {
   const { low, high } = lambdaFrequencies;

@@ -30,7 +30,7 @@ export interface ConvLayerOptions extends LinearOptions, Pick<ops.ConvOptions, '
   size?: number | undefined;
 }
 
-/** A convolution, [n, h, w, from] → [n, h', w', to]; see `ops.conv2d`. */
+/** A convolution, [n, h, w, from] → [n, h', w', to]. See `ops.conv2d`. */
 export function conv(from: number, to: number, options: ConvLayerOptions = {}): Module<Tensor4D, Tensor4D> {
   const { size = 3, bias = true, stride, padding, ...start } = options;
   for (const [what, value] of Object.entries({ from, to, size, stride: stride ?? 1 })) checkInteger(what, value, 1);
@@ -41,7 +41,10 @@ export function conv(from: number, to: number, options: ConvLayerOptions = {}): 
   });
 }
 
-/** Group norm, [n, h, w, channels] → the same, with SiLU on request; see `ops.groupNorm`. */
+/**
+ * Group norm, [n, h, w, channels] → the same shape, and SiLU on request. See `ops.groupNorm`.
+ * @throws RangeError when `groups` does not divide the channels.
+ */
 export function groupNorm(
   channels: number,
   groups: number,
@@ -53,7 +56,7 @@ export function groupNorm(
   return module(parts, ({ gamma, beta }, x: Tensor4D) => ops.groupNorm(x, groups, { gamma, beta, silu }));
 }
 
-/** A row of a table for each label, int32 [n] → [n, size]. The rows begin normal, of deviation 1. */
+/** The row of a table for each label, int32 [n] → [n, size]. The first values of the rows are normal, of deviation 1. */
 export function embedding(rows: number, size: number): Module<Tensor1D, Tensor2D> {
   return module({ table: gaussian([rows, size], 1) }, ({ table }, labels: Tensor1D) =>
     ops.rows(table as Tensor2D, labels),

@@ -3,7 +3,7 @@ import { cast, logSoftmax, mul, oneHot, sum, type Tensor1D, type Tensor2D, tidy 
 
 /**
  * log p(c) of each sample, [n]: the log-softmax of `logits` [n, classes] at `labels`, int32 [n]. Its negative is the
- * cross-entropy. A product with one-hot rows, which is differentiable and can be compiled everywhere.
+ * cross-entropy. It is a product with one-hot rows, so every backend differentiates and compiles it.
  */
 export function logProbability(logits: Tensor2D, labels: Tensor1D): Tensor1D {
   checkShape('the logits', logits, [labels.shape[0], null]);

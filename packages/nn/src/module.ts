@@ -1,16 +1,16 @@
 import type { Key, Tree } from '@logsnr/core';
 import type { Tensor, Tensor1D } from '@tensorflow/tfjs-core';
 
-/** A parameter before it has values. A class, so that `flatten` and `mapLeaves` of `@logsnr/core` take it for a leaf. */
+/** A parameter before it has values. It is a class, so `flatten` and `mapLeaves` of `@logsnr/core` take it for a leaf. */
 export class ParameterSpec {
   constructor(
     readonly shape: readonly number[],
-    /** Its first values, a function of the key alone; the caller's. */
+    /** Its first values, a function of the key alone. The caller owns them. */
     readonly init: (key: Key) => Tensor,
   ) {}
 }
 
-/** A module's parameters: tensors under nested names. In files they stand under their paths (`flatten` of `@logsnr/core`). */
+/** A module's parameters: tensors under nested names. Files hold them under their paths (`flatten` of `@logsnr/core`). */
 export type Parameters = { readonly [name: string]: Tree<Tensor> };
 export type ParameterSpecs = { readonly [name: string]: Tree<ParameterSpec> };
 
@@ -18,18 +18,18 @@ export type ParameterSpecs = { readonly [name: string]: Tree<ParameterSpec> };
 export interface Context {
   /** True in training, where dropout drops. */
   readonly train: boolean;
-  /** The key of what is random in this call, int32 [2]: a tensor, so that a graph can take another one at every step. */
+  /** The key of what is random in this call, int32 [2]. It is a tensor, so a graph takes another one at every step. */
   readonly key?: Tensor1D | undefined;
-  /** The path of the module within the one that was applied first. It names the stream of a random layer. Callers leave it out. */
+  /** The module's path in the one that was applied first. It names a random layer's stream. Callers leave it out. */
   readonly path?: string | undefined;
 }
 
-/** A layer or a network as a value: it holds no weights, only how to make and to use them. */
+/** A layer or a network as a value. It holds no weights. It knows how to make and to use them. */
 export interface Module<I, O> {
   readonly parameters: ParameterSpecs;
   /** Fresh parameters, a function of the key and of each parameter's name alone. The caller owns them. */
   init(key: Key): Parameters;
-  /** The output, the caller's. Differentiable in the parameters and the input. */
+  /** The output, which the caller owns. It is differentiable in the parameters and the input. */
   apply(parameters: Parameters, input: I, context?: Context): O;
 }
 

@@ -1,4 +1,4 @@
-import { flatten, fold, type Key, normal, unflatten } from '@logsnr/core';
+import { checkShape, flatten, fold, type Key, normal, unflatten } from '@logsnr/core';
 import { fill, mul, Tensor, tidy } from '@tensorflow/tfjs-core';
 import { type Module, ParameterSpec, type ParameterSpecs, type Parameters } from './module.js';
 
@@ -13,11 +13,11 @@ export const gaussian = (shape: readonly number[], std: number): ParameterSpec =
 /** How the weights of a layer begin. */
 export interface WeightOptions {
   /**
-   * The variance times the number of inputs a unit. 1 (the default) keeps the variance of what passes (LeCun et al. 1998);
+   * The variance times the number of inputs a unit. 1, the default, keeps the variance of what passes (LeCun et al. 1998).
    * 2 does so before a ReLU (He et al. 2015, arXiv 1502.01852).
    */
   gain?: number | undefined;
-  /** Zeros instead. */
+  /** Begin with zeros instead. Default false. */
   zero?: boolean | undefined;
 }
 
@@ -27,10 +27,10 @@ export function weight(shape: readonly number[], { gain = 1, zero = false }: Wei
   return zero ? constant(shape) : gaussian(shape, Math.sqrt(gain / inputs));
 }
 
-/** A key from another and a path: a function of both alone. */
+/** A new key, a function of a key and a path alone. */
 export const keyAt = (key: Key, path: string): Key => fold(key, ...[...path].map((c) => c.codePointAt(0) as number));
 
-/** Fresh values of all parameters, nested as they are: each a function of the key and of its path alone. */
+/** Fresh values of all parameters, nested as they are. Each is a function of the key and of its path alone. */
 export function initialise(specs: ParameterSpecs, key: Key): Parameters {
   const values = Object.entries(flatten<ParameterSpec>(specs)).map(([path, spec]) => [
     path,
@@ -56,9 +56,6 @@ export function checkParameters(shapes: Readonly<Record<string, readonly number[
         `parameter "${path}" is missing; the module needs ${Object.keys(shapes).length} parameters${flat ? ', nested: `unflatten` of @logsnr/core nests those of a file' : ''}.`,
       );
     }
-    if (at.shape.length !== shape.length || shape.some((size, i) => size !== (at as Tensor).shape[i]))
-      throw new RangeError(
-        `parameter "${path}" has shape [${at.shape.join(', ')}]; the module's is [${shape.join(', ')}].`,
-      );
+    checkShape(`parameter "${path}"`, at, shape);
   }
 }

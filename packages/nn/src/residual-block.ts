@@ -11,7 +11,7 @@ export interface ResidualBlockOptions {
   groups: number;
   /** The rate of the dropout before the second convolution. Default 0. */
   dropout?: number | undefined;
-  /** False leaves the branch out, so that only what goes around it is kept. The parameters are the same. */
+  /** False leaves the branch out, and what goes around it is the output. The parameters are the same. */
   branch?: boolean | undefined;
 }
 
@@ -22,9 +22,9 @@ export interface ResidualInput {
 }
 
 /**
- * The residual block of ADM (Dhariwal & Nichol 2021, arXiv 2105.05233, section 3), [n, h, w, from] → [n, h, w, to]: group norm,
- * SiLU and a 3×3 convolution, twice, with the second norm scaled and shifted by the embedding. A linear map goes around
- * where the channels change. The last convolution begins at zero.
+ * The residual block of ADM (Dhariwal & Nichol 2021, arXiv 2105.05233, section 3), [n, h, w, from] → [n, h, w, to]. Its
+ * branch is group norm, SiLU and a 3×3 convolution, twice. The embedding scales and shifts the second norm. Where the
+ * channels change, a linear map goes around the branch. The last convolution begins at zero.
  */
 export function residualBlock(
   from: number,
@@ -54,7 +54,7 @@ export function residualBlock(
   });
 }
 
-/** Scale and shift of many linear maps of one embedding, [n, 1, 1, c] each: one product for all of them. */
+/** Scale and shift, [n, 1, 1, c] each, of many linear maps of one embedding [n, size]. One product makes them all. */
 export function films(layers: readonly Pick<Run<never, unknown>, 'parameters'>[], embedding: tf.Tensor2D): ops.Film[] {
   const kernels = layers.map(({ parameters }) => parameters.kernel as tf.Tensor2D);
   const biases = layers.map(({ parameters }) => parameters.bias as tf.Tensor1D);

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 /**
  * Multi-head self-attention (Vaswani et al. 2017, arXiv 1706.03762, equation 1): softmax(Q Kᵀ/√d) V for each head.
  *
- * `qkv` is [n, t, 3c] with t tokens and the channels in the order (q | k | v), each (head, d) with d = c/heads. The
+ * `qkv` is [n, t, 3c] with t tokens. Its channels are q, k and v in this order, and each is (head, d) with d = c/heads. The
  * result is [n, t, c]. Differentiable.
  */
 export function attention(qkv: tf.Tensor3D, heads: number): tf.Tensor3D {

@@ -1,8 +1,8 @@
 import { fill, type Tensor2D, tensor2d } from '@tensorflow/tfjs-core';
 
 /**
- * A Gaussian blur of a map of h × w tokens as a matrix [h w, h w]: of deviation `sigma` in tokens, cut at 3 σ, mirrored at the
- * borders. With σ = ∞ every token becomes the mean of all.
+ * A Gaussian blur of a map of h × w tokens, as a matrix [h w, h w]. Its deviation is `sigma`, in tokens. It is cut at 3 σ and
+ * mirrored at the borders. With σ = ∞ every token becomes the mean of all.
  */
 export function blurMatrix(h: number, w: number, sigma: number): Tensor2D {
   const t = h * w;

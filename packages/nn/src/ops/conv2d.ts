@@ -16,7 +16,7 @@ export type Padding = 'same' | number | readonly [readonly [number, number], rea
 export interface ConvOptions {
   /** Default 1. */
   stride?: number | undefined;
-  /** `same` (the default) gives ⌈size/stride⌉ pixels; a number pads as many zeros on all sides. */
+  /** `same`, the default, gives ⌈size/stride⌉ pixels. A number puts as many zeros on all sides. */
   padding?: Padding | undefined;
   gradients?: ConvGradients | undefined;
 }
@@ -75,7 +75,7 @@ function pairsOf(padding: Padding, x: tf.Tensor4D, kernel: tf.Tensor4D, stride: 
   }) as Pairs;
 }
 
-/** The gradient by x is a convolution too: of dy, spread by the stride, with the kernel turned by 180°. */
+/** The gradient by x is a convolution too, of dy spread by the stride, with the kernel turned by 180°. */
 function inputGradient(dy: tf.Tensor4D, kernel: tf.Tensor4D, { stride, around, height, width }: Place): tf.Tensor4D {
   return tf.tidy(() => {
     const turned = tf.transpose(tf.reverse(kernel, [0, 1]), [0, 1, 3, 2]);
@@ -107,7 +107,7 @@ function spread(dy: tf.Tensor4D, stride: number): tf.Tensor4D {
   return tf.reshape(tf.concat(rows, 2), [n, h * stride, w * stride, c]);
 }
 
-/** dk[i,j] = Σ_{n,h,w} x[n, s h + i, s w + j, :] dy[n,h,w,:]ᵀ: one plain matrix product for each of the K L offsets. */
+/** dk[i,j] = Σ_{n,h,w} x[n, s h + i, s w + j, :] dy[n,h,w,:]ᵀ, one plain matrix product for each of the K L offsets. */
 function filterGradient(x: tf.Tensor4D, dy: tf.Tensor4D, kernel: tf.Tensor4D, { stride, around }: Place): tf.Tensor4D {
   return tf.tidy(() => {
     const [rows, columns, channels, out] = kernel.shape;

@@ -14,7 +14,7 @@ export interface GroupNormInputs {
   gamma: tf.Tensor;
   beta: tf.Tensor;
   film?: Film | undefined;
-  /** The bias of the convolution that made x, [c]: the norm acts on x + bias, without a pass over the pixels for it. */
+  /** The bias of the convolution that made x, [c]. The norm acts on x + bias, and the sum costs no pass over the pixels. */
   bias?: tf.Tensor | undefined;
   /** Apply SiLU to the result. */
   silu?: boolean | undefined;
@@ -32,14 +32,16 @@ export const groupNormMethod = (): GroupNormMethod =>
     : 'composed';
 
 /**
- * Group norm (Wu & He 2018, arXiv 1803.08494) of `x` [n, h, w, c] in groups of c/groups neighbouring channels, with FiLM
- * conditioning (Dhariwal & Nichol 2021, arXiv 2105.05233, "adaptive group normalization") and SiLU on request:
+ * Group norm (Wu & He 2018, arXiv 1803.08494) of `x` [n, h, w, c] in groups of c/groups neighbouring channels:
  *
  * y = (γ x̂ + β)(1 + scale) + shift, x̂ = (x + bias − μ)/√(σ² + 1e−5), then y · sigmoid(y).
  *
- * As one operation it is a multiply-add over the pixels, y = a x + b, with a and b of each sample and channel; all else
- * is arithmetic on [n, groups, c/groups]. The variance is taken in two passes: about each channel's own mean, to which
- * the spread of the channel means within their group is added, so nothing cancels. Differentiable once in all inputs.
+ * FiLM, that is scale and shift (Dhariwal & Nichol 2021, arXiv 2105.05233, "adaptive group normalization"), and the SiLU
+ * come on request. Differentiable once in all inputs.
+ *
+ * Composed, it is a multiply-add over the pixels, y = a x + b, where each sample and channel has its a and b. All else is
+ * arithmetic on [n, groups, c/groups]. The variance is a channel's own, about its own mean, plus the spread of the channel
+ * means in their group, so nothing cancels.
  */
 export function groupNorm(
   x: tf.Tensor4D,
@@ -98,7 +100,7 @@ interface Shape {
   pixels: number;
 }
 
-// Numbers of each sample and channel stand as [n, groups, each]: the mean over a group is then a reduction of a small
+// Numbers of each sample and channel stand as [n, groups, each]. The mean over a group is then a reduction of a small
 // tensor, and reshaping copies nothing.
 const perSample = (t: tf.Tensor, { n, groups, each }: Shape): tf.Tensor => tf.reshape(t, [n, groups, each]);
 const perChannel = (t: tf.Tensor, { groups, each }: Shape): tf.Tensor => tf.reshape(t, [groups, each]);

@@ -14,8 +14,8 @@ export function streamOf(name: string): number {
 
 /**
  * Uniform numbers in [0, 1) of `shape` = [n, …], float32, from a key that is a tensor, int32 [2]. Sample i is a function of
- * the key, the stream, i and the shape of one sample. On every backend they are the same; where there is no kernel for
- * them the key is read.
+ * the key, the stream, i and the shape of one sample, on every backend. A backend without the kernel reads the key back.
+ * @throws RangeError or TypeError when the key is not int32 [2].
  */
 export function uniform(key: tf.Tensor1D, stream: number, shape: readonly number[]): tf.Tensor {
   checkShape('the key', key, [2]);
