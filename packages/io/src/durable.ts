@@ -55,11 +55,11 @@ export async function replaceFile(path: string, pieces: AsyncIterable<Uint8Array
   const fingerprint = await writeSynced(beside, pieces);
   try {
     await rename(beside, path);
+    await syncFolder(dirname(path));
   } catch (error) {
-    await rm(beside, { force: true });
+    await rm(beside, { force: true }).catch(() => {});
     throw explained(error, path);
   }
-  await syncFolder(dirname(path));
   return fingerprint;
 }
 

@@ -1,12 +1,13 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { adam, disposeState, optimize } from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
 import protobuf from 'protobufjs/light.js';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { crc32c } from './crc32c.js';
 import { openEvents } from './events.js';
+import { openRecorder } from './recorder.js';
 import { withRun } from './with-run.js';
 
 let root = '';
@@ -94,6 +95,52 @@ test('an event file begins as TensorBoard wants it, and says from where on earli
   expect(scalars).toMatchObject({ step: 41, tags: { loss: 0.25, norm: 3 } });
   // Height 4, width 5, three channels, then the bytes.
   expect([...((image?.tags.samples as Uint8Array) ?? [])]).toEqual([8, 4, 16, 5, 24, 3, 34, 3, 1, 2, 3]);
+});
+
+test('a full disk leaves whole records, is told once, and what waited is written later', async () => {
+  const folder = join(root, 'full');
+  await mkdir(folder);
+  const file = await open(join(root, 'probe'), 'w');
+  const handle: { appendFile(bytes: Uint8Array): Promise<void> } = Object.getPrototypeOf(file);
+  await file.close();
+  const { appendFile } = handle;
+  let free = Number.POSITIVE_INFINITY;
+  const spy = vi.spyOn(handle, 'appendFile').mockImplementation(async function (this: unknown, bytes) {
+    await appendFile.call(this, bytes.subarray(0, free));
+    if (free < bytes.length) throw Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' });
+  });
+  const said: string[] = [];
+  const recorder = await openRecorder({
+    folder,
+    every: 1,
+    samples: { every: 1, draw: () => Promise.reject(new Error(`no picture ${said.length}`)) },
+    from: undefined,
+    warn: (text) => said.push(text),
+  });
+  const add = (step: number) =>
+    recorder.add({
+      ...{ step, loss: 1, norm: 1, progress: 0.1, seconds: 1, images: 1, imagesPerSecond: 1, wait: 0, skipped: 0 },
+      snapshot: () => ({ step, parameters: {} }),
+    });
+  try {
+    for (let step = 1; step <= 6; step++) {
+      free = step === 1 || step === 6 ? Number.POSITIVE_INFINITY : 7 * step;
+      await add(step);
+      await recorder.flush();
+      const events = (await readdir(folder)).find((name) => name.startsWith('events.')) as string;
+      const whole = step < 6 ? [1] : [1, 2, 3, 4, 5, 6];
+      expect((await eventsOf(join(folder, events))).slice(2).map((event) => event.step)).toEqual(whole);
+      const lines = (await readFile(join(folder, 'metrics.jsonl'), 'utf8')).trim().split('\n');
+      expect(lines.map((line) => JSON.parse(line).step)).toEqual(whole);
+    }
+  } finally {
+    spy.mockRestore();
+  }
+  expect(said.map((text) => text.replace(folder, '').replace(/tfevents.* cannot/, 'tfevents cannot'))).toEqual([
+    'no picture 0 Training goes on, and it is tried again.',
+    '/metrics.jsonl cannot be written: the disk is full. Free some space (ENOSPC). Training goes on, and it is tried again.',
+    '/events.out.tfevents cannot be written: the disk is full. Free some space (ENOSPC). Training goes on, and it is tried again.',
+  ]);
 });
 
 test('a run writes its lines, events and pictures, once each over a restart', async () => {

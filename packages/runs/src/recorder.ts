@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { explained, piecesOf, replaceFile } from '@logsnr/io/node';
@@ -36,6 +36,13 @@ export async function openRecorder(options: {
 }): Promise<Recorder> {
   const { folder, every, samples, from, warn } = options;
   const first = (from?.step ?? 0) + 1;
+  // Nobody else writes these: what an earlier process left unfinished is of no use.
+  for (const [at, unfinished] of [
+    [folder, /^metrics\.jsonl\..+\.tmp$/],
+    [join(folder, 'samples'), /\.tmp$/],
+  ] as const)
+    for (const name of await readdir(at).catch(() => []))
+      if (unfinished.test(name)) await rm(join(at, name), { force: true });
   const metrics = await openMetrics(join(folder, 'metrics.jsonl'), every, from, warn);
   const name = `events.out.tfevents.${Math.floor(Date.now() / 1000)}.${hostname()}.${process.pid}.${starts++}`;
   const events = openEvents(join(folder, name), first);

@@ -1,13 +1,13 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import { checkInteger } from '@logsnr/core';
 import { besideOf, explained, syncFolder } from '@logsnr/io/node';
 import type { Parameters } from '@logsnr/nn';
 import { disposeState, type TrainingState } from '@logsnr/training';
 import { dispose, type TensorContainer } from '@tensorflow/tfjs-core';
 import { type Checkpoint, loadCheckpoint, writeCheckpoint } from './checkpoint.js';
-import { Damage, type Json, readManifest, type Settings, writeManifest } from './manifest.js';
+import { Damage, readManifest, type Settings, writeManifest } from './manifest.js';
+import { checkSettings } from './settings.js';
 
 /** Which checkpoints stay: the newest ones, and the first one in each stretch of steps. */
 export interface Keep {
@@ -89,13 +89,17 @@ export async function openStore(
         await writeManifest(beside, { step: state.step, settings, files: { [STATE]: written } });
         await syncFolder(beside);
         await moveInto(beside, path);
-        await syncFolder(folder);
       } catch (error) {
         await rm(beside, { recursive: true, force: true }).catch(() => {});
         throw explained(error, path);
       }
-      for (const step of stale(await steps(), last, every))
-        await rm(join(folder, nameOf(step)), { recursive: true, force: true });
+      try {
+        await syncFolder(folder);
+        for (const step of stale(await steps(), last, every))
+          await rm(join(folder, nameOf(step)), { recursive: true, force: true });
+      } catch (error) {
+        warn(`${explained(error, folder).message} ${path} is saved; older checkpoints stay.`);
+      }
     },
   };
 }
@@ -136,14 +140,19 @@ export async function loadAverages(
   return loaded;
 }
 
-/** Puts a folder where one of the same name may be, such as one set aside as broken before. */
+/** Puts a folder where one of the same name may be, such as averages of a step that is taken again. */
 async function moveInto(from: string, to: string): Promise<void> {
   try {
     await rename(from, to);
   } catch (error) {
     if (!['ENOTEMPTY', 'EEXIST', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
-    await rename(to, besideOf(to));
-    await rename(from, to);
+    const aside = besideOf(to);
+    await rename(to, aside);
+    await rename(from, to).catch(async (error) => {
+      await rename(aside, to);
+      throw error;
+    });
+    await rm(aside, { recursive: true, force: true }).catch(() => {});
   }
 }
 
@@ -173,17 +182,4 @@ export function stale(steps: readonly number[], last: number, every?: number): n
     stretches.add(stretch);
   }
   return steps.filter((step) => !kept.has(step));
-}
-
-/** Throws where a run with these settings would not be the one in the folder. */
-function checkSettings(saved: Settings, given: Settings, path: string): void {
-  const names = [...new Set([...Object.keys(saved), ...Object.keys(given)])];
-  const text = (value: Json | undefined) => (value === undefined ? 'nothing' : JSON.stringify(value));
-  const faults = names
-    .filter((name) => !isDeepStrictEqual(saved[name], given[name]))
-    .map((name) => `${name} is ${text(given[name])}, was ${text(saved[name])}`);
-  if (faults.length > 0)
-    throw new RangeError(
-      `${path} is of a run with other settings: ${faults.join('; ')}. Choose another folder, or use the settings it had.`,
-    );
 }

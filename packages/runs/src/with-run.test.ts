@@ -16,6 +16,7 @@ import {
 } from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { Settings } from './manifest.js';
 import { loadAverages, stale } from './store.js';
 import { type RunOptions, withRun } from './with-run.js';
 
@@ -217,6 +218,32 @@ test('a run with other settings is refused, and told which', async () => {
   await expect(other).rejects.toThrow(
     /step-00000002 is of a run with other settings: seed is 2, was 1; precision is "bfloat16", was nothing\. Choose/,
   );
+});
+
+test('settings that a file cannot hold are refused before anything is written, by their path', async () => {
+  const cyclic: Record<string, unknown> = { seed: 1 };
+  cyclic.self = { cyclic };
+  const cases: [Record<string, unknown>, RegExp][] = [
+    [{ rate: { decay: [1, Number.POSITIVE_INFINITY] } }, /settings\.rate\.decay\.1 is Infinity, which/],
+    [{ rate: Number.NaN }, /settings\.rate is NaN/],
+    [{ shift: -0 }, /settings\.shift is -0/],
+    [{ since: new Date(0) }, /settings\.since is 1970-01-01T00:00:00\.000Z/],
+    [{ list: new Array(2) }, /settings\.list is \[ <2 empty items> \]/],
+    [{ of: { nothing: undefined } }, /settings\.of\.nothing is undefined/],
+    [{ seed: 1n }, /settings\.seed is 1n/],
+    [{ map: new Map([[1, 2]]) }, /settings\.map is Map/],
+    [cyclic, /settings\.self\.cyclic is/],
+  ];
+  for (const [settings, expected] of cases) {
+    const folder = newFolder();
+    await expect(run(folder, 4, { settings: settings as Settings })).rejects.toThrow(expected);
+    expect(await exists(folder)).toBe(false);
+  }
+  const folder = newFolder();
+  const settings = { seed: 0, deep: [{ a: null, b: [1e300, 'x', true] }, {}], __proto__: null };
+  const odd: Settings = JSON.parse('{"__proto__": 1, "constructor": [2], "": {"toString": 3}}');
+  await expect(run(folder, 4, { settings: settings as never })).rejects.toThrow(/settings is \[Object: null/);
+  for (let time = 0; time < 2; time++) await bitsAfter(folder, 4, { settings: odd });
 });
 
 describe('faults in the files of a run folder', () => {

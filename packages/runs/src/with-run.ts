@@ -8,6 +8,7 @@ import { interruptible } from './interrupt.js';
 import type { Settings } from './manifest.js';
 import { openRecorder, type Samples } from './recorder.js';
 import { type SaveEvery, saverOf, timingOf } from './saving.js';
+import { assertJson } from './settings.js';
 import { type Keep, openStore, type Store } from './store.js';
 import { tolerant } from './text-stream.js';
 
@@ -69,6 +70,7 @@ export interface RunHooks {
  * that cannot be written is known at once; then as `save` says, and at the end. One that cannot be saved later is a
  * warning: the earlier ones stay, training goes on, and the next one is tried.
  * @returns what `body` does.
+ * @throws RangeError on settings that JSON does not keep, before anything is written.
  * @throws Error, before any step, where the folder is another process's or cannot be written, where no checkpoint is
  *   whole, or where it is of a run with other settings; and at the end where the last state cannot be saved, after
  *   waiting for space where the disk is full. It names the file.
@@ -80,6 +82,7 @@ export async function withRun<R extends OptimizeResult>(
   const { folder, settings = {}, shapes, keep, logEvery = 10, samples, keepAverages, patience = 600 } = options;
   const stream = tolerant(process.stderr);
   const { say = (text: string) => void stream.write(`${text}\n`) } = options;
+  assertJson(settings, 'settings');
   checkInteger('logEvery', logEvery, 1);
   if (keepAverages !== undefined) checkInteger('keepAverages', keepAverages, 1);
   if (samples) checkInteger('samples.every', samples.every, 1);
@@ -105,11 +108,13 @@ export async function withRun<R extends OptimizeResult>(
       ? await openStore(join(folder, 'averages'), { settings, warn: say, keep: { every: 1 } })
       : undefined;
     const saver = saverOf(store, lock, from?.step, say);
+    let ended = false;
+    let fault: Error | undefined;
     const finish = async (state: TrainingState) => {
+      ended = true;
       await recorder.flush();
       await saver.last(state, patience);
     };
-    let fault: Error | undefined;
     const result = await body({
       from,
       signal: options.signal ?? (interrupt as { signal: AbortSignal }).signal,
@@ -139,7 +144,7 @@ export async function withRun<R extends OptimizeResult>(
       disposeState(result);
       throw fault;
     }
-    await finish(result);
+    if (!ended) await finish(result);
     const cause = interrupt?.cause();
     if (cause) say(`${folder}: saved step ${result.step}. Run the same command again to go on.`);
     if (cause && 'error' in cause) throw cause.error;
@@ -154,7 +159,7 @@ export async function withRun<R extends OptimizeResult>(
   } finally {
     interrupt?.stop();
     release();
-    await lock.release();
+    await lock.release().catch((error) => say(error.message));
   }
 }
 

@@ -110,6 +110,8 @@ describe.runIf(native)('a compiled function', () => {
     }
     expect(compiled.captures()).toBe(1);
     expect(() => tf.gather(table, tf.tensor1d([5], 'int32')).dataSync()).toThrow(/not in \[0, 5\)/);
+    const outside = tf.tensor1d([0, 1, 2, 5], 'int32');
+    expect(() => compiled(table, outside)).toThrow(/^compile: tf.gather: .*not in \[0, 5\)/);
     compiled.dispose();
   });
 
@@ -131,6 +133,11 @@ describe.runIf(native)('a compiled function', () => {
     const compiled = compile((a: tf.Tensor) => ({ a, numbers: Float32Array.of(1) }));
     compiled(tf.scalar(1)).numbers[0] = 7;
     expect(compiled(tf.scalar(1)).numbers[0]).toBe(1);
+  });
+
+  test('takes the mean of integers', () => {
+    const compiled = compile((a: tf.Tensor) => tf.mean(a));
+    expect(compiled(tf.tensor1d([1, 2], 'int32')).dataSync()[0]).toBe(1.5);
   });
 
   test('closes over tensors, small and large', () => {

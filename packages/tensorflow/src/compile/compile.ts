@@ -29,7 +29,7 @@ export interface Compiled<A extends unknown[], R> {
  * operation by operation.
  * @throws TypeError on an argument that could change unseen, such as a class instance, and where `fn` is asynchronous.
  * @throws Error naming the operation, at the first call, where a graph cannot hold what `fn` does: it reads values that
- *   depend on the arguments, or draws random numbers of its own.
+ *   depend on the arguments, or draws random numbers of its own. `docs/compile-ops.md` lists the operations.
  */
 export function compile<A extends unknown[], R>(fn: (...args: A) => R, options: CompileOptions = {}): Compiled<A, R> {
   const graphs = newGraphs<Captured & { graph: Graph }>(options);

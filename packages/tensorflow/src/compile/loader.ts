@@ -21,11 +21,13 @@ export const savedModels: GraphLoader = {
   load(nodes) {
     const backend = nativeBackend();
     const folder = folderOf(savedModelOf(nodes));
+    // Without their constants, which may be large.
+    const origins = nodes.map(({ name, op, from }) => ({ name, op, from }));
     let id: number | undefined;
     try {
       id = backend.binding.loadSavedModel(folder, TAG);
     } catch (error) {
-      throw loadRefused(nodes, (error as Error).message);
+      throw explained(origins, error);
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
@@ -34,9 +36,13 @@ export const savedModels: GraphLoader = {
         if (id === undefined) throw new Error('this compiled function has been disposed.');
         const values = backend.getInputTensorIds(feeds.map(([, tensor]) => tensor));
         const places = feeds.map(([place]) => place).join(',');
-        return backend.binding
-          .runSavedModel(id, values, places, fetches.join(','))
-          .map((metadata) => backend.createOutputTensor(metadata));
+        try {
+          return backend.binding
+            .runSavedModel(id, values, places, fetches.join(','))
+            .map((metadata) => backend.createOutputTensor(metadata));
+        } catch (error) {
+          throw explained(origins, error);
+        }
       },
       dispose() {
         if (id !== undefined) backend.binding.deleteSavedModel(id);
@@ -91,9 +97,10 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** TensorFlow names the node that it refuses; this names the operation that made it. */
-function loadRefused(nodes: readonly Node[], message: string): Error {
-  const node = nodes.find(({ name }) => new RegExp(`\\b${name}\\b`).test(message));
-  const what = node ? `${node.from ?? node.op} cannot be compiled` : 'the graph cannot be loaded';
-  return new Error(`compile: ${what}: ${message}`);
+/** TensorFlow's message, which names a node, with the operation that made it. */
+function explained(nodes: readonly Pick<Node, 'name' | 'op' | 'from'>[], error: unknown): Error {
+  const { message } = error as Error;
+  const name = /\bnode ([\w/]+)/.exec(message)?.[1];
+  const node = nodes.find((node) => node.name === name);
+  return new Error(`compile: ${node?.from ?? node?.op ?? 'the graph'}: ${message}`);
 }

@@ -58,11 +58,12 @@ export function recorder(binding: Binding, recording: Recording): Binding {
     },
     executeOp(name, attrs, inputs, outputs) {
       checkOperation(recording, name, inputs);
-      const results = binding.executeOp(name, attrs, inputs, outputs);
+      const results = execute(binding, name, attrs, inputs, outputs);
       const from = inputs.map((id) => recording.sources.get(id) ?? captured(binding, recording, id));
       const attr = attributes(binding, name, attrs);
-      // The one kernel that leaves its types to be inferred, which a graph does not do.
+      // One kernel leaves its types to be inferred, which a graph does not do; one names the type before its own cast.
       if (name === 'ExpandDims') Object.assign(attr, { T: { type: results[0]?.dtype }, Tdim: { type: INT32 } });
+      if (name === 'Mean') Object.assign(attr, { T: { type: results[0]?.dtype } });
       const node = recording.add(name, from, attr);
       results.forEach((result, i) => {
         recording.sources.set(result.id, `${node}:${i}`);
@@ -71,6 +72,15 @@ export function recorder(binding: Binding, recording: Recording): Binding {
     },
   };
   return Object.setPrototypeOf(overrides, binding) as Binding;
+}
+
+/** Runs an operation; TensorFlow's own messages do not say which one they are about. */
+function execute(binding: Binding, name: string, ...call: [OpAttr[], number[], number]): TensorMetadata[] {
+  try {
+    return binding.executeOp(name, ...call);
+  } catch (error) {
+    throw new Error(`compile: ${operationNow() ?? name}: ${(error as Error).message}`);
+  }
 }
 
 /** Refuses what a replay would repeat: a draw without a new key, a shape that depends on values. */

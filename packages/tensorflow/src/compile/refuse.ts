@@ -1,15 +1,17 @@
 import * as tf from '@tensorflow/tfjs-core';
 
-const { image, linalg, losses, math, signal, sparse, spectral, string, fused } = tf;
+const { fused, image, linalg, losses, math, signal, sparse, string } = tf;
 
-/** The operations of TensorFlow.js by path: `tf.add`, `tf.linalg.qr`, and so on. */
-export function operations(): [path: string, operation: (...args: never) => unknown][] {
-  const groups = { tf, image, linalg, losses, math, signal, sparse, spectral, string, fused };
-  return Object.entries(groups).flatMap(([group, members]) =>
-    Object.entries(members)
-      .filter((entry): entry is [string, (...args: never) => unknown] => typeof entry[1] === 'function')
-      .map(([name, operation]) => [group === 'tf' ? `tf.${name}` : `tf.${group}.${name}`, operation] as const),
-  ) as [string, (...args: never) => unknown][];
+/** The functions of TensorFlow.js by path: `tf.add`, `tf.linalg.qr`, and so on. */
+export function functions(): Map<string, { name: string }> {
+  const groups = { tf, fused, image, linalg, losses, math, signal, sparse, string };
+  return new Map(
+    Object.entries(groups).flatMap(([group, members]) =>
+      Object.entries<unknown>(members).flatMap(([name, value]): [string, { name: string }][] =>
+        typeof value === 'function' ? [[group === 'tf' ? `tf.${name}` : `tf.${group}.${name}`, value]] : [],
+      ),
+    ),
+  );
 }
 
 let paths: Map<string, string> | undefined;
@@ -32,13 +34,12 @@ export function asynchronousNow(): string | undefined {
   Error.stackTraceLimit = 50;
   const { stack = '' } = new Error();
   Error.stackTraceLimit = stackTraceLimit;
-  const name = [...stack.matchAll(/\b(\w+Async_) \(/g)].at(-1)?.[1];
+  const name = [...stack.matchAll(/\b(\w+Async_)\b/g)].at(-1)?.[1];
   return name && pathOf(name);
 }
 
 function pathOf(name: string): string | undefined {
-  // The first of two paths to the same operation: tf.fft, not tf.spectral.fft.
-  paths ??= new Map([...operations()].reverse().map(([path, { name }]) => [name, path]));
+  paths ??= new Map([...functions()].map(([path, { name }]) => [name, path]));
   return paths.get(name);
 }
 
