@@ -60,6 +60,7 @@ export async function replaceFile(path: string, pieces: AsyncIterable<Uint8Array
     await rm(beside, { force: true }).catch(() => {});
     throw explained(error, path);
   }
+  await sweepBeside(path);
   return fingerprint;
 }
 

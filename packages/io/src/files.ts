@@ -15,6 +15,8 @@ export interface Reading {
   readonly bytes: number;
   /** @throws DamagedFile where the file ends before. */
   read(position: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** The rest of the file from `position` on, in pieces of 4 MiB. */
+  pieces(position: number): AsyncIterable<Uint8Array>;
 }
 
 /**
@@ -39,10 +41,8 @@ export async function withFile<R>(path: string, body: (file: Reading) => Promise
   }
 }
 
-const readingOf = (file: FileHandle, path: string, bytes: number): Reading => ({
-  path,
-  bytes,
-  async read(position, length) {
+function readingOf(file: FileHandle, path: string, bytes: number): Reading {
+  const read = async (position: number, length: number) => {
     const piece = new Uint8Array(length);
     for (let at = 0; at < length; ) {
       // A system call takes less than 2 GiB.
@@ -51,15 +51,20 @@ const readingOf = (file: FileHandle, path: string, bytes: number): Reading => ({
       at += bytesRead;
     }
     return piece;
-  },
-});
+  };
+  const pieces = async function* (position: number) {
+    for (let at = position; at < bytes; at += PIECE) yield await read(at, Math.min(PIECE, bytes - at));
+  };
+  return { path, bytes, read, pieces };
+}
+
+const PIECE = 2 ** 22;
 
 /** The fingerprint of a file as it is on the disk. */
 export const fingerprintOf = (path: string): Promise<Fingerprint> =>
-  withFile(path, async ({ bytes, read }) => {
+  withFile(path, async ({ bytes, pieces }) => {
     const hash = createHash('sha256');
-    const most = 2 ** 22;
-    for (let at = 0; at < bytes; at += most) hash.update(await read(at, Math.min(most, bytes - at)));
+    for await (const piece of pieces(0)) hash.update(piece);
     return { bytes, sha256: hash.digest('hex') };
   });
 

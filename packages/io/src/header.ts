@@ -1,3 +1,8 @@
+import * as v from 'valibot';
+import { DamagedFile } from './damaged-file.js';
+import { faultOf } from './fault.js';
+import { repeatedKey } from './repeated-key.js';
+
 /** Text under text keys. */
 export type Metadata = Readonly<Record<string, string>>;
 
@@ -40,37 +45,69 @@ export interface Header {
   readonly metadata: Metadata;
   /** Where in the file the data begins. */
   readonly dataStart: number;
+  /** The SHA-256 of this, which goes over the header with zeros for its digits, and of the data; where the file has one. */
+  readonly checksum: { readonly sha256: string; readonly header: Uint8Array } | undefined;
 }
 
 /** The format's own bound on a header; what claims more is no such file. */
 const LONGEST = 100_000_000;
 
-/** The first bytes of a file of these tensors, up to the data, and the length of the data. */
+const NOTES = '__metadata__';
+/** The metadata's key of the checksum: the SHA-256 of the whole file with zeros for these 64 digits. */
+const CHECKSUM = 'logsnr.sha256';
+/** How a header with a checksum begins. */
+const SEAL = `{"${NOTES}":{"${CHECKSUM}":"`;
+const DIGITS = 64;
+
+const sizes = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const fieldSchema = v.object({
+  dtype: v.picklist(Object.keys(bytesOf) as Dtype[]),
+  // More axes than any library has.
+  shape: v.pipe(v.array(sizes), v.maxLength(64)),
+  data_offsets: v.strictTuple([sizes, sizes]),
+});
+const metadataSchema = v.array(v.tuple([v.string(), v.string()]));
+
+/**
+ * The first bytes of a file of these tensors, up to the data, with zeros for the digits of the checksum; and the length
+ * of the data.
+ * @throws RangeError on whatever `parseHeader` would refuse.
+ */
 export function frame(headings: readonly Heading[], metadata: Metadata): { header: Uint8Array; length: number } {
-  let length = 0;
-  const fields: [string, unknown][] = Object.keys(metadata).length > 0 ? [['__metadata__', metadata]] : [];
+  if (Object.hasOwn(metadata, CHECKSUM)) throw new RangeError(`the metadata key "${CHECKSUM}" is the format's own.`);
   for (const [key, value] of Object.entries(metadata))
     if (typeof value !== 'string') throw new RangeError(`metadata "${key}" is a ${typeof value}; it must be text.`);
-  for (const { name, dtype, shape } of headings) {
-    if (name === '__metadata__') throw new RangeError('a tensor may not be named "__metadata__".');
-    const end = length + bytesOf[dtype] * shape.reduce((product, size) => product * size, 1);
-    fields.push([name, { dtype, shape, data_offsets: [length, end] }]);
-    length = end;
-  }
-  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(fields)));
+  let length = 0;
+  const fields = headings.map(({ name, dtype, shape }) => {
+    const start = length;
+    length += byteLength(dtype, shape);
+    return `,${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [start, length] })}`;
+  });
+  const notes = Object.entries(metadata).map(([key, value]) => `,${JSON.stringify(key)}:${JSON.stringify(value)}`);
+  const json = new TextEncoder().encode(`${SEAL}${'0'.repeat(DIGITS)}"${notes.join('')}}${fields.join('')}}`);
   const size = Math.ceil(json.length / 8) * 8;
+  if (size > LONGEST)
+    throw new RangeError(`the names and the metadata take ${size} bytes; a header has at most ${LONGEST}.`);
   const header = new Uint8Array(8 + size).fill(0x20);
   new DataView(header.buffer).setBigUint64(0, BigInt(size), true);
   header.set(json, 8);
+  parseHeader(header, header.length + length, 'what is to be written');
   return { header, length };
+}
+
+/** A header of `frame` with the checksum's digits in their place. */
+export function sealed(header: Uint8Array, sha256: string): Uint8Array {
+  const whole = header.slice();
+  whole.set(new TextEncoder().encode(sha256), 8 + SEAL.length);
+  return whole;
 }
 
 /** Where the data begins, from a file's first eight bytes and its length. */
 export function dataStartOf(first: Uint8Array, fileLength: number, file: string): number {
-  if (first.length < 8) throw new RangeError(`${file} has ${first.length} bytes; a safetensors file has at least 8.`);
+  if (first.length < 8) throw new DamagedFile(`${file} has ${first.length} bytes; a safetensors file has at least 8.`);
   const size = new DataView(first.buffer, first.byteOffset).getBigUint64(0, true);
   if (size > BigInt(LONGEST) || 8 + Number(size) > fileLength)
-    throw new RangeError(
+    throw new DamagedFile(
       `${file} says its header takes ${size} bytes, but it has ${fileLength} bytes in all; it is cut off or no safetensors file.`,
     );
   return 8 + Number(size);
@@ -80,17 +117,17 @@ export function dataStartOf(first: Uint8Array, fileLength: number, file: string)
  * The header of a safetensors file, checked in full: length, JSON, names that occur once, known dtypes, shapes that fit
  * their bytes, and bytes that cover the data without a gap or an overlap.
  * @param bytes the file's beginning, all of the header included.
- * @throws RangeError that names `file` and what is wrong.
+ * @throws DamagedFile that names `file` and what is wrong.
  */
 export function parseHeader(bytes: Uint8Array, fileLength: number, file: string): Header {
   const dataStart = dataStartOf(bytes, fileLength, file);
   const fail = (what: string): never => {
-    throw new RangeError(`${file} is not a valid safetensors file: ${what}.`);
+    throw new DamagedFile(`${file} is not a valid safetensors file: ${what}.`);
   };
   let text = '';
   let fields: unknown;
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(8, dataStart));
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes.subarray(8, dataStart));
     fields = JSON.parse(text);
   } catch (error) {
     fail(`its header is not JSON (${(error as Error).message})`);
@@ -99,16 +136,14 @@ export function parseHeader(bytes: Uint8Array, fileLength: number, file: string)
   const twice = repeatedKey(text);
   if (twice !== undefined) fail(`its header names "${twice}" twice`);
 
-  const { __metadata__: metadata = {}, ...rest } = fields;
-  if (!isRecord(metadata) || Object.values(metadata).some((value) => typeof value !== 'string'))
-    fail('its __metadata__ is not a map from text to text');
-  const entries = Object.entries(rest).map(([name, field]) => {
-    try {
-      return entryOf(name, field);
-    } catch (error) {
-      return fail((error as Error).message);
-    }
-  });
+  const notes = Object.hasOwn(fields, NOTES) ? fields[NOTES] : {};
+  const pairs = isRecord(notes) ? v.safeParse(metadataSchema, Object.entries(notes)) : undefined;
+  if (!pairs?.success) return fail('its __metadata__ is not a map from text to text');
+  const { [CHECKSUM]: sha256, ...metadata } = Object.fromEntries(pairs.output);
+  if (sha256 !== undefined && !(text.startsWith(SEAL) && /^[0-9a-f]{64}$/.test(sha256)))
+    fail(`its checksum is not where it belongs. ${RESAVED}`);
+  const named = Object.entries(fields).filter(([name]) => name !== NOTES);
+  const entries = named.map(([name, field]) => entryOf(name, field, fail));
   let at = 0;
   for (const { name, start, end } of [...entries].sort((a, b) => a.start - b.start || a.end - b.end)) {
     if (start !== at)
@@ -117,44 +152,35 @@ export function parseHeader(bytes: Uint8Array, fileLength: number, file: string)
   }
   if (at !== fileLength - dataStart)
     fail(`its tensors take ${at} bytes, but the data has ${fileLength - dataStart}; it is cut off or has too much`);
-  return { entries, metadata: metadata as Metadata, dataStart };
+  const header = () => sealed(bytes.subarray(0, dataStart), '0'.repeat(DIGITS));
+  return { entries, metadata, dataStart, checksum: sha256 === undefined ? undefined : { sha256, header: header() } };
 }
 
-function entryOf(name: string, field: unknown): Entry {
-  if (!isRecord(field)) throw new RangeError(`"${name}" is not an object`);
-  const { dtype: code, shape, data_offsets: offsets } = field;
-  if (typeof code !== 'string' || !Object.hasOwn(bytesOf, code))
-    throw new RangeError(`"${name}" has dtype ${JSON.stringify(code)}; ${Object.keys(bytesOf).join(', ')} can be read`);
-  const dtype = code as Dtype;
-  if (!isSizes(shape)) throw new RangeError(`"${name}" has shape ${JSON.stringify(shape)}; it must be integers ≥ 0`);
-  if (!isSizes(offsets) || offsets.length !== 2)
-    throw new RangeError(`"${name}" has data_offsets ${JSON.stringify(offsets)}; they must be two integers ≥ 0`);
-  const [start, end] = offsets as [number, number];
-  const bytes = bytesOf[dtype] * shape.reduce((product, size) => product * size, 1);
+const RESAVED = `Another tool that saves such a file anew must leave out "${CHECKSUM}"`;
+
+/** Throws where a file with a checksum has other contents. `found` is the SHA-256 of the checksum's header and the data. */
+export function assertChecksum({ checksum }: Header, found: string, file: string): void {
+  if (checksum && checksum.sha256 !== found)
+    throw new DamagedFile(`${file} was changed since it was written: its checksum does not fit. ${RESAVED}.`);
+}
+
+function entryOf(name: string, field: unknown, fail: (what: string) => never): Entry {
+  if (!isRecord(field)) return fail(`"${name}" is not an object`);
+  const { success, output, issues } = v.safeParse(fieldSchema, field, { abortEarly: true });
+  if (!success) return fail(`"${name}" has ${faultOf(issues)}`);
+  const {
+    dtype,
+    shape,
+    data_offsets: [start, end],
+  } = output;
+  const bytes = byteLength(dtype, shape);
   if (end - start !== bytes)
-    throw new RangeError(`"${name}" of shape [${shape.join(', ')}] needs ${bytes} bytes, but has ${end - start}`);
+    fail(`"${name}" of shape [${shape.join(', ')}] needs ${bytes} bytes, but has ${end - start}`);
   return { name, dtype, shape, start, end };
 }
 
+const byteLength = (dtype: Dtype, shape: readonly number[]): number =>
+  bytesOf[dtype] * shape.reduce((product, size) => product * size, 1);
+
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
-
-const isSizes = (value: unknown): value is number[] =>
-  Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
-
-/** A key that an object in this (valid) JSON has twice: `JSON.parse` would keep the last in silence. */
-function repeatedKey(json: string): string | undefined {
-  const open: Set<string>[] = [];
-  let last = '';
-  for (const [token] of json.matchAll(/"(?:[^"\\]|\\.)*"|[{}:]/g)) {
-    if (token === '{') open.push(new Set());
-    else if (token === '}') open.pop();
-    else if (token === ':') {
-      const key: string = JSON.parse(last);
-      const keys = open[open.length - 1];
-      if (keys?.has(key)) return key;
-      keys?.add(key);
-    } else last = token;
-  }
-  return undefined;
-}

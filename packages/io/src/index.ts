@@ -1,13 +1,4 @@
-export {
-  bytesOf,
-  type Dtype,
-  dataStartOf,
-  type Entry,
-  frame,
-  type Header,
-  type Heading,
-  type Metadata,
-  parseHeader,
-} from './header.js';
+export { DamagedFile } from './damaged-file.js';
+export type { Dtype, Entry, Heading, Metadata } from './header.js';
 export { decodeSafetensors, encodeSafetensors, type SafetensorsFile, type Stored } from './safetensors.js';
-export { type Values, valuesOf } from './values.js';
+export type { Values } from './values.js';

@@ -1,4 +1,6 @@
-import { type Dtype, type Entry, frame, type Metadata, parseHeader } from './header.js';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { assertChecksum, type Dtype, type Entry, frame, type Metadata, parseHeader, sealed } from './header.js';
 import { bytesFrom, dtypeOf, type Values, valuesOf } from './values.js';
 
 /** Values with their shape, and the type that they have in a file. */
@@ -17,8 +19,9 @@ export interface SafetensorsFile {
 
 /**
  * The bytes of a safetensors file (https://github.com/huggingface/safetensors): the header's length in eight bytes,
- * little-endian; the header, JSON padded with spaces to a multiple of eight; the values, one array after the other.
- * @throws RangeError when a shape does not fit its values, or a type its array.
+ * little-endian; the header, JSON padded with spaces to a multiple of eight; the values, one array after the other. The
+ * metadata begins with a checksum, `logsnr.sha256`: that of the whole file with zeros for the checksum's own digits.
+ * @throws RangeError when a shape does not fit its values, or a type its array, or where the file could not be read.
  */
 export function encodeSafetensors({ tensors, metadata = {} }: SafetensorsFile): Uint8Array {
   const parts = Object.entries(tensors).map(([name, { shape, data, dtype = dtypeOf(data) }]) => {
@@ -38,23 +41,35 @@ export function encodeSafetensors({ tensors, metadata = {} }: SafetensorsFile): 
     all.set(bytes, at);
     at += bytes.length;
   }
+  all.set(sealed(header, bytesToHex(sha256(all))));
   return all;
 }
 
 /**
  * The contents of a safetensors file of any types. Everything in it is checked before it is used, and nothing in it is
  * run. F16 and BF16 come as `Float32Array`, I64 and U64 as arrays of bigints. `file` names it in errors.
- * @throws RangeError on anything that is not well formed: see `parseHeader`.
+ * @returns `checked`: whether the file has a checksum, which then fits. Those of other tools have none.
+ * @throws DamagedFile on anything that is not well formed, or was changed since it was written.
  */
 export function decodeSafetensors(
   bytes: Uint8Array,
   file = 'the file',
-): { readonly tensors: Readonly<Record<string, Required<Stored>>>; readonly metadata: Metadata } {
-  const { entries, metadata, dataStart } = parseHeader(bytes, bytes.length, file);
+): {
+  readonly tensors: Readonly<Record<string, Required<Stored>>>;
+  readonly metadata: Metadata;
+  readonly checked: boolean;
+} {
+  const header = parseHeader(bytes, bytes.length, file);
+  const { entries, metadata, dataStart, checksum } = header;
+  if (checksum) {
+    const hash = sha256.create().update(checksum.header).update(bytes.subarray(dataStart));
+    assertChecksum(header, bytesToHex(hash.digest()), file);
+  }
   const read = ({ dtype, shape, start, end }: Entry): Required<Stored> => {
     // A copy: values may lie anywhere in `bytes`, and typed arrays want them aligned.
     const own = new Uint8Array(bytes.slice(dataStart + start, dataStart + end));
     return { shape, data: valuesOf(dtype, own), dtype };
   };
-  return { tensors: Object.fromEntries(entries.map((entry) => [entry.name, read(entry)])), metadata };
+  const tensors = Object.fromEntries(entries.map((entry) => [entry.name, read(entry)]));
+  return { tensors, metadata, checked: checksum !== undefined };
 }

@@ -1,10 +1,10 @@
-import { type FileHandle, open } from 'node:fs/promises';
-import { flatten, type Key, unflatten } from '@logsnr/core';
-import { dataStartOf, type Entry, frame, type Heading, type Metadata, parseHeader, valuesOf } from '@logsnr/io';
-import { type Fingerprint, replaceFile, writeSynced } from '@logsnr/io/node';
+import { flatten, unflatten } from '@logsnr/core';
+import { DamagedFile, type Entry, type Heading, type Metadata } from '@logsnr/io';
+import { type Fingerprint, replaceFile, safetensorsPieces, withSafetensors, writeSynced } from '@logsnr/io/node';
 import type { Parameters } from '@logsnr/nn';
 import { assertShapes, type TrainingState } from '@logsnr/training';
-import { type Tensor, tensor } from '@tensorflow/tfjs-core';
+import { dispose, type Tensor, tensor } from '@tensorflow/tfjs-core';
+import { CHECKED, numbersOf, textOf } from './checkpoint-metadata.js';
 
 /** A training state with notes of the caller's, such as the settings that the network was built with. */
 export interface Checkpoint extends TrainingState {
@@ -13,18 +13,17 @@ export interface Checkpoint extends TrainingState {
 
 type Saved = TrainingState & { readonly metadata?: Metadata };
 
-const FORMAT = 'logsnr-checkpoint-2';
-/** Format 1 had no losses, skipped steps, seconds, key and further averages. */
-const READ = [FORMAT, 'logsnr-checkpoint-1'];
-const PARTS = ['parameters', 'ema', 'averages', 'optimizer', 'history'] as const;
-const OWN = ['format', 'step', 'skipped', 'seconds', 'key'];
+const PARTS = ['parameters', 'ema', 'averages', 'optimizer', 'history'];
 const LOSSES = 'history.losses';
+/** Names of more parts are of no network. */
+const DEEPEST = 100;
 
 /**
  * Writes a checkpoint as a safetensors file, which other tools can open: tensors `parameters.*`, `ema.*`,
- * `averages.NAME.*`, `optimizer.*` and `history.losses`; the step and other numbers in the metadata. The file is
- * written beside `path`, synced and renamed, so `path` is never half a file.
- * @throws RangeError on metadata that is not text or has a key of the checkpoint's own.
+ * `averages.NAME.*`, `optimizer.*` and `history.losses`; the step and other numbers in the metadata, with a checksum of
+ * the whole. The file is written beside `path`, synced and renamed, so `path` is never half a file.
+ * @throws RangeError, before anything is written, on whatever `loadCheckpoint` would refuse, and on metadata that is not
+ *   text or has a key of the checkpoint's own.
  * @throws Error that names the file and says what to do where it cannot be written.
  */
 export async function saveCheckpoint(path: string, state: Saved): Promise<void> {
@@ -36,169 +35,99 @@ export const writeCheckpoint = (path: string, state: Saved): Promise<Fingerprint
   writeSynced(path, checkpointPieces(state));
 
 async function* checkpointPieces(state: Saved): AsyncGenerator<Uint8Array> {
-  const { metadata = {}, step, skipped = [], seconds = 0, key, losses = [] } = state;
-  for (const name of OWN)
-    if (Object.hasOwn(metadata, name)) throw new RangeError(`the metadata key "${name}" is the checkpoint's own.`);
-  const tensors = namedTensors(state);
+  const { parameters, ema = {}, averages = {}, optimizer = {}, losses = [] } = state;
+  const tensors = Object.entries(flatten<Tensor>({ parameters, ema, averages, optimizer }));
   const headings = tensors.map(([name, { dtype, shape }]): Heading => {
     if (dtype !== 'float32' && dtype !== 'int32')
       throw new RangeError(`"${name}" is ${dtype}; a checkpoint holds float32 and int32.`);
     return { name, dtype: dtype === 'int32' ? 'I32' : 'F32', shape };
   });
-  const history: Heading = { name: LOSSES, dtype: 'F32', shape: [losses.length] };
-  const own = {
-    format: FORMAT,
-    step: String(step),
-    skipped: JSON.stringify(skipped),
-    seconds: String(seconds),
-    ...(key ? { key: key.words.join() } : {}),
-  };
-  yield frame([...headings, history], { ...metadata, ...own }).header;
-  for (const [, value] of tensors) {
-    const { buffer, byteOffset, byteLength } = await value.data<'float32' | 'int32'>();
-    yield new Uint8Array(buffer, byteOffset, byteLength);
-  }
-  yield new Uint8Array(Float32Array.from(losses).buffer);
-}
-
-function namedTensors({ parameters, ema = {}, averages = {}, optimizer = {} }: TrainingState): [string, Tensor][] {
-  const under = (part: string, group: Parameters) =>
-    Object.entries(flatten<Tensor>(group)).map(([path, value]): [string, Tensor] => [`${part}.${path}`, value]);
-  return [
-    ...under('parameters', parameters),
-    ...under('ema', ema),
-    ...Object.entries(averages).flatMap(([name, group]) => under(`averages.${name}`, group)),
-    ...under('optimizer', optimizer),
-  ];
+  headings.push({ name: LOSSES, dtype: 'F32', shape: [losses.length] });
+  const metadata = textOf(state);
+  check(headings, numbersOf(metadata, 'the checkpoint').step, 'the checkpoint');
+  yield* safetensorsPieces(headings, metadata, async function* () {
+    for (const [, value] of tensors) {
+      const { buffer, byteOffset, byteLength } = await value.data<'float32' | 'int32'>();
+      yield new Uint8Array(buffer, byteOffset, byteLength);
+    }
+    yield new Uint8Array(Float32Array.from(losses).buffer);
+  });
 }
 
 /**
  * Reads a checkpoint, whose tensors the caller owns. With `shapes` (a network's) its parameters and averages must fit
- * them; that and the whole header are checked before any tensor is made.
- * @throws RangeError that names the file and what is wrong with it.
+ * them; that, the whole header and the checksum are checked before any tensor is made.
+ * @throws DamagedFile that names the file and what is wrong with it; RangeError where it does not fit `shapes`.
  */
-export async function loadCheckpoint(
+export const loadCheckpoint = (
   path: string,
   { shapes }: { readonly shapes?: Readonly<Record<string, readonly number[]>> } = {},
-): Promise<Checkpoint> {
-  const file = await open(path, 'r');
-  const made: Tensor[] = [];
-  try {
-    const { size } = await file.stat();
-    const dataStart = dataStartOf(await readAt(file, 0, Math.min(8, size), path), size, path);
-    const { entries, metadata } = parseHeader(await readAt(file, 0, dataStart, path), size, path);
+): Promise<Checkpoint> =>
+  withSafetensors(path, async ({ entries, metadata, checked, values }) => {
     const numbers = numbersOf(metadata, path);
-    const { parameters = {}, ema, averages, optimizer, history } = grouped(entries, path);
-    const named = averages && byName(averages);
-    if (shapes) {
-      assertShapes(parameters, shapes, `the parameters in ${path}`);
-      if (ema) assertShapes(ema, shapes, `the averaged parameters in ${path}`);
-      for (const [name, group] of Object.entries(named ?? {}))
-        assertShapes(group, shapes, `the average "${name}" in ${path}`);
-    }
-    for (const { name, dtype } of entries)
-      if (dtype !== 'F32' && dtype !== 'I32')
-        throw new RangeError(`${path} holds "${name}" as ${dtype}; a checkpoint holds F32 and I32.`);
-    const values = async (entry: Entry) =>
-      valuesOf(entry.dtype, await readAt(file, dataStart + entry.start, entry.end - entry.start, path)) as
-        | Float32Array
-        | Int32Array;
-    const read = async (group: Readonly<Record<string, Entry>>): Promise<Parameters> => {
-      const tensors: Record<string, Tensor> = {};
-      for (const [name, entry] of Object.entries(group)) {
-        const value = tensor(await values(entry), [...entry.shape], entry.dtype === 'I32' ? 'int32' : 'float32');
-        made.push(value);
-        tensors[name] = value;
+    if (metadata.format === CHECKED && !checked) throw new DamagedFile(`${path} has lost its checksum.`);
+    check(entries, numbers.step, path);
+    if (shapes) checkShapes(entries, shapes, path);
+    let losses: number[] | undefined;
+    const tensors = new Map<string, Tensor>();
+    try {
+      for (const entry of entries) {
+        const data = (await values(entry)) as Float32Array | Int32Array;
+        if (entry.name === LOSSES) losses = Array.from(data);
+        else tensors.set(entry.name, tensor(data, [...entry.shape], entry.dtype === 'I32' ? 'int32' : 'float32'));
       }
-      return unflatten<Tensor>(tensors) as Parameters;
-    };
-    const readAll = async (groups: Readonly<Record<string, Record<string, Entry>>>) => {
-      const all: Record<string, Parameters> = {};
-      for (const [name, group] of Object.entries(groups)) all[name] = await read(group);
-      return all;
-    };
-    const losses = history?.losses;
-    return {
-      ...numbers,
-      parameters: await read(parameters),
-      ...(ema ? { ema: await read(ema) } : {}),
-      ...(named ? { averages: await readAll(named) } : {}),
-      ...(optimizer ? { optimizer: await read(optimizer) } : {}),
-      ...(losses ? { losses: Array.from((await values(losses)) as Float32Array) } : {}),
-    };
-  } catch (error) {
-    for (const value of made) value.dispose();
-    throw error;
-  } finally {
-    await file.close();
-  }
-}
-
-/** What the metadata of a checkpoint says, checked. */
-function numbersOf(metadata: Metadata, path: string): Omit<Checkpoint, 'parameters'> {
-  const { format = '', step: text, skipped = '[]', seconds: time = '0', key, ...notes } = metadata;
-  const step = Number(text);
-  if (!READ.includes(format) || !Number.isSafeInteger(step) || step < 0)
-    throw new RangeError(`${path} is no checkpoint of this kind: its metadata lacks format "${FORMAT}" and a step.`);
-  const words = key?.split(',').map(Number);
-  const seconds = Number(time);
-  if (!(seconds >= 0) || (words && !(words.length === 2 && words.every((word) => word >>> 0 === word))))
-    throw new RangeError(`${path} has metadata that cannot be right: seconds ${time}, key ${key}.`);
-  return {
-    step,
-    skipped: steps(skipped, path),
-    seconds,
-    ...(words ? { key: { words: words as unknown as Key['words'] } } : {}),
-    metadata: notes,
-  };
-}
-
-function steps(text: string, path: string): number[] {
-  try {
-    const list: unknown = JSON.parse(text);
-    if (Array.isArray(list) && list.every((step) => Number.isSafeInteger(step))) return list;
-  } catch {}
-  throw new RangeError(`${path} has metadata that cannot be right: skipped ${text}.`);
-}
-
-type Groups = { [P in (typeof PARTS)[number]]?: Record<string, Entry> };
-
-function grouped(entries: readonly Entry[], path: string): Groups {
-  const partOf = ({ name }: Entry) => PARTS.find((part) => name.startsWith(`${part}.`));
-  for (const entry of entries)
-    if (!partOf(entry))
-      throw new RangeError(
-        `${path} has a tensor "${entry.name}"; names in a checkpoint begin with ${PARTS.join('., ')}.`,
-      );
-  const members = PARTS.map((part) => {
-    const own = entries.filter((entry) => partOf(entry) === part);
-    return [part, Object.fromEntries(own.map((entry) => [entry.name.slice(part.length + 1), entry]))] as const;
+      const { parameters = {}, ...parts } = unflatten<Tensor>(Object.fromEntries(tensors)) as Record<
+        string,
+        Parameters
+      >;
+      return { ...numbers, parameters, ...parts, ...(losses ? { losses } : {}) };
+    } catch (error) {
+      dispose([...tensors.values()]);
+      throw error;
+    }
   });
-  return Object.fromEntries(members.filter(([, own]) => Object.keys(own).length > 0));
-}
 
-/** `NAME.parameter` by name; a name of an average has no dot. */
-function byName(entries: Readonly<Record<string, Entry>>): Record<string, Record<string, Entry>> {
-  const groups: Record<string, Record<string, Entry>> = {};
-  for (const [path, entry] of Object.entries(entries)) {
-    const dot = path.indexOf('.');
-    const name = path.slice(0, dot);
-    groups[name] = { ...groups[name], [path.slice(dot + 1)]: entry };
+/** Throws unless these can be a checkpoint's tensors. */
+function check(headings: readonly Heading[], step: number, what: string): void {
+  const fail = (fault: string): never => {
+    throw new DamagedFile(`${what} ${fault}`);
+  };
+  for (const { name, dtype, shape } of headings) {
+    const path = name.split('.');
+    const [part = '', ...rest] = path;
+    const least = part === 'averages' ? 2 : 1;
+    if (!PARTS.includes(part) || rest.length < least || path.length > DEEPEST || path.includes(''))
+      fail(`has a tensor "${name.slice(0, 200)}"; names in a checkpoint begin with ${PARTS.join('., ')}.`);
+    if (dtype !== 'F32' && dtype !== 'I32') fail(`holds "${name}" as ${dtype}; a checkpoint holds F32 and I32.`);
+    if (part === 'history' && (name !== LOSSES || dtype !== 'F32' || shape.length !== 1 || Number(shape[0]) > step))
+      fail(`has ${name} of ${dtype} and shape [${shape.join(', ')}]; of step ${step} it has at most ${step} losses.`);
   }
-  return groups;
+  try {
+    unflatten(Object.fromEntries(headings.map((heading) => [heading.name, heading])));
+  } catch (error) {
+    fail(`has names that exclude each other: ${error instanceof Error ? error.message : error}`);
+  }
 }
 
-async function readAt(
-  file: FileHandle,
-  position: number,
-  length: number,
+function checkShapes(
+  entries: readonly Entry[],
+  shapes: Readonly<Record<string, readonly number[]>>,
   path: string,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(length);
-  for (let at = 0; at < length; ) {
-    const { bytesRead } = await file.read(bytes, at, Math.min(length - at, 2 ** 30), position + at);
-    if (bytesRead === 0) throw new RangeError(`${path} ended after ${position + at} bytes while it was read.`);
-    at += bytesRead;
-  }
-  return bytes;
+): void {
+  /** The entries under each name that `pattern` finds. */
+  const under = (pattern: RegExp) => {
+    const groups = new Map<string, [string, Entry][]>();
+    for (const entry of entries) {
+      const prefix = pattern.exec(entry.name)?.[0];
+      if (prefix === undefined) continue;
+      const group = groups.get(prefix) ?? [];
+      group.push([entry.name.slice(prefix.length), entry]);
+      groups.set(prefix, group);
+    }
+    return groups;
+  };
+  const own = under(/^parameters\./).get('parameters.') ?? [];
+  assertShapes(Object.fromEntries(own), shapes, `the parameters in ${path}`);
+  for (const [name, group] of under(/^(?:ema|averages\.[^.]+)\./))
+    assertShapes(Object.fromEntries(group), shapes, `the average ${name.slice(0, -1)} in ${path}`);
 }

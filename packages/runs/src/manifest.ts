@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { type Fingerprint, fingerprintOf, piecesOf, readText, writeSynced } from '@logsnr/io/node';
+import { DamagedFile } from '@logsnr/io';
+import { faultOf, fingerprintOf, piecesOf, readText, writeSynced } from '@logsnr/io/node';
+import * as v from 'valibot';
 
 /** Values that JSON holds. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
@@ -8,19 +10,26 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 /** What a run's numbers depend on, by name. */
 export type Settings = Readonly<Record<string, Json>>;
 
-/** What a checkpoint's folder says of itself. */
-export interface Manifest {
-  readonly step: number;
-  readonly settings: Settings;
-  /** Every file of the checkpoint. */
-  readonly files: Readonly<Record<string, Fingerprint>>;
-}
+const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value);
+const envelope = v.object({ sha256: v.string(), contents: v.custom<{ readonly format: unknown }>(isObject) });
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const schema = v.object({
+  step: count,
+  settings: v.custom<Settings>(isObject),
+  // A name of a file in the folder itself: none of another folder is read.
+  files: v.record(
+    v.pipe(v.string(), v.regex(/^\w[\w.-]*$/)),
+    v.object({ bytes: count, sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)) }),
+  ),
+});
+
+/** What a checkpoint's folder says of itself: the step, the settings, and every file with its fingerprint. */
+export type Manifest = Readonly<v.InferOutput<typeof schema>>;
 
 const NAME = 'manifest.json';
 const FORMAT = 'logsnr-run-1';
-
-/** A folder whose contents are not what was written. Its message names the file. */
-export class Damage extends Error {}
+/** More bytes are no manifest. */
+const LONGEST = 2 ** 26;
 
 /** Writes the manifest, which holds the SHA-256 of every file and of itself. */
 export async function writeManifest(folder: string, manifest: Manifest): Promise<void> {
@@ -31,38 +40,43 @@ export async function writeManifest(folder: string, manifest: Manifest): Promise
 
 /**
  * The manifest of a checkpoint's folder, checked, and every file that it lists with it, byte by byte.
- * @throws Damage that names the file which is missing, cut short or changed.
- * @throws Error where the format is one of a later version.
+ * @throws DamagedFile that names the file which is missing, cut short or changed.
+ * @throws Error where a file cannot be read, which is no damage, or the format is one of a later version.
  */
 export async function readManifest(folder: string): Promise<Manifest> {
   const path = join(folder, NAME);
-  const text = await readText(path);
-  if (text === undefined) throw new Damage(`${path} is missing`);
+  const text = await readText(path, LONGEST);
+  if (text === undefined) throw new DamagedFile(`${path} is missing`);
   const contents = contentsOf(text, path);
-  if (contents.format !== FORMAT)
-    throw new Error(
-      `${path} has the format "${contents.format}"; this version reads "${FORMAT}". Use a newer version.`,
-    );
   for (const [name, { bytes, sha256 }] of Object.entries(contents.files)) {
     const file = join(folder, name);
     const found = await fingerprintOf(file).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') throw new Damage(`${file} is missing`);
-      throw new Damage(`${file} cannot be read (${error.code})`);
+      throw error.code === 'ENOENT' ? new DamagedFile(`${file} is missing`) : error;
     });
-    if (found.bytes !== bytes) throw new Damage(`${file} has ${found.bytes} bytes where ${bytes} were written`);
-    if (found.sha256 !== sha256) throw new Damage(`${file} was changed since it was written`);
+    if (found.bytes !== bytes) throw new DamagedFile(`${file} has ${found.bytes} bytes where ${bytes} were written`);
+    if (found.sha256 !== sha256) throw new DamagedFile(`${file} was changed since it was written`);
   }
   return contents;
 }
 
-function contentsOf(text: string, path: string): Manifest & { readonly format: string } {
+function contentsOf(text: string, path: string): Manifest {
+  let whole: v.InferOutput<typeof envelope>;
+  let sum: string;
   try {
-    const { sha256, contents } = JSON.parse(text);
-    if (sha256 === hashOf(contents)) return contents;
+    whole = v.parse(envelope, JSON.parse(text));
+    sum = hashOf(whole.contents);
   } catch {
-    throw new Damage(`${path} is cut short or changed`);
+    throw new DamagedFile(`${path} is cut short or changed`);
   }
-  throw new Damage(`${path} was changed since it was written`);
+  const { sha256, contents } = whole;
+  if (sha256 !== sum) throw new DamagedFile(`${path} was changed since it was written`);
+  if (contents.format !== FORMAT)
+    throw new Error(
+      `${path} has the format "${contents.format}"; this version reads "${FORMAT}". Use a newer version.`,
+    );
+  const { success, output, issues } = v.safeParse(schema, contents);
+  if (!success) throw new DamagedFile(`${path} is not a manifest: ${faultOf(issues)}`);
+  return output;
 }
 
 const hashOf = (contents: unknown): string => createHash('sha256').update(JSON.stringify(contents)).digest('hex');

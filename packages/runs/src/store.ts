@@ -1,12 +1,13 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkInteger } from '@logsnr/core';
+import { DamagedFile } from '@logsnr/io';
 import { besideOf, explained, syncFolder } from '@logsnr/io/node';
 import type { Parameters } from '@logsnr/nn';
 import { disposeState, type TrainingState } from '@logsnr/training';
 import { dispose, type TensorContainer } from '@tensorflow/tfjs-core';
 import { type Checkpoint, loadCheckpoint, writeCheckpoint } from './checkpoint.js';
-import { Damage, readManifest, type Settings, writeManifest } from './manifest.js';
+import { readManifest, type Settings, writeManifest } from './manifest.js';
 import { checkSettings } from './settings.js';
 
 /** Which checkpoints stay: the newest ones, and the first one in each stretch of steps. */
@@ -70,7 +71,7 @@ export async function openStore(
           }
           return found;
         } catch (error) {
-          if (!(error instanceof Damage)) throw error;
+          if (!(error instanceof DamagedFile)) throw error;
           broken.set(path, error.message);
         }
       }
@@ -163,13 +164,13 @@ async function open(
   shapes?: Readonly<Record<string, readonly number[]>>,
 ): Promise<Found> {
   const manifest = await readManifest(path);
-  if (manifest.step !== step) throw new Damage(`${path} holds step ${manifest.step}, not the step of its name`);
-  if (!manifest.files[STATE]) throw new Damage(`${join(path, 'manifest.json')} does not list ${STATE}`);
+  if (manifest.step !== step) throw new DamagedFile(`${path} holds step ${manifest.step}, not the step of its name`);
+  if (!manifest.files[STATE]) throw new DamagedFile(`${join(path, 'manifest.json')} does not list ${STATE}`);
   if (settings) checkSettings(manifest.settings, settings, path);
   const checkpoint = await loadCheckpoint(join(path, STATE), shapes ? { shapes } : {});
   if (checkpoint.step === step) return { checkpoint, folder: path };
   disposeState(checkpoint);
-  throw new Damage(`${join(path, STATE)} is of step ${checkpoint.step}, not ${step}`);
+  throw new DamagedFile(`${join(path, STATE)} is of step ${checkpoint.step}, not ${step}`);
 }
 
 /** Which of `steps` (rising) to remove. */
