@@ -1,5 +1,5 @@
 import { mapTensors } from '@logsnr/core';
-import { type Tensor, tidy, util } from '@tensorflow/tfjs-core';
+import { engine, type Tensor, tidy, util, type Variable } from '@tensorflow/tfjs-core';
 import { type NativeBackend, nativeBackend } from '../native.js';
 import { cheaper } from './precision.js';
 import { shapeOf } from './proto.js';
@@ -22,7 +22,13 @@ export interface Captured {
   outputs: Source[];
   /** The result with each tensor replaced by a `Slot`, its number among `outputs`. */
   result: Tree;
+  /** The variables that the function closes over, each with the data it had. */
+  variables: (readonly [Variable, data: object])[];
 }
+
+/** Whether no variable that a function closes over was assigned since. */
+export const isCurrent = ({ variables }: Pick<Captured, 'variables'>): boolean =>
+  variables.every(([variable, data]) => variable.dataId === data);
 
 /** Runs `fn` once on copies of its arguments, recording its graph. */
 export function capture<A extends unknown[]>(fn: (...args: A) => unknown, args: A, { precision }: Compute): Captured {
@@ -74,7 +80,12 @@ export function capture<A extends unknown[]>(fn: (...args: A) => unknown, args: 
     throw error;
   }
   if (precision === 'bfloat16') cheaper(recording);
-  return { recording, inputs, outputs, result };
+  const variables = Object.values(engine().registeredVariables).flatMap((variable) => {
+    const { dataId } = variable;
+    const closedOver = backend.tensorMap.has(dataId) && recording.sources.has(backend.tensorMap.get(dataId).id);
+    return closedOver ? [[variable, dataId] as const] : [];
+  });
+  return { recording, inputs, outputs, result, variables };
 }
 
 function ownCopy(backend: NativeBackend, tensor: Tensor): Tensor {

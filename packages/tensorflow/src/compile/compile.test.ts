@@ -135,6 +135,25 @@ describe.runIf(native)('a compiled function', () => {
     expect(compiled(tf.scalar(1)).numbers[0]).toBe(1);
   });
 
+  test('takes a closed-over variable as it is, also after it was assigned', () => {
+    const [small, large] = [tf.variable(tf.scalar(2)), tf.variable(tf.ones([400]))];
+    const compiled = compile((a: tf.Tensor) => tf.tidy(() => tf.mul(tf.mul(a, small), tf.sum(large))));
+    const product = () => compiled(tf.scalar(1)).dataSync()[0];
+    expect([product(), product()]).toEqual([800, 800]);
+    expect(compiled.captures()).toBe(1);
+    small.assign(tf.scalar(3));
+    expect(product()).toBe(1200);
+    large.assign(tf.zeros([400]));
+    expect([product(), product()]).toEqual([0, 0]);
+    expect(compiled.captures()).toBe(3);
+    tf.dispose([small, large]);
+  });
+
+  test('may have a result without tensors', () => {
+    const rank = compile((a: tf.Tensor) => ({ rank: a.rank }));
+    for (let call = 0; call < 2; call++) expect(rank(tf.ones([2, 3]))).toEqual({ rank: 2 });
+  });
+
   test('takes the mean of integers', () => {
     const compiled = compile((a: tf.Tensor) => tf.mean(a));
     expect(compiled(tf.tensor1d([1, 2], 'int32')).dataSync()[0]).toBe(1.5);

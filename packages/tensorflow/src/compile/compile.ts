@@ -1,5 +1,5 @@
 import { eager } from '@logsnr/core';
-import { getBackend } from '@tensorflow/tfjs-core';
+import { engine, getBackend } from '@tensorflow/tfjs-core';
 import { type Captured, capture } from './capture.js';
 import { type CompileOptions, feeds, newGraphs } from './graphs.js';
 import { type Graph, savedModels } from './loader.js';
@@ -22,11 +22,12 @@ export interface Compiled<A extends unknown[], R> {
  *
  * `fn` is a pure function of its arguments: tensors, or plain objects and arrays with tensors in them. Other values among
  * them (numbers, strings, typed arrays, functions) are constants of the graph. Another value, shape or type makes another
- * graph. What `fn` closes over, such as a model's weights, counts as it is at the first call. The values are those of `fn`
- * itself, to float32 rounding. Arguments are borrowed; the result's tensors are the caller's.
+ * graph. What `fn` closes over, such as a model's weights, counts as it is at the first call; where a `tf.Variable` is
+ * among it, an assignment to that makes another graph. The values are those of `fn` itself, to float32 rounding.
+ * Arguments are borrowed; the result's tensors are the caller's.
  *
- * Inside another compiled function it becomes part of that one's graph. On a backend other than `tensorflow` it runs
- * operation by operation.
+ * Inside another compiled function it becomes part of that one's graph. Under an eager gradient (`tf.grad`), and on a
+ * backend other than `tensorflow`, it runs operation by operation.
  * @throws TypeError on an argument that could change unseen, such as a class instance, and where `fn` is asynchronous.
  * @throws Error naming the operation, at the first call, where a graph cannot hold what `fn` does: it reads values that
  *   depend on the arguments, or draws random numbers of its own. `docs/compile-ops.md` lists the operations.
@@ -43,7 +44,8 @@ export function compile<A extends unknown[], R>(fn: (...args: A) => R, options: 
       if (options.precision === 'bfloat16') cheaper(outer, from);
       return result;
     }
-    if (getBackend() !== 'tensorflow') return plain(...args);
+    // A gradient needs every operation; a graph is none.
+    if (getBackend() !== 'tensorflow' || engine().state.gradientDepth > 0) return plain(...args);
     const { graph, inputs, outputs, result } = graphs.get(signature(args), () => {
       const captured = capture(fn, args, options);
       return { ...captured, graph: load(captured, loader) };

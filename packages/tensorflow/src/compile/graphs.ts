@@ -1,6 +1,6 @@
 import { checkInteger, tensorsOf } from '@logsnr/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import type { Compute } from './capture.js';
+import { type Captured, type Compute, isCurrent } from './capture.js';
 import type { Graph, GraphLoader } from './loader.js';
 import type { Tree } from './tree.js';
 
@@ -14,12 +14,14 @@ export interface CompileOptions extends Compute {
 /** Graphs by signature, the least recently used dropped first. */
 export interface Graphs<G> {
   readonly captures: number;
+  /** Whether there is a graph for it, made with the variables' values of now. */
+  has(signature: string): boolean;
   get(signature: string, make: () => G): G;
   dispose(): void;
 }
 
 /** @throws RangeError on options out of their range. */
-export function newGraphs<G extends { graph: Graph }>({
+export function newGraphs<G extends { graph: Graph } & Pick<Captured, 'variables'>>({
   cacheSize = 8,
   precision = 'float32',
 }: CompileOptions): Graphs<G> {
@@ -28,17 +30,23 @@ export function newGraphs<G extends { graph: Graph }>({
     throw new RangeError(`precision is "${precision}"; it must be "float32" or "bfloat16".`);
   const kept = new Map<string, G>();
   let captures = 0;
+  const current = (signature: string): G | undefined => {
+    const found = kept.get(signature);
+    return found && isCurrent(found) ? found : undefined;
+  };
   return {
     get captures() {
       return captures;
     },
+    has: (signature) => current(signature) !== undefined,
     get(signature, make) {
-      let found = kept.get(signature);
-      if (found) kept.delete(signature);
-      else {
-        found = make();
+      const before = kept.get(signature);
+      const found = current(signature) ?? make();
+      if (found !== before) {
+        before?.graph.dispose();
         captures++;
       }
+      kept.delete(signature);
       kept.set(signature, found);
       for (const [oldest, { graph }] of kept) {
         if (kept.size <= cacheSize) break;

@@ -34,6 +34,7 @@ export const savedModels: GraphLoader = {
     return {
       run(feeds, fetches) {
         if (id === undefined) throw new Error('this compiled function has been disposed.');
+        if (fetches.length === 0) return [];
         const values = backend.getInputTensorIds(feeds.map(([, tensor]) => tensor));
         const places = feeds.map(([place]) => place).join(',');
         try {

@@ -35,6 +35,13 @@ describe.runIf(backendInfo()?.backend === 'tensorflow')('a compiled function ins
     expect(numbers(slope(tf.tensor1d([0, 1])))[1]).toBeCloseTo(2 * Math.E, 5);
   });
 
+  test('under an eager gradient is part of it', () => {
+    const square = compile((a: tf.Tensor) => tf.square(a));
+    square(tf.scalar(3));
+    const slope = tf.grad((a: tf.Tensor) => tf.add(square(a), a));
+    expect(numbers(slope(tf.scalar(3)))).toEqual([7]);
+  });
+
   test('borrows its arguments and owns its results, which may be those arguments', () => {
     const inner = compile((a: tf.Tensor) => ({ a, twice: tf.add(a, tf.mul(a, 1)) }));
     const outer = compile((a: tf.Tensor) => {

@@ -67,6 +67,20 @@ describe.runIf(backendInfo()?.backend === 'tensorflow')('a session', () => {
       });
   });
 
+  test('takes a closed-over variable as it is, and keeps its state when that is assigned', () => {
+    const rate = tf.variable(tf.scalar(1));
+    const sum = session(({ total }: { total: tf.Tensor }) => ({ state: { total: tf.add(total, rate) }, result: 0 }), {
+      total: tf.scalar(0),
+    });
+    sum.run({});
+    sum.run({});
+    rate.assign(tf.scalar(10));
+    sum.run({});
+    expect(sum.read().total.dataSync()[0]).toBe(12);
+    sum.dispose();
+    rate.dispose();
+  });
+
   test('leaks nothing', () => {
     const [start, inputs] = [first(), target()];
     const counts = () => [tf.memory().numTensors, nativeBackend().binding.getNumOfTensors()];

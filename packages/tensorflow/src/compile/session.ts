@@ -14,7 +14,7 @@ export interface GraphSession<S, I, R> extends Session<S, I, R> {
   captures(): number;
 }
 
-interface StepGraph {
+interface StepGraph extends Pick<Captured, 'variables'> {
   graph: Graph;
   stored: Variables;
   inputs: string[];
@@ -67,6 +67,7 @@ export function session<S, I, R>(
     return {
       graph: load(captured, loader, nodes),
       stored,
+      variables: captured.variables,
       inputs: captured.inputs.slice(count),
       outputs: outputs.map((_, i) => `out${i}:0`),
       result: (captured.result as [Tree, Tree])[0],
@@ -76,7 +77,7 @@ export function session<S, I, R>(
     run(inputs) {
       checkOutside();
       const wanted = signature(inputs);
-      const moved = wanted === current?.signature ? undefined : read();
+      const moved = wanted === current?.signature && graphs.has(wanted) ? undefined : read();
       try {
         const { graph, stored, inputs: places, outputs, result } = graphs.get(wanted, () => make(moved as S, inputs));
         if (moved) {
@@ -84,7 +85,9 @@ export function session<S, I, R>(
           dispose((loose ?? {}) as never);
           [current, loose] = [{ signature: wanted, graph, stored }, undefined];
         }
-        return fillSlots(result, graph.run(feeds(places, inputs), outputs)) as R;
+        const tensors = graph.run(feeds(places, inputs), outputs.length > 0 ? outputs : [DONE]);
+        if (outputs.length === 0) dispose(tensors);
+        return fillSlots(result, tensors) as R;
       } finally {
         dispose((moved ?? {}) as never);
       }
@@ -109,6 +112,9 @@ export function session<S, I, R>(
     },
   };
 }
+
+/** A place to fetch for the assignments alone, where a step's result has no tensor. */
+const DONE = 'done:0';
 
 function checkOutside(): void {
   if (recordingNow())
@@ -148,6 +154,9 @@ function withState(captured: Captured, values: readonly Tensor[]): { stored: Var
     nodes.push({ name: `assign${i}`, op: 'AssignVariableOp', input: [handle, next, `^${read.name}`], attr: { dtype } });
   });
   const assigned = values.map((_, i) => `^assign${i}`);
+  const [handle] = stored.handles as [string];
+  const dtype = { type: typeOf(backend, values[0] as Tensor) };
+  nodes.push({ name: 'done', op: 'ReadVariableOp', input: [handle, ...assigned], attr: { dtype } });
   outputs.slice(0, -values.length).forEach((place, i) => {
     const { T } = (byName.get(nameOf(place)) as Node).attr;
     nodes.push({ name: `out${i}`, op: 'Identity', input: [place, ...assigned], attr: { T: T as Attr } });
