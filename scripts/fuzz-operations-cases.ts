@@ -86,7 +86,7 @@ function otherShape(shape: readonly number[], draw: Draw): number[] {
   ])();
 }
 
-const oddNumbers = [-1, 0, 1, 3, 0.5, 2 ** 31, 2 ** 40, -(2 ** 31), Number.NaN, Number.POSITIVE_INFINITY];
+const oddNumbers = [-1, 0, 1, 3, 0.5, 2.5, 2 ** 31, 2 ** 40, -(2 ** 31), Number.NaN, Number.POSITIVE_INFINITY];
 
 /** The same with one thing changed. */
 function spoil(given: Case, draw: Draw): Case {
@@ -120,7 +120,8 @@ export const isNone = ({ shape }: Input): boolean => same(shape, none);
 function normFits(inputs: Readonly<Record<string, Input>>, groups: number): boolean {
   const { x, ...rest } = inputs as { x: Input };
   const [n = 0, h = 0, w = 0, c = 0] = x.shape;
-  if (x.shape.length !== 4 || h < 1 || w < 1 || c < 1 || !(groups >= 1) || c % groups !== 0) return false;
+  if (x.shape.length !== 4 || h < 1 || w < 1 || c < 1 || !(Number.isInteger(groups) && groups >= 1 && c % groups === 0))
+    return false;
   if (x.shape.reduce((product, size) => product * Math.max(1, size), 1) >= 2 ** 61) return false;
   const shapes: Record<string, number[]> = { dy: [n, h, w, c], scale: [n, 1, 1, c], shift: [n, 1, 1, c] };
   const optional = ['bias', 'scale', 'shift'];

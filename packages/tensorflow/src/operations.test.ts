@@ -90,6 +90,11 @@ describe.skipIf(backendInfo()?.backend !== 'tensorflow').each(kernels)('%s', (ke
             ...[0, -3].map((groups) => [{ groups, silu: true }, `groups is ${groups}; it must be at least 1`] as const),
           ];
     for (const [attrs, text] of cases) refused(() => run(kernel, good[kernel], attrs), `${kernel}: ${text}`);
+    if (kernel !== ADAM)
+      for (const groups of [1.5, Number.NaN])
+        expect(() => tf.tidy(() => run(kernel, good[kernel], { groups, silu: true }))).toThrow(
+          `${kernel}: groups is ${groups}; it must be an integer.`,
+        );
   });
 
   test('and so is an input of integers', () => {

@@ -75,9 +75,14 @@ function register<A>(
     backendName: 'tensorflow',
     kernelFunc({ inputs, attrs, backend }) {
       const native = backend as NativeBackend;
+      const given = attributes(attrs as never, native.binding);
+      // The binding would cut such a number short.
+      for (const { name, type, value } of given)
+        if (type === native.binding.TF_ATTR_INT && !Number.isSafeInteger(value))
+          throw new RangeError(`${operation}: ${name} is ${value}; it must be an integer.`);
       const ids = native.getInputTensorIds(names.map((name) => inputs[name] as TensorInfo));
       return native.binding
-        .executeOp(operation, attributes(attrs as never, native.binding), ids, outputs)
+        .executeOp(operation, given, ids, outputs)
         .map((metadata) => native.createOutputTensor(metadata));
     },
   });
