@@ -1,5 +1,5 @@
 import { add, div, mul, reshape, sub, type Tensor, type Tensor1D, tidy } from '@tensorflow/tfjs-core';
-import { checkShape } from './check.js';
+import { checkChoice, checkShape } from './check.js';
 import { type Cost, ONE_CALL } from './cost.js';
 import { alphaSigma } from './log-snr.js';
 import type { Prediction } from './parametrization.js';
@@ -179,8 +179,7 @@ export function readModel<C>(
   output: (z: Tensor, lambda: Tensor1D, condition: C) => Tensor | { output: Tensor; variance: Tensor },
   { prediction = 'eps', cost = ONE_CALL, variance = false }: ReadingOptions & { variance?: boolean | undefined } = {},
 ): Model<C> {
-  if (!['eps', 'x', 'v', 'score'].includes(prediction))
-    throw new RangeError(`prediction is "${prediction}"; it must be "eps", "x", "v" or "score".`);
+  checkChoice('prediction', prediction, ['eps', 'x', 'v', 'score']);
   return defineModel<C>({
     predict(z, lambda, condition) {
       const given = output(z, lambda, condition);

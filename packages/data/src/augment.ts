@@ -18,9 +18,9 @@ export interface AugmentOptions {
 export const AUGMENT_LABELS = 9;
 
 /**
- * The geometric augmentation of EDM with its condition (Karras et al. 2022, arXiv 2206.00364, appendix F.2, table 6). A
- * network that is told what was done does not learn to do it: at sampling the condition is zeros. In order, with a_i ~
- * N(0, 1) unless said:
+ * The geometric augmentation of EDM with its condition (Karras et al. 2022, arXiv 2206.00364, appendix F.2, table 6). The
+ * condition tells the network what was done to an image, so the network does not make changed images at sampling, where the
+ * condition is zeros. The changes in their order, a_i ~ N(0, 1) unless said:
  *
  * | change   | what                                                   | condition            |
  * | -------- | ------------------------------------------------------ | -------------------- |
@@ -31,9 +31,9 @@ export const AUGMENT_LABELS = 9;
  * | stretch  | by 2^{0.2 a₅} along a₄ ~ U[−π, π), its inverse across  | a₅ cos a₄, a₅ sin a₄ |
  * | shift    | by a₆/8 of the width and a₇/8 of the height            | a₆, a₇               |
  *
- * (As in the paper, the condition of a stretch does not tell a₅ along a₄ from −a₅ along a₄ + π.) Image i depends on (k,
- * i) alone. Pixels come from bilinear interpolation of the image continued by reflection, where the paper filters with
- * wavelets; an image that is only mirrored stays exact.
+ * As in the paper, a stretch by a₅ along a₄ and one by −a₅ along a₄ + π have the same condition. Image i depends on (k, i)
+ * alone. Pixels are interpolated bilinearly, and the image goes on beyond its edges by reflection; the paper filters with
+ * wavelets. An image that is only mirrored stays exact.
  * @returns new arrays: the images, and their conditions [n, 9].
  * @throws RangeError on a probability outside of [0, 1] or an unknown change.
  */
@@ -69,7 +69,7 @@ export const flips = (batch: BatchArrays, k: Key): BatchArrays => {
   return rest;
 };
 
-/** What is done to one image: the map from its coordinates (from the centre) to where they go, and the condition. */
+/** What is done to one image: where each of its points goes, in coordinates from the centre, and the condition. */
 function drawn(
   k: Key,
   { width, height }: { width: number; height: number },

@@ -8,11 +8,11 @@ export interface Prefetched<T> {
 }
 
 /**
- * Asks for the data of the next steps before they are wanted: at the call for step t, `make` has been called for t … t
- * + `ahead`. Steps may be asked for in any order; what was prepared for others is released.
+ * Asks for the data of the next steps before they are wanted: the call for step t has `make` called for t … t + `ahead`.
+ * Steps may be asked for in any order. What was prepared and is not wanted is released.
  *
- * It saves time only where `make` works elsewhere than in this thread, which a step of training keeps busy: reading
- * files, the network, another thread (`batchWorker`).
+ * A step of training keeps this thread busy, so time is saved only where `make` works elsewhere: it reads files, waits for
+ * the network, or asks another thread (`batchWorker`).
  * @param release frees a result that is not wanted after all, such as its tensors.
  */
 export function prefetch<T>(

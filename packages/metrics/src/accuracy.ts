@@ -1,8 +1,9 @@
 import { checkMatrix, type Matrix } from './matrix.js';
 
 /**
- * The share of samples whose largest score is that of their label, in [0, 1]; among equal scores the first counts.
- * @param scores probabilities or logits, one sample a row. @param labels one a row, integers in [0, columns).
+ * The share of samples whose largest score is that of their label, in [0, 1]. Among equal scores the first counts.
+ * @param scores probabilities or logits, one sample a row.
+ * @param labels one a row, integers in [0, columns).
  * @throws RangeError on a score that is not finite, a label out of range, or sizes that do not fit.
  */
 export function accuracy(scores: Matrix, labels: ArrayLike<number>): number {

@@ -2,17 +2,16 @@ import { Matrix as Dense, EigenvalueDecomposition } from 'ml-matrix';
 import { checkMatrix } from './matrix.js';
 import type { GaussianStatistics } from './statistics.js';
 
-// How far, relative to the largest entry, a covariance may be off: room for statistics that were stored as float32.
+// Asymmetry and negative eigenvalues up to this part of the largest are rounding, as of statistics stored in float32.
 const TOLERANCE = 1e-5;
 
 /**
- * The Fréchet distance of two Gaussians, squared as is usual: |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^{1/2}). Of Inception
- * pool features it is the FID (Heusel et al. 2017, arXiv 1706.08500, equation 6); of any other features it is a distance
- * of the same kind, and its values compare only with values from the same features.
+ * The squared Fréchet distance of two Gaussians: |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^{1/2}). With Inception's pool features
+ * it is the FID (Heusel et al. 2017, arXiv 1706.08500, equation 6). With other features it is a distance of the same
+ * kind. Compare only distances in the same features.
  *
- * tr (Σ₁Σ₂)^{1/2} = tr (Σ₁^{1/2} Σ₂ Σ₁^{1/2})^{1/2}, both roots from symmetric eigendecompositions: no complex numbers
- * and no inverse, so covariances of fewer samples than dimensions are fine. Eigenvalues that rounding made negative count
- * as 0. Cost: two decompositions, O(d³).
+ * The last trace is tr (Σ₁^{1/2} Σ₂ Σ₁^{1/2})^{1/2}: two symmetric eigendecompositions, O(d³). No matrix is inverted, so a
+ * covariance of fewer samples than dimensions will do. Eigenvalues that rounding made negative count as 0.
  * @throws RangeError if the dimensions differ, a number is not finite, or a covariance is asymmetric or not positive.
  */
 export function frechetDistance(a: GaussianStatistics, b: GaussianStatistics): number {
@@ -27,7 +26,7 @@ export function frechetDistance(a: GaussianStatistics, b: GaussianStatistics): n
     0,
   );
   const means = a.mean.reduce((sum, value, i) => sum + (value - (b.mean[i] as number)) ** 2, 0);
-  // The distance is never negative; of equal Gaussians, rounding leaves a few units in the last place of the traces.
+  // Rounding can leave a little below 0 where the Gaussians are equal.
   return Math.max(0, means + first.trace() + second.trace() - 2 * cross);
 }
 
@@ -47,7 +46,7 @@ function covarianceOf(which: string, { mean, covariance }: GaussianStatistics): 
   return symmetric(matrix);
 }
 
-/** (M + Mᵀ)/2: products of symmetric matrices are symmetric up to rounding only. */
+/** (M + Mᵀ)/2, which takes the rounding of a product out. */
 const symmetric = (matrix: Dense): Dense => Dense.add(matrix, matrix.transpose()).mul(0.5);
 
 function eigen(matrix: Dense, what: string): { values: number[]; vectors: Dense } {

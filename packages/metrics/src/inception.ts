@@ -1,16 +1,16 @@
 import { checkMatrix, type Matrix } from './matrix.js';
 
 export interface InceptionScoreOptions {
-  /** Into how many runs of consecutive samples they are split, each scored by itself; default 1. */
+  /** Parts of consecutive samples, each of which is scored by itself; 1 unless given. */
   splits?: number;
 }
 
 /**
- * The Inception Score exp Eₓ KL(p(y|x) ‖ p(y)), with p(y) = Eₓ p(y|x) (Salimans et al. 2016, arXiv 1606.03498, section 4):
- * from 1, where all samples look alike or no class is certain, to the number of classes. Base e, 0 ln 0 = 0.
- * @param probabilities p(y|x), one sample a row, from the Inception network or any other classifier. Rows that sum to 1
- * within 1e-3 are scaled to sum to 1.
- * @returns the mean of the splits' scores and their standard deviation (over splits, not splits − 1; 0 for one split).
+ * The Inception Score exp Eₓ KL(p(y|x) ‖ p(y)), p(y) = Eₓ p(y|x), in nats with 0 ln 0 = 0 (Salimans et al. 2016, arXiv
+ * 1606.03498, section 4). It is 1 where all samples look alike or no class is certain. It is at most the number of classes.
+ * @param probabilities p(y|x), one sample a row, from the Inception network or another classifier. A row's sum may be off 1
+ *   by 1e-3; the row is divided by it.
+ * @returns the mean of the splits' scores and their standard deviation (divided by splits, not splits − 1).
  * @throws RangeError on a negative number, one that is not finite, a row that does not sum to 1, or too many splits.
  */
 export function inceptionScore(

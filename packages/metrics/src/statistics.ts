@@ -1,6 +1,6 @@
 import { checkMatrix, type Matrix } from './matrix.js';
 
-/** A sum over samples that can be merged with that of others: Σ 1, the mean, and Σ (x − mean)(x − mean)ᵀ, row-major. */
+/** What is kept of some samples: their number, their mean [d], and Σ (x − mean)(x − mean)ᵀ [d, d], row-major, float64. */
 export interface Moments {
   readonly count: number;
   readonly mean: Float64Array;
@@ -14,7 +14,7 @@ export interface GaussianStatistics {
 }
 
 /**
- * The moments of one batch of features, in two passes, so that a mean far from 0 costs no digits.
+ * The moments of one batch of features, one sample a row. The mean is taken first, so a mean far from 0 costs no digits.
  * @throws RangeError on a number that is not finite or a size that does not fit.
  */
 export function moments(features: Matrix): Moments {
@@ -34,8 +34,8 @@ export function moments(features: Matrix): Moments {
 }
 
 /**
- * The moments of the samples of `a` and `b` together (Chan, Golub & LeVeque 1979): with δ = mean_b − mean_a, the scatters
- * add, plus δδᵀ n_a n_b/(n_a + n_b). Batch after batch, `reduce(mergeMoments)` gives what one pass over all would.
+ * The moments of two sets of samples together (Chan, Golub & LeVeque 1979). With δ = mean_b − mean_a the scatter is that of
+ * `a` plus that of `b` plus δδᵀ n_a n_b/(n_a + n_b). So `reduce(mergeMoments)` over batches gives what all at once would.
  * @throws RangeError if the dimensions differ.
  */
 export function mergeMoments(a: Moments, b: Moments): Moments {
@@ -56,8 +56,8 @@ export function mergeMoments(a: Moments, b: Moments): Moments {
 }
 
 /**
- * The mean μ and the unbiased covariance Σ = Σᵢ (xᵢ − μ)(xᵢ − μ)ᵀ/(n − 1), from features (one sample a row) or from
- * moments merged over batches.
+ * The mean μ and the unbiased covariance Σᵢ (xᵢ − μ)(xᵢ − μ)ᵀ/(n − 1), of features (one sample a row) or of moments merged
+ * over batches.
  * @throws RangeError on fewer than 2 samples, a number that is not finite, or a size that does not fit.
  */
 export function gaussianStatistics(source: Matrix | Moments): GaussianStatistics {

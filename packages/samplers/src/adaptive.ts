@@ -14,9 +14,10 @@ export interface AdaptiveOptions {
 /**
  * Adaptive steps with error control: the embedded pair of orders 3 and 2 of Bogacki & Shampine (1989, "A 3(2) pair of
  * Runge–Kutta formulas") on dy/ds = ε, y = z/α, s = σ/α. Each interval of the grid is crossed in as many steps as the
- * tolerance asks for: a step is taken when the root mean square of error/(atol + rtol max(|z|, |z'|)) is at most 1 in
- * every sample, and the next is longer or shorter by 0.9 of its power −⅓. The step to λ' = +∞ is x̂: give the grid a last
- * point with little noise. The batch shares its steps, so a sample depends on the others within the tolerance.
+ * tolerance asks for. The error e of a step is the root mean square of error/(atol + rtol max(|z|, |z'|)), the largest of
+ * the samples'. The step is taken when e ≤ 1, and the next one is 0.9 e^{−⅓} times as long. The step to λ' = +∞ is x̂, so
+ * give the grid a last point with little noise. The batch shares its steps, so a sample depends on the others within the
+ * tolerance.
  * @throws Error when the estimate is not a number, which means that ε̂ is not.
  */
 export function adaptive<V extends Value = Tensor>({

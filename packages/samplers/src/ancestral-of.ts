@@ -3,9 +3,9 @@ import { isData } from './exact-moves.js';
 import type { Sampler } from './sampler.js';
 
 /**
- * A deterministic one-step sampler made ancestral, as in k-diffusion: it goes to a noise below that of λ', and fresh noise
- * makes up for it, so that the marginal stays right. In s = σ/α the noise added is η s' √(1 − e^{λ−λ'}), and the inner
- * step ends at s'² less its square: λ' − ln(1 − η² (1 − e^{λ−λ'})). Around `ddim()` it is `ddim({ eta })`.
+ * A deterministic one-step sampler made ancestral, as in k-diffusion. The inner step ends with less noise than λ' has, and
+ * fresh noise makes up for it, so the marginal stays right. In s = σ/α the fresh noise has deviation d = η s' √(1 − e^{λ−λ'}).
+ * The inner step ends at s² = s'² − d², which is λ' − ln(1 − η² (1 − e^{λ−λ'})). Around `ddim()` it is `ddim({ eta })`.
  * @param eta η in [0, 1]; 0 is the inner sampler.
  */
 export function ancestralOf<S, V extends Value>(

@@ -5,10 +5,12 @@ import { adamsBashforth, type Past } from './multistep.js';
 import type { Sampler } from './sampler.js';
 
 /**
- * DPM-Solver++(2S) (Lu et al. 2022, arXiv 2211.01095, Algorithm 1, r = ½): x̂ at λ and at the middle of the step, and the
- * exact move with x̂ of the middle; at λ' = +∞ it is x̂. Where the model gives a second ε̂ to renoise with, it is the authors' CFG++
- * (arXiv 2406.08070, their code's "dpm++_2s_a_cfg++" without its noise): with x̂_∅ the data of that ε̂, the move to the middle is with
- * x̂_∅, and z' = α' (x̂(z_m) + e^{−h} (z/α − x̂_∅(z_m))), h = (λ' − λ)/2.
+ * DPM-Solver++(2S) (Lu et al. 2022, arXiv 2211.01095, Algorithm 1, r = ½): the exact move to the middle of the step with x̂ at
+ * λ, then the exact move of the whole step with x̂ at the middle. At λ' = +∞ it is x̂.
+ *
+ * Where the model gives a second ε̂ to renoise with, it is the authors' CFG++ (arXiv 2406.08070, "dpm++_2s_a_cfg++" of their
+ * code without its noise). Let x̂_∅ be the data of that ε̂. The move to the middle takes x̂_∅, and
+ * z' = α' (x̂(z_m) + e^{−h} (z/α − x̂_∅(z_m))), h = (λ' − λ)/2.
  * @param eta η ≥ 0: 0 is the flow; 1 the reverse SDE, whose noise up to the middle is part of that of the whole step.
  */
 export function dpmSolverPP2S<V extends Value = Tensor>({ eta = 0 }: { eta?: number } = {}): Sampler<null, V> {
@@ -40,12 +42,12 @@ export function dpmSolverPP2S<V extends Value = Tensor>({ eta = 0 }: { eta?: num
 }
 
 /**
- * DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, Algorithm 2), the midpoint form: x̃ = x̂ + (x̂ − x̂_before)/(2r) with
- * r = (λ − λ_before)/(λ' − λ), and the exact move with x̃. The first step and the one to λ' = +∞ take x̂ alone.
+ * DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, Algorithm 2), the midpoint form: the exact move with
+ * x̃ = x̂ + (x̂ − x̂_before)/(2r), r = (λ − λ_before)/(λ' − λ). The first step and the one to λ' = +∞ take x̂ alone.
  *
- * Where the model gives a second ε̂ to renoise with (CFG++, arXiv 2406.08070), x̃ is of its data x̂_∅, and α' (x̂ − x̂_∅) is added. The
- * authors' code "dpm++_2m_cfg++" extrapolates with x̂ − x̂_∅,before in the place of x̂_∅ − x̂_∅,before; that difference does not vanish
- * as steps become short, so theirs has order 1.
+ * Where the model gives a second ε̂ to renoise with (CFG++, arXiv 2406.08070), x̃ is made of its data x̂_∅, and α' (x̂ − x̂_∅) is
+ * added. The authors' code "dpm++_2m_cfg++" is another method: it extrapolates with x̂ − x̂_∅,before, where this one takes
+ * x̂_∅ − x̂_∅,before. Their difference does not vanish as steps become short, so theirs has order 1.
  * @param eta η ≥ 0: 0 is the flow; 1 the reverse SDE, SDE-DPM-Solver++(2M).
  * @param lowerOrderFinal take x̂ alone in the last step also when it ends at a finite λ.
  */

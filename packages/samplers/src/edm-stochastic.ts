@@ -1,4 +1,5 @@
-import { alphaRatio, checkFinite, combine, transition, type Value } from '@logsnr/core';
+import { checkFinite, type Value } from '@logsnr/core';
+import { noised } from './exact-moves.js';
 import type { Sampler } from './sampler.js';
 
 /** The settings of EDM's churn, in the paper's terms; s = σ/α = e^{−λ/2} is its σ. */
@@ -33,11 +34,8 @@ export function churn<S, V extends Value>(
       const s = Math.exp(-from / 2);
       const gamma = s >= sMin && s <= sMax ? Math.min(churn / steps, Math.SQRT2 - 1) : 0;
       const start = from - 2 * Math.log1p(gamma);
-      const noised =
-        gamma === 0
-          ? z
-          : combine([alphaRatio(from, start), z], [scale * Math.sqrt(transition(from, start).variance), noise()]);
-      return inner.step({ ...context, z: noised, from: start }, state);
+      const raised = gamma === 0 ? z : noised(z, from, start, noise, scale);
+      return inner.step({ ...context, z: raised, from: start }, state);
     },
   };
 }

@@ -1,4 +1,4 @@
-import { alpha, alphaRatio, combine, type Estimate, sigma, type Value } from '@logsnr/core';
+import { alpha, alphaRatio, combine, type Estimate, sigma, transition, type Value } from '@logsnr/core';
 
 /** The coefficients of z' = `z` z + `eps` ε: where the flow goes from λ to λ' when ε stays as it is (DDIM). */
 export function epsMove(from: number, to: number): { z: number; eps: number } {
@@ -28,6 +28,12 @@ export const renoisedData = <V extends Value>({ x, eps, renoise }: Estimate<V>, 
   const scale = Math.exp(-lambda / 2);
   return combine([1, x], [scale, eps], [-scale, renoise]);
 };
+
+/** z taken back from λ to a noisier λ' by the forward process: (α'/α) z + `scale` σ_{λ'|λ} n. */
+export function noised<V extends Value>(z: V, from: number, to: number, noise: () => V, scale = 1): V {
+  const back = transition(from, to);
+  return combine([back.scale, z], [scale * Math.sqrt(back.variance), noise()]);
+}
 
 /** Whether a point is clean data. */
 export const isData = (lambda: number | undefined): boolean => lambda === Number.POSITIVE_INFINITY;

@@ -1,4 +1,4 @@
-import { alpha, checkInteger, combine, sigma, type Value } from '@logsnr/core';
+import { alpha, checkChoice, checkInteger, combine, sigma, type Value } from '@logsnr/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { dataMove, epsMove, isData } from './exact-moves.js';
 import { integrate, lagrange } from './quadrature.js';
@@ -8,8 +8,9 @@ import type { Sampler } from './sampler.js';
 export type Past<V> = readonly { readonly lambda: number; readonly value: V }[];
 
 /**
- * The weights of ε or x̂ at `nodes` (λ, the latest first) when the polynomial through them in the variable `of`(λ) is
- * integrated exactly from λ to λ': ε in ∫ α' ε ds, x̂ in the reverse process with x̂ and η (see `dataMove`).
+ * The weights of past predictions in a step from λ to λ'. A polynomial in the variable `of`(λ) goes through the predictions at
+ * `nodes` (λ, the latest first), and is integrated exactly: ε in ∫ α' ε ds, x̂ in the reverse process with η (see
+ * `dataMove`).
  */
 export function polynomialWeights(
   nodes: readonly number[],
@@ -30,9 +31,9 @@ export function polynomialWeights(
 }
 
 /**
- * The latest `count` predictions, or the last alone when the step is more than three times as long as the one before in the
- * polynomial's variable `of`(λ): so far ahead the polynomial no longer says where the prediction goes. (In λ, the paper's arctan
- * grid ends with such steps.)
+ * The predictions that a polynomial may use: the latest `count`. It is the last alone when the step is more than three times
+ * as long as the one before, in the polynomial's variable `of`(λ): a polynomial says nothing so far ahead. (In λ, the
+ * paper's arctan grid ends with such steps.)
  */
 export function trusted<V>(
   known: Past<V>,
@@ -60,8 +61,8 @@ interface AdamsBashforth extends Polynomial {
 }
 
 /**
- * Adams–Bashforth: the polynomial through the last `order` predictions, integrated exactly; fewer at the start. The one
- * piece of code under `lms`, `deis`, `exponentialAB` and `dpmSolverPP3M`, which differ in prediction and variable.
+ * Adams–Bashforth: a polynomial through the last `order` predictions (fewer at the start) is integrated exactly. `lms`, `deis`,
+ * `exponentialAB` and `dpmSolverPP3M` are this with other predictions and variables.
  */
 export function adamsBashforth<V extends Value>(method: AdamsBashforth): Sampler<{ past: Past<V> }, V> {
   const { name, order, prediction, of, eta = 0, extrapolates = false } = method;
@@ -131,7 +132,6 @@ export const exponentialAB = <V extends Value = Tensor>({
   order?: number;
   prediction?: 'eps' | 'x';
 } = {}): Sampler<{ past: Past<V> }, V> => {
-  if (prediction !== 'eps' && prediction !== 'x')
-    throw new RangeError(`prediction is "${prediction}"; it must be "eps" or "x".`);
+  checkChoice('prediction', prediction, ['eps', 'x']);
   return adamsBashforth({ name: `exponentialAB(${order}, ${prediction})`, order, prediction });
 };

@@ -1,4 +1,4 @@
-import type { Value } from '@logsnr/core';
+import { checkChoice, type Value } from '@logsnr/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { ancestral, ddim } from './ancestral.js';
 import { ancestralOf } from './ancestral-of.js';
@@ -17,8 +17,7 @@ export function ddpm<V extends Value = Tensor>({
 }: {
   variance?: 'small' | 'large';
 } = {}): Sampler<null, V> {
-  if (variance !== 'small' && variance !== 'large')
-    throw new RangeError(`variance is "${variance}"; it must be "small" or "large".`);
+  checkChoice('variance', variance, ['small', 'large']);
   return { ...ancestral<V>({ v: variance === 'small' ? 0 : 1 }), name: `ddpm(${variance})` };
 }
 
@@ -43,9 +42,9 @@ export const dpmSolverPP2SAncestral = <V extends Value = Tensor>({
 } = {}): Sampler<null, V> => ancestralOf(dpmSolverPP2S<V>(), { eta });
 
 /**
- * EDM's stochastic sampler: Heun with churn (Karras et al. 2022, arXiv 2206.00364, Algorithm 2), with the paper's settings
- * for ImageNet 64×64 but for `noise`, which is 1 here and 1.003 there: more than 1 makes up for a model's own error, and is
- * itself one where the model has none.
+ * EDM's stochastic sampler: Heun with churn (Karras et al. 2022, arXiv 2206.00364, Algorithm 2). The settings are the
+ * paper's for ImageNet 64×64, but for `noise`: it is 1 here and 1.003 there. More than 1 makes up for what a trained model
+ * removes too much; with an exact model it is an error of its own.
  */
 export const edmStochastic = <V extends Value = Tensor>(options: ChurnOptions = {}): Sampler<null, V> => ({
   ...churn(heun<V>(), { churn: 40, sMin: 0.05, sMax: 50, ...options }),

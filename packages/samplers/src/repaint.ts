@@ -1,6 +1,6 @@
-import { alpha, checkInteger, combine, sigma, transition } from '@logsnr/core';
+import { alpha, checkInteger, combine, sigma } from '@logsnr/core';
 import { add, mul, sub, type Tensor } from '@tensorflow/tfjs-core';
-import { isData } from './exact-moves.js';
+import { isData, noised } from './exact-moves.js';
 import type { Sampler } from './sampler.js';
 
 export interface RepaintOptions {
@@ -40,15 +40,14 @@ export function repaint<S>(inner: Sampler<S>, { known, mask, times = 10, jump = 
       const painted = (place: Partial<typeof context>, state: S) => {
         const { to } = { ...context, ...place };
         const next = inner.step({ ...context, ...place }, state);
-        const noised = isData(to) ? known : combine([alpha(to), known], [sigma(to), noise()]);
-        return { z: add(mul(mask, noised), mul(sub(1, mask), next.z)), state: next.state };
+        const kept = isData(to) ? known : combine([alpha(to), known], [sigma(to), noise()]);
+        return { z: add(mul(mask, kept), mul(sub(1, mask), next.z)), state: next.state };
       };
       let next = painted({}, state);
       if (goesBack(index, points))
         for (let time = 1; time < times; time++) {
           const first = index + 1 - jump;
-          const back = transition(to, points[first] as number);
-          const start = combine([back.scale, next.z], [Math.sqrt(back.variance), noise()]);
+          const start = noised(next.z, to, points[first] as number, noise);
           next = { z: start, state: inner.init(start, points.slice(first)) };
           for (let i = first; i <= index; i++) {
             const [from, to] = [points[i] as number, points[i + 1] as number];

@@ -1,5 +1,6 @@
-import { checkFinite, checkInteger, combine, transition, type Value } from '@logsnr/core';
+import { checkFinite, checkInteger, type Value } from '@logsnr/core';
 import { grid, karras } from '@logsnr/schedules';
+import { noised } from './exact-moves.js';
 import { modelCalls, type Sampler } from './sampler.js';
 
 /** One interval that a walk goes through again, several times. */
@@ -46,9 +47,8 @@ export function restart<S, V extends Value>(
       let next = inner.step(context, state);
       for (const interval of reached(from, to))
         for (let pass = 0; pass < interval.times; pass++) {
-          const back = transition(to, interval.from);
           const path = passOf(interval, to, points);
-          const start = combine([back.scale, next.z], [Math.sqrt(back.variance), noise()]);
+          const start = noised(next.z, to, interval.from, noise);
           next = { z: start, state: inner.init(start, path) };
           for (let i = 1; i < path.length; i++) {
             const [from, to] = [path[i - 1] as number, path[i] as number];

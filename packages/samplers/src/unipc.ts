@@ -1,4 +1,4 @@
-import { alpha, checkInteger, combine, sigma, type Value } from '@logsnr/core';
+import { alpha, checkChoice, checkInteger, combine, sigma, type Value } from '@logsnr/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { isData } from './exact-moves.js';
 import type { Past } from './multistep.js';
@@ -36,8 +36,7 @@ export function unipc<V extends Value = Tensor>({
 }: UniPCOptions = {}): Sampler<UniPCState<V>, V> {
   checkInteger('order', order, 1);
   if (order > 3) throw new RangeError(`order is ${order}; it must be 1, 2 or 3.`);
-  if (variant !== 'bh1' && variant !== 'bh2')
-    throw new RangeError(`variant is "${variant}"; it must be "bh1" or "bh2".`);
+  checkChoice('variant', variant, ['bh1', 'bh2']);
   return {
     name: `unipc(${order}, ${variant}${corrector ? '' : ', no corrector'})`,
     order: corrector ? order + 1 : order,

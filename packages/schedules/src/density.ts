@@ -1,10 +1,11 @@
-import { checkFinite, type Schedule } from '@logsnr/core';
+import type { Schedule } from '@logsnr/core';
 import { bisect } from './quantiles.js';
+import { checkRange, type LambdaRange } from './range.js';
 
 /**
- * The density p(λ) of λ = schedule(u), u ~ U[0, 1]: −du/dλ, by central differences of the schedule's inverse, which is
- * found by bisection. 0 outside of the schedule's range. Relative accuracy about 1e-6 for densities that change over a
- * nat or more.
+ * The density p(λ) = −du/dλ of λ = schedule(u), u ~ U[0, 1]. It is 0 outside of the schedule's range. The schedule is
+ * inverted by bisection, and its inverse differentiated by central differences; the relative error is about 1e-6 for
+ * densities that change over a nat or more.
  * @throws RangeError where the schedule does not fall from u = 0 to u = 1.
  */
 export function densityOf(schedule: Schedule): (lambda: number) => number {
@@ -23,11 +24,8 @@ export function densityOf(schedule: Schedule): (lambda: number) => number {
  * 2022, arXiv 2207.12598, section 3.1): a hyperbolic secant. For use as an importance weight: `perLambda(secant(),
  * densityOf(schedule))`.
  */
-export function secant({ lambdaMin = -20, lambdaMax = 20 } = {}): (lambda: number) => number {
-  checkFinite('lambdaMin', lambdaMin);
-  checkFinite('lambdaMax', lambdaMax);
-  if (!(lambdaMin < lambdaMax))
-    throw new RangeError(`lambdaMin = ${lambdaMin} must be below lambdaMax = ${lambdaMax}.`);
+export function secant({ lambdaMin = -20, lambdaMax = 20 }: LambdaRange = {}): (lambda: number) => number {
+  checkRange(lambdaMin, lambdaMax);
   const a = Math.atan(Math.exp(-lambdaMin / 2)) - Math.atan(Math.exp(-lambdaMax / 2));
   return (lambda) => (lambda < lambdaMin || lambda > lambdaMax ? 0 : 1 / (4 * a * Math.cosh(lambda / 2)));
 }

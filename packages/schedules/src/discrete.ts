@@ -1,4 +1,4 @@
-import { checkIncreasing, checkInteger, checkWithin, type Schedule } from '@logsnr/core';
+import { checkChoice, checkIncreasing, checkInteger, checkWithin, type Schedule } from '@logsnr/core';
 
 /** The log-SNR of a discrete-time model, whose times are 0 (nearly clean) … T − 1 (noise). */
 export interface DiscreteTimes {
@@ -81,12 +81,11 @@ export type Respacing = 'linspace' | 'leading' | 'trailing';
 export function respacedTimes(times: number, steps: number, spacing: Respacing): number[] {
   checkInteger('times', times, 2);
   checkInteger('steps', steps, 1);
+  checkChoice('spacing', spacing, ['linspace', 'leading', 'trailing']);
   if (steps > times) throw new RangeError(`steps is ${steps}; there are only ${times} times.`);
   const from = (value: (i: number) => number) => Array.from({ length: steps }, (_, i) => value(i));
   if (spacing === 'leading') return from((i) => (steps - 1 - i) * Math.floor(times / steps));
   if (spacing === 'trailing') return from((i) => roundHalfEven(times - (i * times) / steps) - 1);
-  if (spacing !== 'linspace')
-    throw new RangeError(`spacing is "${spacing}"; it must be "linspace", "leading" or "trailing".`);
   return steps === 1 ? [times - 1] : from((i) => roundHalfEven(((steps - 1 - i) * (times - 1)) / (steps - 1)));
 }
 

@@ -14,8 +14,8 @@ export function checkRange(lambdaMin: number, lambdaMax: number): void {
 }
 
 /**
- * A schedule in time, cut to a range: t runs over the interval in which λ(t), which falls, stays within the range.
- * For a density of λ, t is the share of it above λ. The ends are exact; u is checked.
+ * A schedule λ(t) in time, which falls, cut to a range: u = 0 … 1 goes evenly over the times at which λ lies in the range.
+ * For a density of λ, t is its share above λ. The ends are exact, and u is checked.
  */
 export function inTime(
   lambdaAt: (t: number) => number,
