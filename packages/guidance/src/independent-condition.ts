@@ -1,10 +1,10 @@
-import { type Conditioning, type Model, type ModelLike, toModel } from '@logsnr/core';
+import { type Conditioning, type Model, type ModelLike, type Predicted, toModel } from '@logsnr/core';
 import { add, argMax, cast, mul, type Tensor, type Tensor1D } from '@tensorflow/tfjs-core';
 import { twoOf } from './classifier-free.js';
 import { checkEvaluation, type EvaluationOptions } from './evaluate.js';
-import { guide } from './guide.js';
+import { type Frame, guide } from './guide.js';
 import { noiseAt, type Seeded } from './random.js';
-import { extrapolate, type RuleLike } from './rule.js';
+import { extrapolate, moved, type RuleLike } from './rule.js';
 import type { Weight } from './weight.js';
 
 interface Options extends EvaluationOptions {
@@ -50,9 +50,14 @@ export function timeStepGuidance<C>(
   w: Weight,
   options: Options = {},
 ): Model<Seeded<C>> {
-  return againstPart(model, concat, w, options, (lambda, { condition, noise }) => ({
+  const perturbed = (lambda: Tensor1D, { condition, noise }: Seeded<C>) => ({
     lambda: add(lambda, mul(noiseAt(noise, lambda), std)) as Tensor1D,
     condition,
+  });
+  // The other ε̂ counts as one at λ, so the x̂ that belongs to it is that of z, ε̂ and λ, not of λ̃.
+  return againstPart(model, concat, w, options, perturbed, (own, other, z, lambda) => ({
+    ...other,
+    ...moved(own, 'eps', other.eps, own.eps, z, lambda),
   }));
 }
 
@@ -63,16 +68,21 @@ function againstPart<C>(
   w: Weight,
   { evaluation = 'joint', rule = extrapolate }: Options,
   other: (lambda: Tensor1D, condition: Seeded<C>) => { lambda: Tensor1D; condition: C },
+  read = (_own: Predicted, made: Predicted, _z: Tensor, _lambda: Tensor1D): Predicted => made,
 ): Model<Seeded<C>> {
   checkEvaluation(evaluation);
-  return guide<[Model<C>], Seeded<C>>(
-    [toModel(model)],
-    ([model]) =>
-      twoOf<C, Seeded<C>>(model, join, evaluation, (lambda, seeded) => [
-        { lambda, condition: seeded.condition },
-        other(lambda, seeded),
-      ]),
-    w,
-    rule,
-  );
+  const frame = (model: Model<C>): Frame<Seeded<C>> => {
+    const two = twoOf<C, Seeded<C>>(model, join, evaluation, (lambda, seeded) => [
+      { lambda, condition: seeded.condition },
+      other(lambda, seeded),
+    ]);
+    return {
+      ...two,
+      pair(z, lambda, condition, memory) {
+        const made = two.pair(z, lambda, condition, memory);
+        return { ...made, unconditional: read(made.conditional, made.unconditional, z, lambda) };
+      },
+    };
+  };
+  return guide<[Model<C>], Seeded<C>>([toModel(model)], ([model]) => frame(model), w, rule);
 }

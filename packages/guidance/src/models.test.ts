@@ -1,4 +1,5 @@
 import {
+  alphaSigma,
   defineModel,
   type EpsFunction,
   epsOf,
@@ -8,6 +9,7 @@ import {
   type Model,
   type ModelLike,
   ONE_CALL,
+  perSample,
   tensorsOf,
   withCondition,
 } from '@logsnr/core';
@@ -326,6 +328,10 @@ describe('nothing is lost: every wrapper of a model that remembers, learns its v
     const once = model.predict(z, lambda, condition, before);
     const twice = model.predict(z, lambda, condition, once.memory);
     expect(valuesOf(once.variance as Tensor)).toEqual(Array(6).fill(0.25));
+    // z = α x̂ + σ ε̂, in whatever prediction the method acts.
+    const { alpha, sigma } = alphaSigma(lambda);
+    const whole = add(mul(perSample(alpha, z), once.x), mul(perSample(sigma, z), once.eps));
+    close(valuesOf(whole), valuesOf(z));
     // The conditional prediction was made twice, so what it remembers says 2 of every sample.
     const counts = tensorsOf(twice.memory)
       .filter((tensor) => tensor.rank === 1)
