@@ -58,6 +58,8 @@ export interface NativeBackend extends KernelBackend {
   /** The binding's number of each tensor's data, or the values while they wait to be written there. */
   tensorMap: { get(dataId: object): { id: number; values: unknown }; has(dataId: object): boolean };
   getInputTensorIds(tensors: readonly TensorInfo[]): number[];
+  /** The number of its type in TensorFlow's DataType. */
+  typeAttributeFromTensor(tensor: TensorInfo): number;
   createOutputTensor(metadata: TensorMetadata): Tensor;
   executeSingleOutput(name: string, attrs: OpAttr[], inputs: readonly TensorInfo[]): Tensor;
 }

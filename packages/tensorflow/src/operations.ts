@@ -41,17 +41,15 @@ export function registerGather(): void {
     backendName: 'tensorflow',
     kernelFunc(given) {
       const native = given.backend as NativeBackend;
-      const { TF_ATTR_INT, TF_ATTR_TYPE, TF_FLOAT, TF_INT32, TF_BOOL } = native.binding;
+      const { TF_ATTR_INT, TF_ATTR_TYPE, TF_INT32 } = native.binding;
       const { x, indices } = given.inputs as { x: TensorInfo; indices: TensorInfo };
       const { axis, batchDims } = given.attrs as unknown as { axis: number; batchDims: number };
-      const types: Record<string, number> = { float32: TF_FLOAT, int32: TF_INT32, bool: TF_BOOL };
-      const type = types[x.dtype];
-      if (type === undefined || indices.dtype !== 'int32') return own(given);
+      if (indices.dtype !== 'int32') return own(given);
       const place = scalar(axis, 'int32');
       try {
         const attrs = [
           { name: 'batch_dims', type: TF_ATTR_INT, value: batchDims },
-          { name: 'Tparams', type: TF_ATTR_TYPE, value: type },
+          { name: 'Tparams', type: TF_ATTR_TYPE, value: native.typeAttributeFromTensor(x) },
           { name: 'Tindices', type: TF_ATTR_TYPE, value: TF_INT32 },
           { name: 'Taxis', type: TF_ATTR_TYPE, value: TF_INT32 },
         ];

@@ -60,15 +60,9 @@ export function capture<A extends unknown[]>(fn: (...args: A) => unknown, args: 
       }
       signature(returned);
       result = mapTensors(returned, (tensor) => {
-        const [id] = backend.getInputTensorIds([tensor]) as [number];
-        const source = recording.sources.get(id);
-        if (source === undefined)
-          throw new Error(
-            `compile: the function returns a tensor of shape [${tensor.shape}] that it did not compute; return a function of the arguments.`,
-          );
-        // A node of its own, so that an argument may be returned and a place is fetched once.
-        const type = { type: typeOf(backend, tensor) };
-        outputs.push(`${recording.add('Identity', [source], { T: type })}:0`);
+        // A node of its own, so that a tensor from outside may be returned and a place is fetched once.
+        const [id] = backend.getInputTensorIds([ownCopy(backend, tensor)]) as [number];
+        outputs.push(recording.sources.get(id) as Source);
         return new Slot(outputs.length - 1);
       });
     });
@@ -94,14 +88,7 @@ function ownCopy(backend: NativeBackend, tensor: Tensor): Tensor {
 }
 
 /** The number of a tensor's type in TensorFlow's DataType. */
-export function typeOf({ binding }: NativeBackend, { dtype }: Tensor): number {
-  const types: Partial<Record<string, number>> = {
-    float32: binding.TF_FLOAT,
-    int32: binding.TF_INT32,
-    bool: binding.TF_BOOL,
-  };
-  const type = types[dtype];
-  if (type === undefined)
-    throw new TypeError(`compile: a tensor of type ${dtype}; float32, int32 and bool are supported.`);
-  return type;
+export function typeOf(backend: NativeBackend, tensor: Tensor): number {
+  if (tensor.dtype === 'string') throw new TypeError('compile: a tensor of strings; a graph holds numbers.');
+  return backend.typeAttributeFromTensor(tensor);
 }

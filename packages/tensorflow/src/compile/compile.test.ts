@@ -154,6 +154,21 @@ describe.runIf(native)('a compiled function', () => {
     for (let call = 0; call < 2; call++) expect(rank(tf.ones([2, 3]))).toEqual({ rank: 2 });
   });
 
+  test('takes and returns complex numbers, and returns what it closes over', () => {
+    const outside = [tf.tensor1d([1, 2]), shape(400)];
+    const compiled = compile((z: tf.Tensor) => ({ z: tf.fft(z), outside }));
+    const z = () => tf.complex(tf.tensor1d([1, 2, 3, 4]), tf.tensor1d([0, 1, 0, -1]));
+    for (let call = 0; call < 2; call++) {
+      const found = compiled(z());
+      expect([...found.z.dataSync()]).toEqual([...tf.fft(z()).dataSync()]);
+      found.outside.forEach((tensor, i) => {
+        expect(tensor).not.toBe(outside[i]);
+        expect(difference(tensor, outside[i] as tf.Tensor)).toBe(0);
+        tensor.dispose();
+      });
+    }
+  });
+
   test('takes the mean of integers', () => {
     const compiled = compile((a: tf.Tensor) => tf.mean(a));
     expect(compiled(tf.tensor1d([1, 2], 'int32')).dataSync()[0]).toBe(1.5);

@@ -45,7 +45,7 @@ export function recorder(binding: Binding, recording: Recording): Binding {
   const constants = new Map<string, Source>();
   const overrides: Partial<Binding> = {
     createTensor(shape, dtype, values) {
-      if (!ArrayBuffer.isView(values)) throw cannot('a tensor of strings', 'a graph holds numbers');
+      checkNumbers(values);
       const id = binding.createTensor(shape, dtype, values);
       const key = `${dtype}[${shape}]${createHash('sha256').update(bytesOf(values)).digest('hex')}`;
       let source = constants.get(key);
@@ -58,8 +58,8 @@ export function recorder(binding: Binding, recording: Recording): Binding {
     },
     executeOp(name, attrs, inputs, outputs) {
       checkOperation(recording, name, inputs);
-      const results = execute(binding, name, attrs, inputs, outputs);
       const from = inputs.map((id) => recording.sources.get(id) ?? captured(binding, recording, id));
+      const results = execute(binding, name, attrs, inputs, outputs);
       const attr = attributes(binding, name, attrs);
       // One kernel leaves its types to be inferred, which a graph does not do; one names the type before its own cast.
       if (name === 'ExpandDims') Object.assign(attr, { T: { type: results[0]?.dtype }, Tdim: { type: INT32 } });
@@ -114,11 +114,17 @@ export function changes({ nodes }: Recording, source: Source | undefined): boole
   return false;
 }
 
+function checkNumbers(values: unknown): void {
+  if (!ArrayBuffer.isView(values)) throw cannot('a tensor of strings', 'a graph holds numbers');
+}
+
 /** A tensor that the function closes over, as it is at capture. */
 function captured(binding: Binding, recording: Recording, id: number): Source {
+  const values = binding.tensorDataSync(id);
+  checkNumbers(values);
   const [copy] = binding.executeOp('Identity', [], [id], 1) as [TensorMetadata];
   try {
-    const source = sourceOf(binding, recording, copy, binding.tensorDataSync(id));
+    const source = sourceOf(binding, recording, copy, values);
     recording.sources.set(id, source);
     return source;
   } finally {

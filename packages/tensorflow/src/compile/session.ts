@@ -6,6 +6,7 @@ import { type CompileOptions, feeds, newGraphs } from './graphs.js';
 import { type Graph, savedModels } from './loader.js';
 import type { Attr, Node } from './proto.js';
 import { recordingNow } from './record.js';
+import { nameOf } from './recorder.js';
 import { fillSlots, signature, type Tree } from './tree.js';
 import { load, type Variables, variables, write } from './variables.js';
 
@@ -141,7 +142,6 @@ function withState(captured: Captured, values: readonly Tensor[]): { stored: Var
     'state',
     values.map((value) => ({ dtype: typeOf(backend, value), shape: value.shape })),
   );
-  const nameOf = (place: string) => place.slice(0, place.indexOf(':'));
   const byName = new Map(recording.nodes.map((node) => [node.name, node]));
   const nodes = [...stored.nodes];
   values.forEach((value, i) => {
