@@ -1,5 +1,9 @@
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
+import { tmpdir } from 'node:os';
+
+/** A folder for temporary files: in memory where the system has one, as much fsync is slow on a disk. */
+export const memoryFolder = fs.existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
 /** How one file operation fails: with an error of the system, or the process is gone and does nothing more. */
 export type Fault = 'EIO' | 'ENOSPC' | 'EACCES' | 'kill';
@@ -66,4 +70,11 @@ export async function withFault(folder: string, at: number, fault: Fault, work: 
     for (const back of undo) back();
     syncBuiltinESMExports();
   }
+}
+
+/** Makes a lock that this process has left behind that of a process which is gone. */
+export function endOwner(lock: string): void {
+  if (!fs.existsSync(lock)) return;
+  // No system gives a process this number.
+  fs.writeFileSync(lock, JSON.stringify({ ...JSON.parse(fs.readFileSync(lock, 'utf8')), pid: 2 ** 22 + 1 }));
 }

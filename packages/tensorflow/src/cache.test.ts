@@ -11,22 +11,19 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { type Fault, withFault } from '../../../test/fs-faults.js';
+import { endOwner, type Fault, memoryFolder, withFault } from '../../../test/fs-faults.js';
 import { cacheFolder, checkCache, collectLeftOvers, provide } from './cache.js';
 import { contentsHash, faultOf } from './entry.js';
 import { Unavailable } from './unavailable.js';
 
-// In memory where the system has such a folder: there is much fsync here.
-const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 let cache: string;
 let entry: string;
 let lines: string;
 beforeEach(() => {
-  cache = join(mkdtempSync(join(memory, 'logsnr-cache-')), 'cache');
+  cache = join(mkdtempSync(join(memoryFolder, 'logsnr-cache-')), 'cache');
   entry = join(cache, 'binding-1');
   lines = '';
   vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
@@ -46,14 +43,6 @@ const write = (text: string) => async (folder: string) => {
 };
 const content = () => readFileSync(join(entry, 'lib', 'a.so.2'), 'utf8');
 const never = () => Promise.reject(new Error('it was to be filled'));
-
-/** The lock of a process that is gone, in place of the one that this process has. */
-function forgetLock(): void {
-  const lock = join(cache, 'lock');
-  if (!existsSync(lock)) return;
-  // No system gives a process this number.
-  writeFileSync(lock, JSON.stringify({ ...JSON.parse(readFileSync(lock, 'utf8')), pid: 2 ** 22 + 1 }));
-}
 
 test('LOGSNR_CACHE names the cache folder; without it, it is a folder of the user', () => {
   expect(cacheFolder({ LOGSNR_CACHE: 'here' })).toBe(resolve('here'));
@@ -206,7 +195,7 @@ test.each([
       met = count > at;
       const where = `operation ${at}: ${error?.message}`;
       // The process ends after it.
-      forgetLock();
+      endOwner(join(cache, 'lock'));
       // Whoever only looks finds the older one or the newer one, whole, unless another is killed as it replaces it.
       if (older && fault !== 'kill') expect(await faultOf(entry, true), where).toBeUndefined();
       if (older) {

@@ -10,9 +10,11 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { endOwner, type Fault, memoryFolder, withFault } from '../../../test/fs-faults.js';
+import { compileBinding } from './binding.js';
+import { faultOf } from './entry.js';
 import { fetchRelease } from './fetch.js';
 import type { Wheel } from './plan.js';
 import { Unavailable } from './unavailable.js';
@@ -42,7 +44,7 @@ function stubPython(pip: string): void {
 
 beforeEach(() => {
   vi.spyOn(process.stderr, 'write').mockReturnValue(true);
-  folder = mkdtempSync(join(tmpdir(), 'logsnr-fetch-'));
+  folder = mkdtempSync(join(memoryFolder, 'logsnr-fetch-'));
   const file = join(folder, 'small.whl');
   execFileSync('python3', ['-c', makeWheel, file]);
   const sha256 = createHash('sha256').update(readFileSync(file)).digest('hex');
@@ -111,4 +113,38 @@ test('a Python without pip, and none at all, are said to be missing', async () =
   await expect(fetchRelease(wheel, false, { ...env, LOGSNR_PYTHON: '/nowhere/python' })).rejects.toThrow(
     '/nowhere/python was not found',
   );
+});
+
+test('every file operation of fetching and of compiling fails once, and what was there stays usable', async () => {
+  // A Python that unpacks what lies there, and a compiler that makes empty files.
+  const [tree, python, compiler] = ['tree', 'python', 'compiler'].map((name) => join(folder, name));
+  mkdirSync(`${tree}/tensorflow/include/tensorflow/c/eager`, { recursive: true });
+  for (const name of ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2', 'include/tensorflow/c/eager/c_api.h'])
+    writeFileSync(`${tree}/tensorflow/${name}`, name);
+  const unpacks = `#!/bin/sh\n[ "$2" != -c ] || exec cp -r ${tree}/tensorflow "$5"\n`;
+  const fetches = `while [ "$1" != -d ]; do shift; done\ncp ${folder}/small.whl "$2"\n`;
+  writeFileSync(`${python}`, unpacks + fetches, { mode: 0o755 });
+  const compiles = '#!/bin/sh\nwhile [ $# -gt 1 ] && [ "$1" != -o ]; do shift; done\n[ $# -lt 2 ] || : > "$2"\n';
+  writeFileSync(`${compiler}`, compiles, { mode: 0o755 });
+  const stubs = { ...env, CXX: `${compiler}` };
+  const cache = join(folder, 'cache');
+  const found = await fetchRelease(wheel, false, stubs);
+  const binding = await compileBinding(found, false, stubs);
+  // Those of every entry, such as its renaming, fail in a test of the cache.
+  for (const [entry, own, work] of [
+    [dirname(binding), 'tfjs_', () => compileBinding(found, true, stubs)],
+    [dirname(found.folder), 'wheel', () => fetchRelease(wheel, true, stubs)],
+  ] as const) {
+    let at = 0;
+    for (let met = true; met; at++) {
+      const fault = (['EIO', 'ENOSPC', 'EACCES'] as const)[at % 3] as Fault;
+      const { count, error } = await withFault(join(`${entry}.part`, own), at, fault, work);
+      met = count > at;
+      endOwner(join(cache, 'lock'));
+      expect(await faultOf(entry, true), `operation ${at}: ${error?.message}`).toBeUndefined();
+    }
+    expect(at).toBeGreaterThan(5);
+    await work();
+    expect(readdirSync(cache).filter((name) => /part|old/.test(name))).toEqual([]);
+  }
 });
