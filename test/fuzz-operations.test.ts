@@ -12,4 +12,5 @@ test.skipIf(!native)(
     expect(results + refusals).toBe(400);
     expect(Math.min(results, refusals)).toBeGreaterThan(100);
   },
+  240_000,
 );

@@ -52,7 +52,7 @@ beforeAll(async () => {
   if (reason) return;
   const units = readdirSync(sources).filter((file) => file.endsWith('.cc') && file !== 'quiet.cc');
   objects = await Promise.all(units.map((unit) => compile(`${unit}.o`, join(sources, unit))));
-});
+}, 240_000);
 
 test('the sanitizers find nothing in the native operations, whatever sizes they are given', async ({ skip }) => {
   skip(reason !== undefined, reason);
@@ -60,7 +60,7 @@ test('the sanitizers find nothing in the native operations, whatever sizes they 
   const { results, refusals, failures } = await fuzzOperations({ seed: 2, cases: 300, operations, env });
   expect(failures).toEqual([]);
   expect(results + refusals).toBe(300);
-}, 120_000);
+}, 240_000);
 
 test('they do find one value too many', async ({ skip }) => {
   skip(reason !== undefined, reason);
@@ -75,4 +75,4 @@ test('they do find one value too many', async ({ skip }) => {
   const { failures } = await fuzzOperations({ seed: 2, first: first ?? 0, cases: 1, operations, env });
   expect(failures.join()).toContain('LogsnrAdam');
   expect(failures.join()).toContain('AddressSanitizer: heap-buffer-overflow');
-}, 120_000);
+}, 240_000);
