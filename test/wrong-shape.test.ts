@@ -30,7 +30,7 @@ import {
   zeroInit,
 } from '@logsnr/guidance';
 import { bind, discreteModel } from '@logsnr/networks';
-import { compileSampler, ddim, invert, sample } from '@logsnr/samplers';
+import { compileSampler, ddim, invert, predictEps, sample, walk } from '@logsnr/samplers';
 import { discrete, linearBetas } from '@logsnr/schedules';
 import { native } from '@logsnr/tensorflow';
 import { add, memory, sum, type Tensor, type Tensor1D, zeros } from '@tensorflow/tfjs-core';
@@ -182,6 +182,12 @@ test('what is no tensor is refused by name', () => {
   expect(run((z: Tensor) => [z])).toThrow(says('Array'));
   expect(run(() => {})).toThrow(says('undefined'));
   expect(run(() => 3)).toThrow(says('Number'));
+});
+
+test('a walk without a model refuses it too', () => {
+  const predict = predictEps((z: Tensor) => sum(z, 1, true));
+  const walked = walk({ ...options, predict, z: zeros([n, size]), noise: () => zeros([n, size]) });
+  expect(() => [...walked]).toThrow("the model's output has shape [4, 1]; it must be [4, 8].");
 });
 
 test('invert refuses it too', () => {

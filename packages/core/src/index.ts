@@ -19,8 +19,6 @@ export {
   derive,
   type EpsFunction,
   type Estimate,
-  epsOf,
-  estimateFrom,
   type Gives,
   type Memory,
   type Model,
@@ -28,14 +26,11 @@ export {
   type ModelParts,
   memoryOf,
   type Predicted,
-  perSample,
-  type ReadingOptions,
-  readModel,
-  toModel,
   withCondition,
 } from './model.js';
 export { normal, normalNumbers, PHILOX_NORMAL, type PhiloxNormalAttrs } from './noise.js';
 export { convert, type Prediction } from './parametrization.js';
+export { epsOf, estimateFrom, perSample, type ReadingOptions, readModel, toModel } from './read-model.js';
 export { eager, type Jitted, type Runtime, type Session, type SessionStep } from './runtime.js';
 export type { Schedule } from './schedule.js';
 export { scoped } from './scoped.js';

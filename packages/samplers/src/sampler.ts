@@ -1,5 +1,5 @@
-import { alpha, combine, type Estimate, sigma, type Value } from '@logsnr/core';
-import type { Tensor } from '@tensorflow/tfjs-core';
+import { alpha, checkShape, combine, type Estimate, sigma, type Value } from '@logsnr/core';
+import { Tensor } from '@tensorflow/tfjs-core';
 
 /** What a model predicts for the whole batch at one λ, conditions and guidance included. */
 export type Predict<V extends Value = Tensor> = (z: V, lambda: number) => Estimate<V>;
@@ -53,11 +53,12 @@ export interface Sampler<S = unknown, V extends Value = Tensor> {
   step(context: StepContext<V>, state: S): { z: V; state: S };
 }
 
-/** What a plain ε(z, λ) predicts: x̂ = (z − σ ε)/α beside it. For walks on numbers, and on tensors without a model. */
+/** What a plain ε(z, λ) of z's shape predicts: x̂ = (z − σ ε)/α beside it. For walks on numbers, and on tensors without a model. */
 export const predictEps =
   <V extends Value>(eps: (z: V, lambda: number) => V): Predict<V> =>
   (z, lambda) => {
     const own = eps(z, lambda);
+    if (own instanceof Tensor) checkShape("the model's output", own, (z as Tensor).shape);
     const x = combine([1 / alpha(lambda), z], [-sigma(lambda) / alpha(lambda), own]);
     return { x, eps: own, renoise: null, variance: null };
   };
