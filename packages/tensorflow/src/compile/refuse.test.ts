@@ -58,9 +58,9 @@ describe.runIf(backendInfo()?.backend === 'tensorflow')(
       ['its shape changed', () => tf.reshape(gone, [2, 1]), 'tf.reshape is given a tensor that has been disposed of'],
       ['a result that is gone', (a) => [a.dispose(), a][1], 'a tensor of shape [2] has been disposed of'],
       ['a result that is no plain data', (a) => new Map([['a', a]]), 'holds a value of type Map'],
-      ['a session inside', () => session(step, state()).run({}), 'session: a compiled function uses a session'],
-      ['a run of a session', () => outside.run({}), 'session: a compiled function uses a session'],
-      ['a read of a session', () => outside.read(), 'session: a compiled function uses a session'],
+      ['a session inside', () => session(step, state()).run({}), 'session: it is used inside a compiled function'],
+      ['a run of a session', () => outside.run({}), 'session: it is used inside a compiled function'],
+      ['a read of a session', () => outside.read(), 'session: it is used inside a compiled function'],
     ])('%s', async (_, fn, message) => {
       const counts = () => [tf.memory().numTensors, nativeBackend().binding.getNumOfTensors()];
       tf.add(variable, a).dispose(); // every tensor is on the device now

@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { backendInfo } from '../backend.js';
 import { nativeBackend } from '../native.js';
+import { compile } from './compile.js';
 import { session } from './session.js';
 
 type State = Record<'weights' | 'speed' | 'count', tf.Tensor>;
@@ -93,6 +94,26 @@ describe.runIf(backendInfo()?.backend === 'tensorflow')('a session', () => {
     compiled.run(inputs).dispose();
     compiled.dispose();
     expect(counts()).toEqual(before);
+  });
+
+  test('may run a compiled function in its step', () => {
+    const twice = compile((a: tf.Tensor) => tf.add(a, a));
+    const doubling = session(({ a }: { a: tf.Tensor }) => ({ state: { a: twice(a) }, result: tf.neg(a) }), {
+      a: tf.scalar(1),
+    });
+    for (const a of [1, 2, 4]) expect(doubling.run({}).dataSync()[0]).toBe(-a);
+    expect(twice.captures()).toBe(0);
+    doubling.dispose();
+  });
+
+  test('refuses to run under a gradient, which would not see it', () => {
+    const sum = session(({ a }: { a: tf.Tensor }, b: tf.Tensor) => ({ state: { a }, result: tf.add(a, b) }), {
+      a: tf.scalar(1),
+    });
+    const slope = tf.grad((b: tf.Tensor) => tf.add(sum.run(b), b));
+    expect(() => slope(tf.scalar(1))).toThrow('session: it is used inside a compiled function or a gradient');
+    expect(sum.run(tf.scalar(1)).dataSync()[0]).toBe(2);
+    sum.dispose();
   });
 
   test('refuses a state without tensors', () => {

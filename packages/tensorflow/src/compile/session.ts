@@ -1,5 +1,5 @@
 import { eager, mapTensors, type Session, type SessionStep, tensorsOf } from '@logsnr/core';
-import { dispose, getBackend, type Tensor } from '@tensorflow/tfjs-core';
+import { dispose, engine, getBackend, type Tensor } from '@tensorflow/tfjs-core';
 import { nativeBackend } from '../native.js';
 import { type Captured, capture, typeOf } from './capture.js';
 import { type CompileOptions, feeds, newGraphs } from './graphs.js';
@@ -118,9 +118,9 @@ export function session<S, I, R>(
 const DONE = 'done:0';
 
 function checkOutside(): void {
-  if (recordingNow())
+  if (recordingNow() || engine().state.gradientDepth > 0)
     throw new Error(
-      'session: a compiled function uses a session, whose state a replay would not change. Use the session outside it, or call its step with the state as an argument.',
+      'session: it is used inside a compiled function or a gradient, which see neither its operations nor its state. Use it outside, or call its step with the state as an argument.',
     );
 }
 
