@@ -15,7 +15,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-const whole = { step: 1, settings: { rate: [0.1, null] }, files: {} };
+const whole = { step: 1, backends: [], settings: { rate: [0.1, null] }, files: {} };
 const some = { bytes: 0, sha256: '0'.repeat(64) };
 const write = (manifest: object) => writeManifest(folder, { ...whole, ...manifest } as Manifest);
 

@@ -16,6 +16,8 @@ const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const schema = v.object({
   step: count,
   settings: v.custom<Settings>(isObject),
+  /** The backends that the run was on, each with its first step. Folders of before have none. */
+  backends: v.optional(v.array(v.object({ from: count, name: v.string() })), []),
   // A name of a file in the folder itself: none of another folder is read.
   files: v.record(
     v.pipe(v.string(), v.regex(/^\w[\w.-]*$/)),

@@ -1,13 +1,16 @@
 import { piecesOf, readText, replaceFile } from '@logsnr/io/node';
 import type { TrainingState } from '@logsnr/training';
+import * as v from 'valibot';
 import { type Appending, appending } from './appending.js';
 
+const lineSchema = v.pipe(
+  v.string(),
+  v.parseJson(),
+  v.objectWithRest({ step: v.pipe(v.number(), v.safeInteger()), loss: v.nullable(v.number()) }, v.nullable(v.number())),
+);
+
 /** A line of `metrics.jsonl`. The loss is the mean over the steps since the line before, skipped ones left out. */
-export interface MetricsLine {
-  readonly step: number;
-  readonly loss: number | null;
-  readonly [name: string]: number | null;
-}
+export type MetricsLine = Readonly<v.InferOutput<typeof lineSchema>>;
 
 /**
  * `metrics.jsonl`: a line of JSON every so many steps, each step's line once, however often the run was interrupted.
@@ -28,14 +31,15 @@ export async function openMetrics(
 ): Promise<MetricsFile> {
   const text = await readText(path);
   const lines = (text ?? '').split('\n').filter((line) => line !== '');
-  const found = new Map(lines.map(parsed).map((line, i) => [line?.step, lines[i] as string] as const));
+  const found = new Map(lines.map((line) => [parsed(line)?.step, line]));
   const kept: string[] = [];
   let repaired = 0;
   for (let step = every; step <= (from?.step ?? 0); step += every) {
     const loss = from ? lossOf(from, step - every, step) : null;
     const line = found.get(step);
-    if (line === undefined || parsed(line)?.loss !== loss) repaired++;
-    kept.push(line !== undefined && parsed(line)?.loss === loss ? line : JSON.stringify({ step, loss }));
+    const right = line !== undefined && parsed(line)?.loss === loss;
+    if (!right) repaired++;
+    kept.push(right ? line : JSON.stringify({ step, loss }));
   }
   if (repaired > 0)
     warn(
@@ -65,10 +69,6 @@ export function lossOf(
 }
 
 function parsed(line: string): MetricsLine | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    if (typeof value === 'object' && value !== null && Number.isSafeInteger((value as MetricsLine).step))
-      return value as MetricsLine;
-  } catch {}
-  return undefined;
+  const { success, output } = v.safeParse(lineSchema, line);
+  return success ? output : undefined;
 }

@@ -70,6 +70,24 @@ test('the share of waiting and skipped steps are shown, and a skipped loss does 
   expect(second).toMatch(/step 2 \| loss 0\.5000 .* waits 25% \| 1 skipped$/);
 });
 
+test('a stream that fails, or throws, ends nothing', async () => {
+  for (const isTTY of [true, false]) {
+    const closed = Object.assign(new PassThrough(), { isTTY, columns: 200 });
+    const throws = Object.assign(new PassThrough(), { isTTY, columns: 200 });
+    throws.write = () => {
+      throw new Error('EPIPE');
+    };
+    for (const stream of [closed, throws]) {
+      const progress = await progressLine({ stream, every: 0 });
+      closed.destroy(new Error('EPIPE'));
+      await new Promise((done) => setImmediate(done));
+      progress.update(report(50, 0.25, 60));
+      progress.update(report(51, 0.25, 61));
+      progress.stop();
+    }
+  }
+});
+
 test('for machines: lines of JSON, or nothing', async () => {
   const stream = Object.assign(new PassThrough(), { isTTY: true });
   const progress = await progressLine({ stream, mode: 'json', label: 'run' });

@@ -64,7 +64,8 @@ export function saverOf(store: Store, lock: Lock, saved: number | undefined, say
     },
     /** Saves the last state; where the disk is full, waits for space for `patience` seconds. */
     async last(state: TrainingState, patience: number) {
-      if (over || (saved !== undefined && state.step <= saved && (await store.steps()).includes(saved))) return;
+      if (over || state.step === 0) return;
+      if (saved !== undefined && state.step <= saved && (await store.steps()).includes(saved)) return;
       const until = performance.now() + 1000 * patience;
       for (let told = false; ; told = true) {
         const error = await write(state).then(

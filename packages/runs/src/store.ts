@@ -5,9 +5,9 @@ import { DamagedFile } from '@logsnr/io';
 import { besideOf, explained, syncFolder } from '@logsnr/io/node';
 import type { Parameters } from '@logsnr/nn';
 import { disposeState, type TrainingState } from '@logsnr/training';
-import { dispose, type TensorContainer } from '@tensorflow/tfjs-core';
+import { dispose, getBackend, type TensorContainer } from '@tensorflow/tfjs-core';
 import { type Checkpoint, loadCheckpoint, writeCheckpoint } from './checkpoint.js';
-import { readManifest, type Settings, writeManifest } from './manifest.js';
+import { type Manifest, readManifest, type Settings, writeManifest } from './manifest.js';
 import { checkSettings } from './settings.js';
 
 /** Which checkpoints stay: the newest ones, and the first one in each stretch of steps. */
@@ -32,7 +32,7 @@ export interface Store {
   save(state: TrainingState): Promise<void>;
 }
 
-export interface Found {
+export interface Found extends Pick<Manifest, 'backends'> {
   readonly checkpoint: Checkpoint;
   readonly folder: string;
 }
@@ -55,6 +55,8 @@ export async function openStore(
     if (name.endsWith('.tmp')) await rm(join(folder, name), { recursive: true, force: true });
 
   const steps = () => stepsIn(folder);
+  let backends: Manifest['backends'] = [];
+  let next = 1;
   return {
     steps,
     async newest(shapes) {
@@ -69,6 +71,12 @@ export async function openStore(
             await rename(old, aside);
             warn(`${fault}: that checkpoint is set aside as ${aside}, and the run goes on from step ${step}.`);
           }
+          [backends, next] = [found.backends, step + 1];
+          const before = backends.at(-1)?.name ?? getBackend();
+          if (before !== getBackend())
+            warn(
+              `${path} was written on the backend "${before}", and the run goes on on "${getBackend()}": its numbers are no longer those of one backend to the last bit.`,
+            );
           return found;
         } catch (error) {
           if (!(error instanceof DamagedFile)) throw error;
@@ -87,7 +95,9 @@ export async function openStore(
       try {
         await mkdir(beside, { recursive: true });
         const written = await writeCheckpoint(join(beside, STATE), state);
-        await writeManifest(beside, { step: state.step, settings, files: { [STATE]: written } });
+        const name = getBackend();
+        if (backends.at(-1)?.name !== name) backends = [...backends, { from: next, name }];
+        await writeManifest(beside, { step: state.step, settings, backends, files: { [STATE]: written } });
         await syncFolder(beside);
         await moveInto(beside, path);
       } catch (error) {
@@ -168,7 +178,7 @@ async function open(
   if (!manifest.files[STATE]) throw new DamagedFile(`${join(path, 'manifest.json')} does not list ${STATE}`);
   if (settings) checkSettings(manifest.settings, settings, path);
   const checkpoint = await loadCheckpoint(join(path, STATE), shapes ? { shapes } : {});
-  if (checkpoint.step === step) return { checkpoint, folder: path };
+  if (checkpoint.step === step) return { checkpoint, folder: path, backends: manifest.backends };
   disposeState(checkpoint);
   throw new DamagedFile(`${join(path, STATE)} is of step ${checkpoint.step}, not ${step}`);
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { flatten } from '@logsnr/core';
 import { takeLock } from '@logsnr/io/node';
 import type { Parameters as Weights } from '@logsnr/nn';
+import { type BackendName, useBackend } from '@logsnr/tensorflow';
 import {
   adam,
   disposeState,
@@ -146,6 +147,14 @@ test('an error of a callback or of the data loses no step, and is the error that
   expect(tf.memory().numTensors).toBe(before);
 });
 
+test('stopped before the first step, a run leaves no checkpoint, and begins when it is asked again', async () => {
+  const folder = newFolder();
+  const stopped = await bitsAfter(folder, 4, { signal: AbortSignal.abort() });
+  expect(stopped.bits.step).toBe(0);
+  expect(await steps(folder)).toEqual([]);
+  expect((await bitsAfter(folder, 4)).bits.step).toBe(4);
+});
+
 test('to begin anew waits for the lock: a run that is at work keeps its checkpoints', async () => {
   const folder = newFolder();
   const fresh = { fresh: true };
@@ -218,6 +227,27 @@ test('a run with other settings is refused, and told which', async () => {
   await expect(other).rejects.toThrow(
     /step-00000002 is of a run with other settings: seed is 2, was 1; precision is "bfloat16", was nothing\. Choose/,
   );
+});
+
+test('a run that goes on on another backend says so, and its files say which steps were taken on which', async () => {
+  const folder = newFolder();
+  const backend = tf.getBackend();
+  const other = backend === 'cpu' ? 'wasm' : 'cpu';
+  await bitsAfter(folder, 4);
+  try {
+    await useBackend({ backend: other, quiet: true });
+    const { said } = await bitsAfter(folder, 8);
+    expect(said).toHaveLength(2);
+    expect(said[0]).toMatch(new RegExp(`step-00000004 was written on the backend "${backend}", .* on "${other}": `));
+    expect((await bitsAfter(folder, 12)).said).toHaveLength(1);
+  } finally {
+    await useBackend({ backend: backend as BackendName, quiet: true });
+  }
+  const path = join(folder, 'checkpoints', 'step-00000012', 'manifest.json');
+  expect(JSON.parse(await readFile(path, 'utf8')).contents.backends).toEqual([
+    { from: 1, name: backend },
+    { from: 5, name: other },
+  ]);
 });
 
 test('settings that a file cannot hold are refused before anything is written, by their path', async () => {

@@ -146,7 +146,8 @@ export async function withRun<R extends OptimizeResult>(
     }
     if (!ended) await finish(result);
     const cause = interrupt?.cause();
-    if (cause) say(`${folder}: saved step ${result.step}. Run the same command again to go on.`);
+    const where = result.step === 0 ? 'stopped before the first step' : `saved step ${result.step}`;
+    if (cause) say(`${folder}: ${where}. Run the same command again to go on.`);
     if (cause && 'error' in cause) throw cause.error;
     if (cause) {
       await lock.release();

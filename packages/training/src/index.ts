@@ -20,7 +20,8 @@ export {
   uniform,
 } from './loss-weight.js';
 export { NonFiniteError } from './non-finite.js';
-export { type OptimizeOptions, type OptimizeResult, optimize, type StepReport } from './optimize.js';
+export { optimize } from './optimize.js';
+export type { OptimizeOptions, OptimizeResult, StepReport } from './optimize-options.js';
 export type { Numbers, Optimizer, ParameterGroup, Scalars, Slots, Weights } from './optimizer.js';
 export { type EmaSnapshot, powerEma, powerGamma, reconstructEma } from './power-ema.js';
 export type { RunLimits } from './run-limits.js';

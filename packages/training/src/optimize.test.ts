@@ -5,7 +5,8 @@ import { expect, test } from 'vitest';
 import { adam } from './adam.js';
 import { ema } from './ema.js';
 import { NonFiniteError } from './non-finite.js';
-import { type OptimizeOptions, type OptimizeResult, optimize } from './optimize.js';
+import { optimize } from './optimize.js';
+import type { OptimizeOptions, OptimizeResult } from './optimize-options.js';
 import type { ParameterGroup } from './optimizer.js';
 import { disposeState, type TrainingState } from './training-state.js';
 

@@ -15,7 +15,8 @@ import {
   tidy,
 } from '@tensorflow/tfjs-core';
 import { drawLambda } from './draws.js';
-import { type OptimizeOptions, type OptimizeResult, optimize } from './optimize.js';
+import { optimize } from './optimize.js';
+import type { OptimizeOptions, OptimizeResult } from './optimize-options.js';
 
 /** A classifier of noised data, such as `noisyClassifier` of `@logsnr/networks`: the logits [n, classes] of z at λ. */
 export type NoisyClassifierNetwork = Module<{ readonly z: Tensor; readonly lambda: Tensor1D }, Tensor2D>;

@@ -23,7 +23,8 @@ import { diffusionLoss } from './diffusion-loss.js';
 import { drawDropped, drawLambda, type Spread } from './draws.js';
 import type { LogVariance } from './log-variance.js';
 import type { LossWeight } from './loss-weight.js';
-import { type OptimizeOptions, type OptimizeResult, optimize } from './optimize.js';
+import { optimize } from './optimize.js';
+import type { OptimizeOptions, OptimizeResult } from './optimize-options.js';
 import { assertShapes } from './shapes.js';
 
 /** A batch: n images [n, …] and n conditions. */
