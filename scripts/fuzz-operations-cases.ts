@@ -1,4 +1,4 @@
-// What fuzz-operations.ts tries: inputs and attributes of a native operation, right or spoilt, as a function of seed and
+// What fuzz-operations-worker.ts tries: inputs and attributes of a native operation, right or spoilt, as a function of seed and
 // number; and which of them the operation must take.
 
 import { fold, key, PHILOX_NORMAL, uniforms } from '@logsnr/core';
@@ -16,14 +16,14 @@ export interface Case {
 }
 
 /** Random choices of one case. */
-interface Draw {
+export interface Draw {
   /** An integer, both ends included. */
   whole(low: number, high: number): number;
   chance(p: number): boolean;
   one<T>(choices: readonly T[]): T;
 }
 
-function drawOf(seed: number, index: number): Draw {
+export function drawOf(seed: number, index: number): Draw {
   const numbers = uniforms(fold(key(seed), index), 200).values();
   const whole = (low: number, high: number) => low + Math.floor(Number(numbers.next().value) * (high - low + 1));
   return {

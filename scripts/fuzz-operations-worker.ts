@@ -1,4 +1,4 @@
-// The process in which fuzz-operations.ts runs its cases: `fuzz-operations-worker.ts SEED FIRST END UNTIL [OPERATIONS]`.
+// The process in which fuzz.ts runs cases of native operations: `fuzz-operations-worker.ts SEED FIRST END UNTIL [OPERATIONS]`.
 // It prints a case before it runs it, and the outcome after it. OPERATIONS is a file to take the native operations from.
 
 import { writeSync } from 'node:fs';

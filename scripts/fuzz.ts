@@ -1,6 +1,8 @@
-// Runs every native operation on random ranks, sizes, types and attributes. It must give what its composed form gives, or
-// refuse by an error that names it. The cases run in processes of their own: one that crashes is reported, and the next
-// goes on after it.
+// Random cases against what reads files and against native operations. The cases run in processes of their own: one that
+// crashes or hangs is reported, and the next goes on after it.
+//   files       a valid file of each reader, spoilt: the same values come back, or an error that names the file
+//   operations  any ranks, sizes, types and attributes: what the composed form gives, or a refusal by name
+//   pnpm fuzz [--of files|operations] [--minutes M] [--seed S] [--first N] [--cases N]
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { checkAbove, checkInteger } from '@logsnr/core';
 
-export interface OperationsFuzz {
+export interface Fuzz {
   seed: number;
   /** How many cases, and the number of the first. */
   cases?: number;
@@ -22,7 +24,7 @@ export interface OperationsFuzz {
   env?: Record<string, string>;
 }
 
-export interface OperationsReport {
+export interface FuzzReport {
   /** Cases that ended with a right result, and with a right refusal. */
   results: number;
   refusals: number;
@@ -30,18 +32,22 @@ export interface OperationsReport {
   failures: string[];
 }
 
+/** What is tried. Each has a worker of its name beside this file. */
+const subjects = ['files', 'operations'] as const;
+type Subject = (typeof subjects)[number];
+
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** A process that says nothing for this long hangs, in ms. Its start counts too. */
 const patience = 60_000;
 
 /** Runs cases `first`, `first` + 1, … of a seed until there are `cases` of them or the time is over. */
-export async function fuzzOperations(options: OperationsFuzz): Promise<OperationsReport> {
+export async function fuzz(of: Subject, options: Fuzz): Promise<FuzzReport> {
   const { seed, first = 0, cases = Number.POSITIVE_INFINITY, until = Number.POSITIVE_INFINITY } = options;
-  const report: OperationsReport = { results: 0, refusals: 0, failures: [] };
+  const report: FuzzReport = { results: 0, refusals: 0, failures: [] };
   let next = first;
   while (next < first + cases && Date.now() < until && report.failures.length < 20) {
     const range = [seed, next, first + cases, until].map(String);
-    const { last = -1, crash } = await runCases(range, options, report);
+    const { last = -1, crash } = await runCases(of, range, options, report);
     if (last < 0 && crash) throw new Error(`no case could be run: ${crash}`);
     if (!crash) break;
     next = last + 1;
@@ -50,8 +56,8 @@ export async function fuzzOperations(options: OperationsFuzz): Promise<Operation
 }
 
 /** One process. Returns the number of the last case that it began, and what ended it, if not the end of its cases. */
-async function runCases(range: string[], { seed, operations, env }: OperationsFuzz, report: OperationsReport) {
-  const args = ['--import', 'tsx', `${root}/scripts/fuzz-operations-worker.ts`, ...range];
+async function runCases(of: Subject, range: string[], { seed, operations, env }: Fuzz, report: FuzzReport) {
+  const args = ['--import', 'tsx', `${root}/scripts/fuzz-${of}-worker.ts`, ...range];
   const child = spawn(process.execPath, operations ? [...args, operations] : args, {
     cwd: root,
     env: { ...process.env, TSX_TSCONFIG_PATH: `${root}/tsconfig.json`, ...env },
@@ -59,9 +65,7 @@ async function runCases(range: string[], { seed, operations, env }: OperationsFu
   });
   let [errors, last, given]: [string, number | undefined, string] = ['', undefined, ''];
   const fail = (what: string) =>
-    report.failures.push(
-      `node --import tsx scripts/fuzz-operations.ts --seed ${seed} --first ${last} --cases 1\n  ${given}\n  ${what}`,
-    );
+    report.failures.push(`pnpm fuzz --of ${of} --seed ${seed} --first ${last} --cases 1\n  ${given}\n  ${what}`);
   const timer = setTimeout(() => child.kill('SIGKILL'), patience);
   child.stderr.setEncoding('utf8').on('data', (text) => {
     errors = (errors + text).slice(-8000);
@@ -83,9 +87,11 @@ async function runCases(range: string[], { seed, operations, env }: OperationsFu
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const options = Object.fromEntries(
-    ['minutes', 'cases', 'first', 'seed'].map((name) => [name, { type: 'string' }] as const),
+    ['of', 'minutes', 'cases', 'first', 'seed'].map((name) => [name, { type: 'string' }] as const),
   );
   const { values } = parseArgs({ args: process.argv.slice(2).filter((arg) => arg !== '--'), options });
+  const of = subjects.filter((subject) => (values.of ?? subject) === subject);
+  if (of.length === 0) throw new RangeError(`--of is ${values.of}; it must be one of ${subjects.join(', ')}.`);
   const [seed, first] = [Number(values.seed ?? 0), Number(values.first ?? 0)];
   const cases = Number(values.cases ?? Number.MAX_SAFE_INTEGER - first);
   const minutes = Number(values.minutes ?? (values.cases ? 60 : 1));
@@ -94,8 +100,12 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   checkInteger('--cases', cases, 1);
   checkAbove('--minutes', minutes);
   const until = Date.now() + 60_000 * minutes;
-  const { results, refusals, failures } = await fuzzOperations({ seed, first, cases, until });
-  console.log(`seed ${seed}: ${results} right results, ${refusals} right refusals, ${failures.length} failures`);
-  for (const failure of failures) console.log(failure);
-  process.exitCode = failures.length > 0 ? 1 : 0;
+  await Promise.all(
+    of.map(async (subject) => {
+      const { results, refusals, failures } = await fuzz(subject, { seed, first, cases, until });
+      const counts = `${results} right results, ${refusals} right refusals, ${failures.length} failures`;
+      console.log([`${subject}, seed ${seed}: ${counts}`, ...failures].join('\n'));
+      if (failures.length > 0) process.exitCode = 1;
+    }),
+  );
 }
