@@ -96,6 +96,21 @@ describe.runIf(backendInfo()?.backend === 'tensorflow')('a session', () => {
     expect(counts()).toEqual(before);
   });
 
+  test('is as before after a step that fails in the middle', () => {
+    const table = tf.ones([5]);
+    const step = ({ sum, count }: { sum: tf.Tensor; count: tf.Tensor }, at: tf.Tensor) => ({
+      state: { count: tf.add(count, 1), sum: tf.add(sum, tf.sum(tf.gather(table, at as tf.Tensor1D))) },
+      result: tf.neg(count),
+    });
+    const sums = session(step, { count: tf.scalar(0), sum: tf.scalar(0) });
+    sums.run(tf.tensor1d([1, 2], 'int32'));
+    for (let run = 0; run < 20; run++)
+      expect(() => sums.run(tf.tensor1d([1, 7], 'int32'))).toThrow(/^compile: tf.gather: .*not in \[0, 5\)/);
+    const { count, sum } = sums.read();
+    expect([count.dataSync()[0], sum.dataSync()[0]]).toEqual([1, 2]);
+    sums.dispose();
+  });
+
   test('may run a compiled function in its step', () => {
     const twice = compile((a: tf.Tensor) => tf.add(a, a));
     const doubling = session(({ a }: { a: tf.Tensor }) => ({ state: { a: twice(a) }, result: tf.neg(a) }), {

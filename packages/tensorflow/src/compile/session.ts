@@ -132,8 +132,9 @@ function checked<S, R>({ state, result }: { state: S; result: R }, shapes: strin
 }
 
 /**
- * The captured graph with its state in variables: the state's placeholders become reads, the next state is assigned, and
- * each output waits for all assignments.
+ * The captured graph with its state in variables: the state's placeholders become reads, the next state is assigned
+ * once all of it and all results are there, so that a step that fails changes nothing, and each output waits for all
+ * assignments.
  */
 function withState(captured: Captured, values: readonly Tensor[]): { stored: Variables; nodes: Node[] } {
   const { recording, inputs, outputs } = captured;
@@ -143,7 +144,8 @@ function withState(captured: Captured, values: readonly Tensor[]): { stored: Var
     values.map((value) => ({ dtype: typeOf(backend, value), shape: value.shape })),
   );
   const byName = new Map(recording.nodes.map((node) => [node.name, node]));
-  const nodes = [...stored.nodes];
+  const ready: Node = { name: 'ready', op: 'NoOp', input: outputs.map((place) => `^${nameOf(place)}`), attr: {} };
+  const nodes = [...stored.nodes, ready];
   values.forEach((value, i) => {
     const dtype = { type: typeOf(backend, value) };
     const handle = stored.handles[i] as string;
@@ -151,7 +153,12 @@ function withState(captured: Captured, values: readonly Tensor[]): { stored: Var
     Object.assign(read, { op: 'ReadVariableOp', input: [handle], attr: { dtype } });
     const next = outputs[outputs.length - values.length + i] as string;
     nodes.push({ name: `now${i}`, op: 'ReadVariableOp', input: [handle], attr: { dtype } });
-    nodes.push({ name: `assign${i}`, op: 'AssignVariableOp', input: [handle, next, `^${read.name}`], attr: { dtype } });
+    nodes.push({
+      name: `assign${i}`,
+      op: 'AssignVariableOp',
+      input: [handle, next, `^${ready.name}`],
+      attr: { dtype },
+    });
   });
   const assigned = values.map((_, i) => `^assign${i}`);
   const [handle] = stored.handles as [string];
