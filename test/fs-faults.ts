@@ -17,12 +17,13 @@ const ofHandles = 'read readFile sync write writeFile close';
 /**
  * Runs `work` while the file operation number `at` under a folder fails, counted from 0. The others go through; after a
  * `kill` none does.
- * @returns how many operations there were, and what `work` threw.
+ * @returns the operations that there were, and what `work` threw.
  */
 export async function withFault(folder: string, at: number, fault: Fault, work: () => Promise<unknown>) {
-  let [count, dead] = [0, false];
+  const operations: string[] = [];
+  let dead = false;
   const meet = (name: string, path: unknown) => {
-    const now = count++;
+    const now = operations.push(`${name} ${path}`) - 1;
     if (now === at && fault === 'kill') dead = true;
     if (dead) throw new Error(`killed before ${name} ${path}`);
     if (now === at) throw Object.assign(new Error(`${fault}: ${name} '${path}'`), { code: fault });
@@ -63,9 +64,9 @@ export async function withFault(folder: string, at: number, fault: Fault, work: 
   syncBuiltinESMExports();
   try {
     await work();
-    return { count, error: undefined };
+    return { operations, error: undefined };
   } catch (error) {
-    return { count, error: error as Error };
+    return { operations, error: error as Error };
   } finally {
     for (const back of undo) back();
     syncBuiltinESMExports();

@@ -100,7 +100,7 @@ test('a TensorFlow in a Python environment is found unless it is too old', async
   put('tensorflow-2.18.0.dist-info/METADATA');
   const found = { version: '2.18.0', folder: join(folder, 'tensorflow'), source: 'python' };
   expect(await inPython(env)).toMatchObject(found);
-  renameSync(join(folder, 'tensorflow-2.18.0.dist-info'), join(folder, 'tensorflow-2.15.1.dist-info'));
+  renameSync(join(folder, 'tensorflow-2.18.0.dist-info'), join(folder, 'tensorflow-2.15.1+nv1.dist-info'));
   expect(await inPython(env)).toContain('has tensorflow 2.15.1; 2.16 or newer is needed');
 });
 
@@ -119,6 +119,13 @@ test('Python runs and finds nothing in the folder where the program stands', asy
     process.chdir(here);
   }
   expect(existsSync(join(folder, 'ran'))).toBe(false);
+});
+
+test('a program starts in the root folder, and one that ends badly is said to have', async () => {
+  expect((await command('pwd', [])).out).toBe('/\n');
+  expect(await command('sh', ['-c', 'kill -BUS $$'])).toMatchObject({ code: null, fault: 'was ended by SIGBUS' });
+  expect(await command('sh', ['-c', 'cat; exit 3'])).toMatchObject({ code: 3, fault: '' });
+  expect((await command('/dev/null', [])).fault).toBe('cannot be run (EACCES)');
 });
 
 test('a Python that hangs is given up, also where what it has started goes on', async () => {

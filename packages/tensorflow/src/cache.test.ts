@@ -98,6 +98,7 @@ test('each damage of an entry is found: at every load where it can end the proce
     ['no library', /a\.so\.2 is missing/, true, () => rmSync(library)],
     ['other bytes of a header', /a\.h is damaged: its bytes/, false, () => writeFileSync(join(entry, 'a.h'), '132')],
     ['no manifest', /manifest\.json.* missing or damaged/, true, () => rmSync(join(entry, 'manifest.json'))],
+    ['an empty manifest', /manifest\.json.* missing/, true, () => writeFileSync(join(entry, 'manifest.json'), '{}')],
     ['half a manifest', /manifest\.json.* missing/, true, () => writeFileSync(join(entry, 'manifest.json'), '{"a.h":')],
     ['writable', /a\.so\.2 can be written by other users/, true, () => chmodSync(library, 0o646)],
   ];
@@ -154,6 +155,7 @@ test('what killed processes left is collected, and nothing else', async () => {
   await provide(entry, write('1'));
   mkdirSync(`${entry}.1234.abcd.part`);
   mkdirSync(join(cache, 'tensorflow-1.wheel'));
+  writeFileSync(join(cache, 'tensorflow-1.lock'), '');
   writeFileSync(join(cache, 'mine.part'), '');
   await collectLeftOvers(cache);
   expect(readdirSync(cache).sort()).toEqual(['binding-1', 'mine.part']);
@@ -181,6 +183,15 @@ test('a lock whose process was killed while it filled an entry is taken over, an
   expect(readdirSync(cache)).toEqual(['binding-1']);
 });
 
+test('the disk has every file of an entry, and the manifest, before the entry gets its name', async () => {
+  const { operations } = await withFault(cache, -1, 'EIO', () => provide(entry, write('1')));
+  const named = operations.indexOf(`rename ${entry}.part`);
+  for (const name of ['a.h', 'lib', 'lib/a.so.2', '.'])
+    expect(operations.lastIndexOf(`sync ${join(`${entry}.part`, name)}`, named), name).toBeGreaterThan(0);
+  expect(operations.findIndex((one) => /^sync .*\.part\/manifest\.json/.test(one))).toBeGreaterThan(0);
+  expect(operations.lastIndexOf(`sync ${cache}`)).toBeGreaterThan(named);
+});
+
 test.each([
   ['fails once', ['EIO', 'ENOSPC', 'EACCES']],
   ['is the last of a killed process', ['kill']],
@@ -191,8 +202,10 @@ test.each([
       rmSync(cache, { recursive: true, force: true });
       if (older) await provide(entry, write(older));
       const fault = faults[at % faults.length] as Fault;
-      const { count, error } = await withFault(cache, at, fault, () => provide(entry, write('2'), { force: true }));
-      met = count > at;
+      const { operations, error } = await withFault(cache, at, fault, () =>
+        provide(entry, write('2'), { force: true }),
+      );
+      met = operations.length > at;
       const where = `operation ${at}: ${error?.message}`;
       // The process ends after it.
       endOwner(join(cache, 'lock'));

@@ -80,8 +80,8 @@ async function alone(cache: string, work: () => Promise<void>, waitMs = 3_600_00
   }
 }
 
-// The last ones are of versions that had other names for them.
-const leftOver = /^(tensorflow|binding)-.*\.(part|old|wheel)$/;
+// The last two are of versions that had other names.
+const leftOver = /^(tensorflow|binding)-.*\.(part|old|wheel|lock)$/;
 
 /** Removes what killed processes left, and puts back what one was about to replace. For those who have the lock. */
 async function collect(cache: string): Promise<void> {

@@ -40,7 +40,8 @@ export const contentsHash = (files: Contents): string =>
 
 /**
  * What is wrong with an entry of the cache, in some words; undefined where all is as it was installed.
- * @param all look at the bytes of every file. Else: at those that a program loads, their length, and the bytes of small ones.
+ * @param all look at the bytes of every file. Else: of the files that a program loads at the length, and at the bytes
+ *   of small ones.
  */
 export async function faultOf(folder: string, all: boolean): Promise<string | undefined> {
   const manifest = join(folder, MANIFEST);
@@ -65,9 +66,9 @@ export async function faultOf(folder: string, all: boolean): Promise<string | un
 function readManifest(file: string): Contents | undefined {
   try {
     const files: Contents = JSON.parse(readFileSync(file, 'utf8'));
-    return Object.values(files).every(({ bytes, sha256 }) => bytes >= 0 && /^[\da-f]{64}$/.test(sha256))
-      ? files
-      : undefined;
+    const all = Object.values(files);
+    const good = all.every(({ bytes, sha256 }) => bytes >= 0 && /^[\da-f]{64}$/.test(sha256));
+    return good && all.length > 0 ? files : undefined;
   } catch {
     return undefined;
   }

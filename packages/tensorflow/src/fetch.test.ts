@@ -138,8 +138,8 @@ test('every file operation of fetching and of compiling fails once, and what was
     let at = 0;
     for (let met = true; met; at++) {
       const fault = (['EIO', 'ENOSPC', 'EACCES'] as const)[at % 3] as Fault;
-      const { count, error } = await withFault(join(`${entry}.part`, own), at, fault, work);
-      met = count > at;
+      const { operations, error } = await withFault(join(`${entry}.part`, own), at, fault, work);
+      met = operations.length > at;
       endOwner(join(cache, 'lock'));
       expect(await faultOf(entry, true), `operation ${at}: ${error?.message}`).toBeUndefined();
     }

@@ -30,7 +30,7 @@ const read = (file: string): string => (existsSync(file) ? readFileSync(file, 'u
 
 // Not tensorflow_io and the like, which have versions of their own.
 const distribution =
-  /^(?:tensorflow|tensorflow_cpu|tf_nightly|tf_nightly_cpu|intel_tensorflow)-([\d.]+\w*)\.dist-info$/;
+  /^(?:tensorflow|tensorflow_cpu|tf_nightly|tf_nightly_cpu|intel_tensorflow)-([\d.]+\w*)(?:\+[\w.]+)?\.(?:dist|egg)-info$/;
 
 /** The release that a package folder's neighbour `tensorflow-<version>.dist-info` names. */
 function versionBeside(folder: string): string {
