@@ -1,6 +1,6 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
+import fs, {
   chmodSync,
   existsSync,
   mkdirSync,
@@ -11,12 +11,13 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { endOwner, type Fault, memoryFolder, withFault } from '../../../test/fs-faults.js';
 import { cacheFolder, checkCache, collectLeftOvers, provide } from './cache.js';
-import { contentsHash, faultOf } from './entry.js';
+import { contentsHash, faultOf, whyUntrusted } from './entry.js';
 import { Unavailable } from './unavailable.js';
 
 let cache: string;
@@ -127,28 +128,41 @@ test('an entry without a manifest is kept where its bytes are the expected ones,
   expect(content()).toBe('456');
 });
 
-test('a cache that other users can write, or that another user owns, is refused with what to do', async () => {
+test('a cache that other users can write or replace is refused with what to do', async () => {
   await provide(entry, write('1'));
   chmodSync(cache, 0o777);
   expect(() => checkCache(cache)).toThrow(/cache can be written by other users; run "chmod -R go-w .*LOGSNR_CACHE/);
   await expect(provide(entry, never)).rejects.toThrow(Unavailable);
   chmodSync(cache, 0o755);
   checkCache(cache);
-  vi.spyOn(process, 'getuid').mockReturnValue(12345);
-  const mine = statSync(cache).uid;
-  if (mine === 0) checkCache(cache);
-  else expect(() => checkCache(cache)).toThrow(`cache belongs to another user (number ${mine})`);
-  vi.restoreAllMocks();
   chmodSync(resolve(cache, '..'), 0o777);
   expect(() => checkCache(cache)).toThrow(/every user can replace it/);
   chmodSync(resolve(cache, '..'), 0o1777);
   checkCache(cache);
 });
 
-test.runIf(process.getuid?.() === 0)('root refuses a cache of another user', async () => {
-  await provide(entry, write('1'));
-  expect(spawnSync('chown', ['12345', cache]).status).toBe(0);
-  expect(() => checkCache(cache)).toThrow('cache belongs to another user (number 12345)');
+test('whose a path is, and who may write it, decides whether code is loaded from it', () => {
+  const stats = statSync(process.execPath);
+  vi.spyOn(process, 'getuid').mockReturnValue(1000);
+  const refused = (uid: number, gid: number, mode: number) => {
+    vi.spyOn(fs, 'statSync').mockReturnValue(Object.assign(Object.create(stats), { uid, gid, mode }));
+    syncBuiltinESMExports();
+    return whyUntrusted('it');
+  };
+  try {
+    for (const owner of [0, 1000]) expect(refused(owner, 100, 0o755)).toBeUndefined();
+    expect(refused(1000, 1000, 0o775)).toBeUndefined();
+    for (const [uid, gid, mode] of [
+      [1000, 100, 0o775],
+      [1000, 1000, 0o757],
+      [0, 0, 0o775],
+    ] as const)
+      expect(refused(uid, gid, mode)).toBe('it can be written by other users');
+    expect(refused(12345, 1000, 0o700)).toBe('it belongs to another user (number 12345)');
+  } finally {
+    vi.restoreAllMocks();
+    syncBuiltinESMExports();
+  }
 });
 
 test('what killed processes left is collected, and nothing else', async () => {

@@ -21,8 +21,8 @@ export const releaseFolder = (cache: string, version: string, device: string, ar
 export function checkCache(cache: string): void {
   if (!existsSync(cache)) return;
   const why = whyUntrusted(cache);
-  const todo = `run "chmod -R go-w ${cache}" if you trust what is in it, or name a folder of your own by LOGSNR_CACHE`;
-  if (why) throw new Unavailable(`the cache is not used: ${why}; ${todo}`);
+  const todo = why?.includes('written') ? `run "chmod -R go-w ${cache}" if you trust what is in it, or ` : '';
+  if (why) throw new Unavailable(`the cache is not used: ${why}; ${todo}name a folder of your own by LOGSNR_CACHE`);
   for (let above = dirname(cache); ; above = dirname(above)) {
     // In a folder such as /tmp, with the sticky bit, nobody moves what another one owns.
     if ((statSync(above).mode & 0o1002) === 0o002)

@@ -76,11 +76,11 @@ function readManifest(file: string): Contents | undefined {
 
 /**
  * Why a program must not load code from a path: another user owns it or may write it. A group that has the number of
- * the path's owner is, by custom, that user's alone.
+ * the path's owner is, by custom, that user's alone; root's has others in it.
  */
 export function whyUntrusted(path: string): string | undefined {
   const { uid, gid, mode } = statSync(path);
   if (uid !== 0 && uid !== process.getuid?.()) return `${path} belongs to another user (number ${uid})`;
-  if (mode & (gid === uid ? 0o002 : 0o022)) return `${path} can be written by other users`;
+  if (mode & (gid === uid && uid !== 0 ? 0o002 : 0o022)) return `${path} can be written by other users`;
   return undefined;
 }
