@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { explained, type Fingerprint } from './files.js';
+import { explained, type Fingerprint, MOST } from './files.js';
 
 /** A name beside `path` that no other writer has. */
 export const besideOf = (path: string): string => `${path}.${process.pid}-${randomBytes(6).toString('hex')}.tmp`;
@@ -15,7 +15,8 @@ export async function sweepBeside(path: string): Promise<void> {
     if (!name.startsWith(own) || !name.endsWith('.tmp')) continue;
     const beside = join(dirname(path), name);
     const written = await stat(beside).catch(() => undefined);
-    if (written && Date.now() - written.mtimeMs > DAY) await rm(beside, { recursive: true, force: true });
+    if (written && Date.now() - written.mtimeMs > DAY)
+      await rm(beside, { recursive: true, force: true }).catch(() => {});
   }
 }
 
@@ -27,20 +28,19 @@ export async function sweepBeside(path: string): Promise<void> {
 export async function writeSynced(path: string, pieces: AsyncIterable<Uint8Array>): Promise<Fingerprint> {
   const hash = createHash('sha256');
   let bytes = 0;
+  let file: FileHandle | undefined;
   try {
-    const file = await open(path, 'wx');
-    try {
-      for await (const piece of pieces) {
-        await writeAll(file, piece);
-        hash.update(piece);
-        bytes += piece.length;
-      }
-      await file.sync();
-    } finally {
-      await file.close();
+    file = await open(path, 'wx');
+    for await (const piece of pieces) {
+      await writeAll(file, piece);
+      hash.update(piece);
+      bytes += piece.length;
     }
+    await file.sync();
+    await file.close();
   } catch (error) {
-    await rm(path, { force: true }).catch(() => {});
+    await file?.close().catch(() => {});
+    if (file) await rm(path, { force: true }).catch(() => {});
     throw explained(error, path);
   }
   return { bytes, sha256: hash.digest('hex') };
@@ -82,7 +82,6 @@ export async function syncFolder(path: string): Promise<void> {
 }
 
 async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  // A system call takes less than 2 GiB.
   for (let at = 0; at < bytes.length; )
-    at += (await file.write(bytes, at, Math.min(bytes.length - at, 2 ** 30))).bytesWritten;
+    at += (await file.write(bytes, at, Math.min(bytes.length - at, MOST))).bytesWritten;
 }

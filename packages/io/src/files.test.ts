@@ -70,3 +70,23 @@ test('what a writer that was ended left behind goes when the file is written aga
   expect((await readdir(folder)).sort()).toEqual(['a.safetensors', 'a.safetensors.8-0.tmp', 'b.7-0.tmp']);
   expect(await readFile(path, 'utf8')).toBe('new');
 });
+
+test('a file that is there is not written over, and stays', async () => {
+  const path = join(folder, 'a');
+  await writeFile(path, 'old');
+  await expect(writeSynced(path, piecesOf('new'))).rejects.toThrow(`${path} cannot be written: it is there already`);
+  expect(await readFile(path, 'utf8')).toBe('old');
+});
+
+test('an error of the body is its own, whatever file it is of', async () => {
+  const path = join(folder, 'a');
+  await writeFile(path, '');
+  const own = Object.assign(new Error('ENOENT: another file'), { code: 'ENOENT' });
+  expect(await withFile(path, () => Promise.reject(own)).catch((error: unknown) => error)).toBe(own);
+});
+
+test('an error of the system that has no words here names the file too', async () => {
+  const path = join(folder, 'a'.repeat(300));
+  await expect(readText(path)).rejects.toThrow(`${path} cannot be read: ENAMETOOLONG`);
+  await expect(replaceFile(path, piecesOf(''))).rejects.toThrow(/a{300}.* cannot be written: ENAMETOOLONG/);
+});

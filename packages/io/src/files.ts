@@ -11,7 +11,6 @@ export interface Fingerprint {
 
 /** A file that is open for reading. */
 export interface Reading {
-  readonly path: string;
   readonly bytes: number;
   /** @throws DamagedFile where the file ends before. */
   read(position: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
@@ -26,18 +25,27 @@ export interface Reading {
  * @throws Error that names the file and says in words why it cannot be read; `code` says it as the system does.
  */
 export async function withFile<R>(path: string, body: (file: Reading) => Promise<R>): Promise<R> {
-  let file: FileHandle | undefined;
+  const { file, size } = await openFile(path).catch((error: unknown) => {
+    throw explained(error, path, 'read');
+  });
   try {
-    // Before it is opened, since opening some devices has effects; and after, since it may be another by then.
-    assertFile(await stat(path), path);
-    file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    return await body(readingOf(file, path, size));
+  } finally {
+    await file.close();
+  }
+}
+
+async function openFile(path: string): Promise<{ file: FileHandle; size: number }> {
+  // Before it is opened, since opening some devices has effects; and after, since it may be another by then.
+  assertFile(await stat(path), path);
+  const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  try {
     const stats = await file.stat();
     assertFile(stats, path);
-    return await body(readingOf(file, path, stats.size));
+    return { file, size: stats.size };
   } catch (error) {
-    throw explained(error, path, 'read');
-  } finally {
-    await file?.close();
+    await file.close();
+    throw error;
   }
 }
 
@@ -45,8 +53,11 @@ function readingOf(file: FileHandle, path: string, bytes: number): Reading {
   const read = async (position: number, length: number) => {
     const piece = new Uint8Array(length);
     for (let at = 0; at < length; ) {
-      // A system call takes less than 2 GiB.
-      const { bytesRead } = await file.read(piece, at, Math.min(length - at, 2 ** 30), position + at);
+      const { bytesRead } = await file
+        .read(piece, at, Math.min(length - at, MOST), position + at)
+        .catch((error: unknown) => {
+          throw explained(error, path, 'read');
+        });
       if (bytesRead === 0) throw new DamagedFile(`${path} ended after ${position + at} bytes while it was read.`);
       at += bytesRead;
     }
@@ -55,9 +66,11 @@ function readingOf(file: FileHandle, path: string, bytes: number): Reading {
   const pieces = async function* (position: number) {
     for (let at = position; at < bytes; at += PIECE) yield await read(at, Math.min(PIECE, bytes - at));
   };
-  return { path, bytes, read, pieces };
+  return { bytes, read, pieces };
 }
 
+/** A system call takes less than 2 GiB. */
+export const MOST = 2 ** 30;
 const PIECE = 2 ** 22;
 
 /** The fingerprint of a file as it is on the disk. */
@@ -117,18 +130,18 @@ const ADVICE: Readonly<Record<string, string>> = {
   ENOTDIR: 'part of the path is a file. Choose another folder',
   ELOOP: 'its symbolic links lead nowhere. Choose another folder',
   EMFILE: 'this process has too many files open. Close some',
+  EEXIST: 'it is there already. Choose another name',
   EIO: 'the disk reports an error. Check it',
 };
 
-/** An error that says in words why a path cannot be written, or read; errors of other kinds as they are. */
+/** An error that says in words why a path cannot be written, or read; errors that are not of the system as they are. */
 export function explained(error: unknown, path: string, what: 'written' | 'read' = 'written'): Error {
   const code = codeOf(error);
+  if (!(error instanceof Error)) return new Error(String(error));
+  if (code === undefined || !/^E[A-Z0-9]+$/.test(code)) return error;
   // What Node makes of a folder that cannot be made in a read-only place.
-  const missing =
-    what === 'read'
-      ? 'it is missing'
-      : 'the folder that it is in cannot be made; the file system may be read-only. Choose another folder';
-  const advice = code === 'ENOENT' ? missing : ADVICE[code ?? ''];
-  if (!advice) return error instanceof Error ? error : new Error(String(error));
+  const noFolder = 'the folder that it is in cannot be made; the file system may be read-only. Choose another folder';
+  const missing = what === 'read' ? 'it is missing' : noFolder;
+  const advice = code === 'ENOENT' ? missing : (ADVICE[code] ?? error.message);
   return Object.assign(new Error(`${path} cannot be ${what}: ${advice} (${code}).`, { cause: error }), { code });
 }

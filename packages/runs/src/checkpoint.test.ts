@@ -232,12 +232,18 @@ test('a checkpoint with one bit changed is refused, wherever the bit is', async 
   tf.dispose(parameters);
 });
 
-test('fifty thousand tensors come back', async () => {
+test('fifty thousand tensors come back; more than a network has are refused', async () => {
   const path = join(folder, 'many.safetensors');
   const empty = { shape: [0], data: new Float32Array(0) };
-  const tensors = Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`averages.a.w${i}`, empty]));
-  await writeFile(path, encodeSafetensors({ tensors, metadata: { format: 'logsnr-checkpoint-2', step: '0' } }));
+  const write = (count: number) => {
+    const tensors = Object.fromEntries(Array.from({ length: count }, (_, i) => [`averages.a.w${i}`, empty]));
+    const metadata = { format: 'logsnr-checkpoint-2', step: '0' };
+    return writeFile(path, encodeSafetensors({ tensors, metadata }));
+  };
+  await write(50_000);
   const loaded = await loadCheckpoint(path);
   expect(Object.keys(loaded.averages?.a ?? {})).toHaveLength(50_000);
   disposeState(loaded);
+  await write(2 ** 17 + 1);
+  await expect(loadCheckpoint(path)).rejects.toThrow(`${path} has 131073 tensors; a checkpoint has at most 131072.`);
 });

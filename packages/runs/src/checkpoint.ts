@@ -17,6 +17,8 @@ const PARTS = ['parameters', 'ema', 'averages', 'optimizer', 'history'];
 const LOSSES = 'history.losses';
 /** Names of more parts are of no network. */
 const DEEPEST = 100;
+/** More tensors are of no network. Each takes time and memory, also where it is empty. */
+const MOST = 2 ** 17;
 
 /**
  * Writes a checkpoint as a safetensors file, which other tools can open: tensors `parameters.*`, `ema.*`,
@@ -92,6 +94,7 @@ function check(headings: readonly Heading[], step: number, what: string): void {
   const fail = (fault: string): never => {
     throw new DamagedFile(`${what} ${fault}`);
   };
+  if (headings.length > MOST) fail(`has ${headings.length} tensors; a checkpoint has at most ${MOST}.`);
   for (const { name, dtype, shape } of headings) {
     const path = name.split('.');
     const [part = '', ...rest] = path;
