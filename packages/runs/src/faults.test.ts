@@ -23,7 +23,8 @@ let meddle:
 const restore: (() => void)[] = [];
 
 beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), 'logsnr-faults-'));
+  // In memory where there is a disk of it: hundreds of runs are written.
+  root = await mkdtemp('/dev/shm/logsnr-faults-').catch(() => mkdtemp(join(tmpdir(), 'logsnr-faults-')));
   const file = await open(join(root, 'probe'), 'w');
   handle = Object.getPrototypeOf(file);
   await file.close();
@@ -114,16 +115,16 @@ async function bury(lock: string) {
 }
 
 /** Fails the operations of a run of `steps` steps one after the other, and expects that nothing is lost by it. */
-async function eachFails(faults: readonly Fault[], steps: number, from?: string): Promise<string[]> {
-  const undisturbed = await run(join(root, `whole-${faults.join()}-${steps}`), steps);
-  const folder = join(root, `run-${faults.join()}-${steps}`);
+async function eachFails(fault: Fault, steps: number, from?: string): Promise<string[]> {
+  const undisturbed = await run(join(root, `whole-${fault}-${steps}`), steps);
+  const folder = join(root, `run-${fault}-${steps}`);
   const failed: string[] = [];
   for (let at = 0; ; at++) {
     await rm(folder, { recursive: true, force: true });
     if (from) await cp(from, folder, { recursive: true });
-    const fault = faults[at % faults.length] as Fault;
     const seen = failing(at, fault);
-    const [told, said]: string[][] = [[], []];
+    const told: string[] = [];
+    const said: string[] = [];
     const outcome = await run(folder, steps, told).catch((error: Error) => error);
     meddle = undefined;
     if (at >= seen.length) return failed;
@@ -138,7 +139,7 @@ async function eachFails(faults: readonly Fault[], steps: number, from?: string)
     const lines = (await readFile(join(folder, 'metrics.jsonl'), 'utf8')).trim().split('\n');
     const losses = lines.map((line) => JSON.parse(line).loss);
     expect(losses, where).toEqual(undisturbed.losses);
-    const warned = told?.join().includes('goes on without the averages of step 3') && fault !== 'killed';
+    const warned = told.join().includes('goes on without the averages of step 3') && fault !== 'killed';
     const kept = steps > 3 && !warned;
     const averages = await loadAverages(folder).catch(() => []);
     expect(
@@ -151,13 +152,13 @@ async function eachFails(faults: readonly Fault[], steps: number, from?: string)
   }
 }
 
-test.each([[['EIO', 'ENOSPC', 'EACCES']], [['killed']]] as const)(
+test.each(['EIO', 'ENOSPC', 'EACCES', 'killed'] as const)(
   'whichever operation on files fails (%s), nothing older is lost, and the next run ends with the same bits',
-  async (faults) => {
+  async (fault) => {
     const before = tf.memory().numTensors;
-    const half = join(root, `half-${faults.join()}`);
+    const half = join(root, `half-${fault}`);
     await run(half, 2);
-    const failed = [...(await eachFails(faults, 1)), ...(await eachFails(faults, 4, half))];
+    const failed = [...(await eachFails(fault, 1)), ...(await eachFails(fault, 4, half))];
     expect(failed.length).toBeGreaterThan(150);
     for (const name of ['mkdir', 'open', 'write', 'appendFile', 'sync', 'rename', 'link', 'rm', 'read'])
       expect(failed).toContain(name);

@@ -1,3 +1,5 @@
+import { constants } from 'node:os';
+
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** Milliseconds in which one signal may arrive more than once: a terminal, npm and a launcher each pass it on. */
@@ -45,4 +47,11 @@ export function interruptible(say: (text: string) => void): {
       process.removeListener('uncaughtException', onError);
     },
   };
+}
+
+/** Ends the process as the signal does, whose listeners are gone. */
+export async function endBy(signal: NodeJS.Signals): Promise<never> {
+  process.kill(process.pid, signal);
+  // Where the program has a listener of its own for the signal, that did not end it.
+  return new Promise(() => setTimeout(() => process.exit(128 + constants.signals[signal]), 500));
 }

@@ -1,5 +1,5 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { checkInteger } from '@logsnr/core';
 import { DamagedFile } from '@logsnr/io';
 import { besideOf, explained, syncFolder } from '@logsnr/io/node';
@@ -48,11 +48,14 @@ export async function openStore(
   const { last = 3, every } = keep;
   checkInteger('keep.last', last, 1);
   if (every !== undefined) checkInteger('keep.every', every, 1);
-  await mkdir(folder, { recursive: true }).catch((error) => {
+  try {
+    await mkdir(folder, { recursive: true });
+    await syncFolder(dirname(folder));
+    for (const name of await readdir(folder))
+      if (name.endsWith('.tmp')) await rm(join(folder, name), { recursive: true, force: true });
+  } catch (error) {
     throw explained(error, folder);
-  });
-  for (const name of await readdir(folder))
-    if (name.endsWith('.tmp')) await rm(join(folder, name), { recursive: true, force: true });
+  }
 
   const steps = () => stepsIn(folder);
   let backends: Manifest['backends'] = [];
@@ -75,7 +78,7 @@ export async function openStore(
           const before = backends.at(-1)?.name ?? getBackend();
           if (before !== getBackend())
             warn(
-              `${path} was written on the backend "${before}", and the run goes on on "${getBackend()}": its numbers are no longer those of one backend to the last bit.`,
+              `${path} was written on the backend "${before}", and the run continues on "${getBackend()}": it is no longer bit for bit a run of one backend.`,
             );
           return found;
         } catch (error) {

@@ -229,7 +229,7 @@ test('a run with other settings is refused, and told which', async () => {
   );
 });
 
-test('a run that goes on on another backend says so, and its files say which steps were taken on which', async () => {
+test('a run that continues on another backend says so, and its files say which steps were taken on which', async () => {
   const folder = newFolder();
   const backend = tf.getBackend();
   const other = backend === 'cpu' ? 'wasm' : 'cpu';

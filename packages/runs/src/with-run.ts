@@ -1,10 +1,9 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
-import { constants } from 'node:os';
 import { join } from 'node:path';
 import { checkInteger } from '@logsnr/core';
 import { explained, takeLock } from '@logsnr/io/node';
 import { disposeState, type OptimizeResult, type StepReport, type TrainingState } from '@logsnr/training';
-import { interruptible } from './interrupt.js';
+import { endBy, interruptible } from './interrupt.js';
 import type { Settings } from './manifest.js';
 import { openRecorder, type Samples } from './recorder.js';
 import { type SaveEvery, saverOf, timingOf } from './saving.js';
@@ -47,7 +46,7 @@ export interface RunOptions {
    * Seconds to wait for space where the disk is full at the end, so that the last steps are not lost. 600 unless given.
    */
   readonly patience?: number;
-  /** Where messages go: standard error unless given. */
+  /** Where messages go: standard error unless given. Where that cannot be written nothing is shown, and the run goes on. */
   readonly say?: (text: string) => void;
 }
 
@@ -152,9 +151,7 @@ export async function withRun<R extends OptimizeResult>(
     if (cause) {
       await lock.release();
       interrupt?.stop();
-      process.kill(process.pid, cause.signal);
-      // Where the program has a listener of its own for the signal, that did not end it.
-      await new Promise(() => setTimeout(() => process.exit(128 + constants.signals[cause.signal]), 500));
+      return await endBy(cause.signal);
     }
     return result;
   } finally {
