@@ -17,7 +17,9 @@ const numbers = [
   '',
   'NaN',
 ];
+const long = `"${'x'.repeat(1e6)}"`;
 const names = [
+  long,
   '"__proto__"',
   '"constructor"',
   '"__metadata__"',
@@ -28,16 +30,7 @@ const names = [
   '"/dev/zero"',
 ];
 const nested = (open: string, close: string) => open.repeat(50_000) + close.repeat(50_000);
-const values = [
-  'null',
-  'true',
-  '[]',
-  '{}',
-  nested('[', ']'),
-  nested('{"a":', '1}'),
-  '['.repeat(1e5),
-  `"${'x'.repeat(1e6)}"`,
-];
+const values = ['null', 'true', '[]', '{}', nested('[', ']'), nested('{"a":', '1}'), '['.repeat(1e5), long];
 const words = [0, 1, 0x7f, 0x80, 0x7fffffff, 0x80000000, 0xffffffff];
 
 const spoilings: Readonly<Record<string, Spoiling>> = {

@@ -122,7 +122,7 @@ export function dataStartOf(first: Uint8Array, fileLength: number, file: string)
 export function parseHeader(bytes: Uint8Array, fileLength: number, file: string): Header {
   const dataStart = dataStartOf(bytes, fileLength, file);
   const fail = (what: string): never => {
-    throw new DamagedFile(`${file} is not a valid safetensors file: ${what}.`);
+    throw new DamagedFile(`${file} is not a valid safetensors file: ${what.slice(0, 500)}.`);
   };
   let text = '';
   let fields: unknown;

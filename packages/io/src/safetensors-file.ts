@@ -44,16 +44,28 @@ export const withSafetensors = <R>(path: string, body: (file: OpenSafetensors) =
 /**
  * The pieces of a safetensors file with a checksum, for `writeSynced` and `replaceFile`. `data` gives the bytes of each
  * tensor, and is asked twice: the checksum stands before them.
- * @throws RangeError on whatever could not be read.
+ * @throws RangeError on whatever could not be read; Error where the bytes are others the second time.
  */
 export async function* safetensorsPieces(
   headings: readonly Heading[],
   metadata: Metadata,
   data: () => AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
-  const { header } = frame(headings, metadata);
-  const hash = createHash('sha256').update(header);
-  for await (const piece of data()) hash.update(piece);
-  yield sealed(header, hash.digest('hex'));
-  yield* data();
+  const { header, length } = frame(headings, metadata);
+  const first = createHash('sha256').update(header);
+  let bytes = 0;
+  for await (const piece of data()) {
+    first.update(piece);
+    bytes += piece.length;
+  }
+  if (bytes !== length) throw new RangeError(`the tensors have ${bytes} bytes; their shapes need ${length}.`);
+  const sha256 = first.digest('hex');
+  yield sealed(header, sha256);
+  const second = createHash('sha256').update(header);
+  for await (const piece of data()) {
+    second.update(piece);
+    yield piece;
+  }
+  if (second.digest('hex') !== sha256)
+    throw new Error('the tensors changed while they were written. Write a copy of them.');
 }

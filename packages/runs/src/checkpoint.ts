@@ -92,7 +92,7 @@ export const loadCheckpoint = (
 /** Throws unless these can be a checkpoint's tensors. */
 function check(headings: readonly Heading[], step: number, what: string): void {
   const fail = (fault: string): never => {
-    throw new DamagedFile(`${what} ${fault}`);
+    throw new DamagedFile(`${what} ${fault.slice(0, 500)}`);
   };
   if (headings.length > MOST) fail(`has ${headings.length} tensors; a checkpoint has at most ${MOST}.`);
   for (const { name, dtype, shape } of headings) {
