@@ -1,4 +1,5 @@
 // Error against model calls on models whose ε is exact, in float64: two pictures and a table for docs/samplers.md.
+
 import { join } from 'node:path';
 import { lineChart, type Series, writePng } from '@logsnr/figures';
 import {
@@ -25,12 +26,18 @@ import {
   unipc,
   walk,
 } from '@logsnr/samplers';
+import { Command } from 'commander';
 import { bell, bellAt, bellEps, lineEps, lineFlow } from '../packages/samplers/src/testing/closed-forms.js';
 
 type Numbers = Sampler<unknown, Float64Array>;
 type Point = [calls: number, error: number];
 
-const out = process.argv[2] ?? 'docs/images';
+const { out } = new Command('bench:samplers')
+  .description('Draws the error of every sampler against model calls, and prints the tables of docs/samplers.md.')
+  .option('--out <dir>', 'where the two pictures go', 'docs/images')
+  .allowExcessArguments(false)
+  .parse()
+  .opts<{ out: string }>();
 const [first, last] = [-10, 14];
 const evenGrid = (steps: number) =>
   Array.from({ length: steps }, (_, i) => first + ((last - first) * i) / Math.max(1, steps - 1));
