@@ -9,17 +9,21 @@ export interface Worker {
   stop(): void;
 }
 
-const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+export const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
 /** Starts the process of a variant; `torch` is a Python that has PyTorch. */
 export function startWorker(variant: Variant, torch?: string): Worker {
   const python = variant === 'torch' || variant === 'torch-compile';
   if (python && !torch) throw new RangeError(`${variant} needs a Python with PyTorch; name it with --torch.`);
-  const [program, ...args] = python
-    ? [torch as string, '-u', here('torch_worker.py'), variant]
-    : [process.execPath, ...process.execArgv, here('worker.ts'), variant];
+  return python
+    ? startProcess(torch as string, ['-u', here('torch_worker.py'), variant])
+    : startProcess(process.execPath, [...process.execArgv, here('worker.ts'), variant]);
+}
+
+/** Starts a program that answers one line of JSON for each line that it is sent. */
+export function startProcess(program: string, args: readonly string[]): Worker {
   // A process group of its own: what it starts (compilers, say) ends with it.
-  const child = spawn(program as string, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
   let [errors, waiting] = ['', undefined as ((line: string | Error) => void) | undefined];
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     errors = (errors + text).slice(-4000);

@@ -2,7 +2,15 @@
 // number; and which of them the operation must take.
 
 import { fold, key, PHILOX_NORMAL, uniforms } from '@logsnr/core';
-import { ADAM, GROUP_NORM, GROUP_NORM_GRADIENT, PHILOX_UNIFORM } from '@logsnr/nn';
+import {
+  ADAM,
+  CONV_3X3,
+  CONV_3X3_FILTER_GRADIENT,
+  CONV_3X3_INPUT_GRADIENT,
+  GROUP_NORM,
+  GROUP_NORM_GRADIENT,
+  PHILOX_UNIFORM,
+} from '@logsnr/nn';
 
 export interface Input {
   readonly shape: readonly number[];
@@ -62,6 +70,18 @@ function adamCase(draw: Draw): Case {
   return { kernel: ADAM, inputs, attrs: { beta1: draw.one([0, 0.5, 0.9]), beta2: draw.one([0.5, 0.999]) } };
 }
 
+const convolutions = [CONV_3X3, CONV_3X3_INPUT_GRADIENT, CONV_3X3_FILTER_GRADIENT];
+
+function convolutionCase(kernel: string, draw: Draw): Case {
+  const pixels = [draw.whole(0, 3), draw.whole(1, 17), draw.whole(1, 17)];
+  const [from, to] = [16 * draw.whole(1, 5), 16 * draw.whole(1, 5)];
+  const or = (shape: number[]) => float(draw.chance(0.5) ? shape : none);
+  const [x, dy, filters] = [float([...pixels, from]), float([...pixels, to]), float([3, 3, from, to])];
+  if (kernel === CONV_3X3_FILTER_GRADIENT) return { kernel, inputs: { x, dy }, attrs: {} };
+  if (kernel === CONV_3X3_INPUT_GRADIENT) return { kernel, inputs: { dy, kernel: filters }, attrs: {} };
+  return { kernel, inputs: { x, kernel: filters, bias: or([to]), residual: or([...dy.shape]) }, attrs: {} };
+}
+
 function philoxCase(kernel: string, draw: Draw): Case {
   const size = { samples: draw.whole(0, 17), blocks: draw.whole(0, 17) };
   const [word, counter] = [draw.whole(0, 2 ** 32 - 1), draw.one([0, 5, 2 ** 32 - 1, 2 ** 45 + 3])];
@@ -91,8 +111,9 @@ const oddNumbers = [-1, 0, 1, 3, 0.5, 2.5, 2 ** 31, 2 ** 40, -(2 ** 31), Number.
 /** The same with one thing changed. */
 function spoil(given: Case, draw: Draw): Case {
   const names = Object.keys(given.inputs);
-  if (names.length === 0 || draw.chance(0.2)) {
-    const name = draw.one(Object.keys(given.attrs).filter((name) => typeof given.attrs[name] === 'number'));
+  const numbers = Object.keys(given.attrs).filter((name) => typeof given.attrs[name] === 'number');
+  if (names.length === 0 || (numbers.length > 0 && draw.chance(0.2))) {
+    const name = draw.one(numbers);
     return { ...given, attrs: { ...given.attrs, [name]: draw.one(oddNumbers) } };
   }
   const name = draw.one(names);
@@ -103,12 +124,20 @@ function spoil(given: Case, draw: Draw): Case {
   return { ...given, inputs: { ...given.inputs, [name]: changed } };
 }
 
+function makerOf(kernel: string): (kernel: string, draw: Draw) => Case {
+  if (kernel === PHILOX_NORMAL || kernel === PHILOX_UNIFORM) return philoxCase;
+  if (kernel === ADAM) return (_, draw) => adamCase(draw);
+  return convolutions.includes(kernel) ? convolutionCase : normCase;
+}
+
 /** Case number `index` of a seed. */
 export function caseOf(seed: number, index: number): Case {
   const draw = drawOf(seed, index);
-  const kernel = draw.one([GROUP_NORM, GROUP_NORM_GRADIENT, GROUP_NORM_GRADIENT, ADAM, PHILOX_NORMAL, PHILOX_UNIFORM]);
-  const philox = kernel === PHILOX_NORMAL || kernel === PHILOX_UNIFORM;
-  let made = philox ? philoxCase(kernel, draw) : kernel === ADAM ? adamCase(draw) : normCase(kernel, draw);
+  const kernel = draw.one([
+    ...[GROUP_NORM, GROUP_NORM_GRADIENT, GROUP_NORM_GRADIENT, ADAM, PHILOX_NORMAL, PHILOX_UNIFORM],
+    ...convolutions,
+  ]);
+  let made = makerOf(kernel)(kernel, draw);
   for (let changes = draw.one([0, 1, 1, 2]); changes > 0; changes--) made = spoil(made, draw);
   return made;
 }
@@ -116,6 +145,11 @@ export function caseOf(seed: number, index: number): Case {
 const same = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((x, i) => x === b[i]);
 export const isNone = ({ shape }: Input): boolean => same(shape, none);
+
+const areImages = (shape: readonly number[]): boolean =>
+  shape.length === 4 &&
+  shape.slice(1).every((size) => size >= 1) &&
+  shape.reduce((product, size) => product * Math.max(1, size), 1) < 2 ** 61;
 
 function normFits(inputs: Readonly<Record<string, Input>>, groups: number): boolean {
   const { x, ...rest } = inputs as { x: Input };
@@ -129,6 +163,22 @@ function normFits(inputs: Readonly<Record<string, Input>>, groups: number): bool
     const shape = name === 'mean' || name === 'rstd' ? [n, groups] : (shapes[name] ?? [c]);
     return same(input.shape, shape) || (optional.includes(name) && isNone(input));
   });
+}
+
+function convolutionFits(inputs: Readonly<Record<string, Input>>): boolean {
+  const { x, dy, kernel, bias, residual } = inputs;
+  const channels = (size = 0) => size >= 16 && size % 16 === 0 && size <= 2 ** 20;
+  const given = [x, dy].flatMap((input) => (input ? [input.shape] : []));
+  if (!given.every((shape) => areImages(shape) && channels(shape[3]))) return false;
+  const [pixels, from, to] = [given[0]?.slice(0, 3) ?? [], x?.shape[3], dy?.shape[3]];
+  if (!kernel) return same(pixels, dy?.shape.slice(0, 3) ?? []);
+  const [rows, columns, c, o] = kernel.shape;
+  if (kernel.shape.length !== 4 || rows !== 3 || columns !== 3 || !channels(c) || !channels(o)) return false;
+  if (c !== (from ?? c) || o !== (to ?? o)) return false;
+  return (
+    (!bias || isNone(bias) || same(bias.shape, [o as number])) &&
+    (!residual || isNone(residual) || same(residual.shape, [...pixels, o as number]))
+  );
 }
 
 function adamFits(inputs: Readonly<Record<string, Input>>, attrs: Case['attrs']): boolean {
@@ -163,6 +213,7 @@ export function fits(given: Case): boolean {
   const type = kernel === PHILOX_UNIFORM ? 'int32' : 'float32';
   if (Object.values(inputs).some(({ dtype }) => dtype !== type)) return false;
   if (kernel === ADAM) return adamFits(inputs, attrs);
+  if (convolutions.includes(kernel)) return convolutionFits(inputs);
   return 'groups' in attrs ? normFits(inputs, attrs.groups as number) : philoxFits(given);
 }
 

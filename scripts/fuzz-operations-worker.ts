@@ -3,7 +3,17 @@
 
 import { writeSync } from 'node:fs';
 import { normalNumbers, PHILOX_NORMAL, type PhiloxNormalAttrs } from '@logsnr/core';
-import { ADAM, type AdamAttrs, GROUP_NORM, type GroupNormAttrs, ops, PHILOX_UNIFORM } from '@logsnr/nn';
+import {
+  ADAM,
+  type AdamAttrs,
+  CONV_3X3,
+  CONV_3X3_FILTER_GRADIENT,
+  CONV_3X3_INPUT_GRADIENT,
+  GROUP_NORM,
+  type GroupNormAttrs,
+  ops,
+  PHILOX_UNIFORM,
+} from '@logsnr/nn';
 import { useBackend } from '@logsnr/tensorflow';
 import * as tf from '@tensorflow/tfjs-core';
 import { adamStep } from '../packages/training/src/adam-step.js';
@@ -55,6 +65,25 @@ function normComposed({ dy, x, ...rest }: Tensors, { groups, silu }: GroupNormAt
     .map((gradient, i) => (i < 3 || there[i - 3] ? gradient : null));
 }
 
+type Images = tf.Tensor4D;
+
+function convolutionComposed(kernel: string, inputs: Tensors): tf.Tensor {
+  const { x, dy, kernel: filters, bias, residual } = inputs as Record<string, Images>;
+  const [n, h, w] = ((x ?? dy) as Images).shape;
+  const from = x?.shape[3] ?? filters?.shape[2] ?? 0;
+  const to = dy?.shape[3] ?? filters?.shape[3] ?? 0;
+  const given = [x ?? tf.zeros([n, h, w, from]), filters ?? tf.zeros([3, 3, from, to])] as [Images, Images];
+  // The library takes no empty batch of any size.
+  const empty = n === 0;
+  const library = (x: tf.Tensor, k: tf.Tensor) => ops.conv2d(x as Images, k as Images, { gradients: 'kernels' });
+  if (kernel === CONV_3X3) {
+    const y = empty ? tf.zeros([n, h, w, to]) : library(...given);
+    return [bias, residual].reduce((sum, part) => (part && part.size > 0 && !empty ? tf.add(sum, part) : sum), y);
+  }
+  const at = kernel === CONV_3X3_INPUT_GRADIENT ? 0 : 1;
+  return empty ? tf.zeros(given[at].shape) : (tf.grads(library)(given, dy as Images)[at] as tf.Tensor);
+}
+
 function composed(kernel: string, inputs: Tensors, attrs: unknown): Composed {
   if (kernel === ADAM) {
     const { p, g, m, v, rate, epsilon, keep } = inputs as Record<
@@ -63,6 +92,8 @@ function composed(kernel: string, inputs: Tensors, attrs: unknown): Composed {
     >;
     return adamStep({ p, g, m, v }, { rate, epsilon, keep }, attrs as AdamAttrs, 'composed');
   }
+  if ([CONV_3X3, CONV_3X3_INPUT_GRADIENT, CONV_3X3_FILTER_GRADIENT].includes(kernel))
+    return [convolutionComposed(kernel, inputs)];
   if (kernel !== PHILOX_NORMAL && kernel !== PHILOX_UNIFORM) return normComposed(inputs, attrs as GroupNormAttrs);
   const given = attrs as PhiloxNormalAttrs & { stream: number };
   const numbers =

@@ -26,6 +26,21 @@ export interface GroupNormAttrs {
 }
 
 /**
+ * A 3×3 convolution of stride 1 with zeros around: y[n,h,w,o] = Σ_{i,j,c} x[n, h + i − 1, w + j − 1, c] kernel[i,j,c,o] +
+ * bias[o] + residual[n,h,w,o].
+ *
+ * Inputs x [n, h, w, c], kernel [3, 3, c, o], bias [o] and residual [n, h, w, o], each of the last two empty, [0], where it
+ * is left out. c and o are multiples of 16. Output y.
+ */
+export const CONV_3X3 = 'LogsnrConv3x3';
+
+/** The gradient of {@link CONV_3X3} by x. Inputs dy [n, h, w, o] and kernel. Output dx [n, h, w, c]. */
+export const CONV_3X3_INPUT_GRADIENT = 'LogsnrConv3x3InputGrad';
+
+/** The gradient of {@link CONV_3X3} by the kernel. Inputs x and dy. Output dkernel [3, 3, c, o]. */
+export const CONV_3X3_FILTER_GRADIENT = 'LogsnrConv3x3FilterGrad';
+
+/**
  * One step of Adam: m' = β₁ m + (1 − β₁) g, v' = β₂ v + (1 − β₂) g², p' = keep · p − rate · m'/(√v' + epsilon).
  *
  * Inputs p, g, m and v of one shape, and the scalars rate, epsilon and keep. Outputs p', m', v'. Attributes

@@ -35,10 +35,7 @@ export function conv(from: number, to: number, options: ConvLayerOptions = {}): 
   const { size = 3, bias = true, stride, padding, ...start } = options;
   for (const [what, value] of Object.entries({ from, to, size, stride: stride ?? 1 })) checkInteger(what, value, 1);
   const parts = { kernel: weight([size, size, from, to], start), bias: bias ? constant([to]) : undefined };
-  return module(parts, ({ kernel, bias }, x: Tensor4D) => {
-    const y = ops.conv2d(x, kernel as Tensor4D, { stride, padding });
-    return bias ? ops.addBias(y, bias) : y;
-  });
+  return module(parts, ({ kernel, bias }, x: Tensor4D) => ops.conv2d(x, kernel as Tensor4D, { stride, padding, bias }));
 }
 
 /**

@@ -49,8 +49,8 @@ export function residualBlock(
     const { gamma, beta } = norm2.parameters as { gamma: tf.Tensor; beta: tf.Tensor };
     const bias = conv1.parameters.bias as tf.Tensor;
     const normed = ops.groupNorm(first, groups, { gamma, beta, bias, film: scales, silu: true });
-    const second = ops.conv2d(dropout ? dropout(normed) : normed, conv2.parameters.kernel as tf.Tensor4D);
-    return ops.addResidual(second, around(), conv2.parameters.bias as tf.Tensor);
+    const { kernel, bias: last } = conv2.parameters as { kernel: tf.Tensor4D; bias: tf.Tensor };
+    return ops.conv2d(dropout ? dropout(normed) : normed, kernel, { bias: last, residual: around() });
   });
 }
 

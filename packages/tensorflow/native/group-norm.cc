@@ -207,14 +207,7 @@ void Backward(const Part& p, const float* dy, const float* x, const Vectors& v, 
 }
 
 Sizes Measure(const Input& x, int64_t groups) {
-  const Shape& shape = x.shape;
-  if (shape.size() != 4 || shape[1] < 1 || shape[2] < 1 || shape[3] < 1)
-    Refuse("x has shape ", shape, "; it must have [n, h, w, c], with h, w and c of at least 1");
-  // An empty batch can have any other sizes, so their product may overflow.
-  int64_t bytes = sizeof(float);
-  for (int64_t size : shape)
-    if (__builtin_mul_overflow(bytes, std::max<int64_t>(size, 1), &bytes))
-      Refuse("x has shape ", shape, "; its sizes must multiply to less than 2^61");
+  const Shape& shape = CheckImages(x).shape;
   if (shape[3] % groups) Refuse("groups is ", groups, "; it must divide the ", shape[3], " channels of x");
   return {shape[0], shape[1] * shape[2], shape[3], groups};
 }

@@ -4,6 +4,7 @@
 // `Is()` says what TensorFlow must know. Whatever either throws becomes the status of the call.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -151,25 +152,59 @@ class Call {
   std::vector<std::unique_ptr<TF_Tensor, void (*)(TF_Tensor*)>> owned_;
 };
 
-// An operation on float tensors, for the processor. Output i has the shape of input like[i]; the shapes of further outputs
-// are left open.
+// Images [n, h, w, c], whose sizes this checks before anything is computed from them.
+inline const Input& CheckImages(const Input& x) {
+  const Shape& shape = x.shape;
+  if (shape.size() != 4 || shape[1] < 1 || shape[2] < 1 || shape[3] < 1)
+    Refuse(x.name, " has shape ", shape, "; it must have [n, h, w, c], with h, w and c of at least 1");
+  // An empty batch can have any other sizes, so their product may overflow.
+  int64_t bytes = sizeof(float);
+  for (int64_t size : shape)
+    if (__builtin_mul_overflow(bytes, std::max<int64_t>(size, 1), &bytes))
+      Refuse(x.name, " has shape ", shape, "; its sizes must multiply to less than 2^61");
+  return x;
+}
+
+// The sizes [from, to) of an input's shape.
+struct SizesOf {
+  int input, from, to;
+};
+
+// An operation on float tensors, for the processor. Output i has the shape of input like[i], or output 0 has the sizes in
+// `joined`; the shapes of further outputs are left open.
 struct Signature {
   const char* name;
   std::vector<const char*> inputs, outputs, attributes;
   std::vector<int> like;
+  std::vector<SizesOf> joined = {};
+};
+
+class Handle {
+ public:
+  operator TF_ShapeHandle*() const { return handle_.get(); }
+
+ private:
+  std::unique_ptr<TF_ShapeHandle, void (*)(TF_ShapeHandle*)> handle_{TF_NewShapeHandle(), TF_DeleteShapeHandle};
 };
 
 template <typename Operation>
 void Shapes(TF_ShapeInferenceContext* context, TF_Status* status) {
   TF_ShapeInferenceContextSetUnknownShape(context, status);
-  TF_ShapeHandle* shape = TF_NewShapeHandle();
+  const auto good = [&] { return TF_GetCode(status) == TF_OK; };
+  const Handle shape, joined;
   int output = 0;
   for (int input : Operation::Is().like) {
-    TF_ShapeInferenceContextGetInput(context, input, shape, status);
-    if (TF_GetCode(status) != TF_OK) break;
-    TF_ShapeInferenceContextSetOutput(context, output++, shape, status);
+    if (good()) TF_ShapeInferenceContextGetInput(context, input, shape, status);
+    if (good()) TF_ShapeInferenceContextSetOutput(context, output++, shape, status);
   }
-  TF_DeleteShapeHandle(shape);
+  for (const auto& [input, from, to] : Operation::Is().joined) {
+    const bool first = &input == &Operation::Is().joined.front().input;
+    if (good()) TF_ShapeInferenceContextGetInput(context, input, shape, status);
+    if (good()) TF_ShapeInferenceContextWithRankAtLeast(context, shape, to, shape, status);
+    if (good()) TF_ShapeInferenceContextSubshape(context, shape, from, to, first ? joined : shape, status);
+    if (good() && !first) TF_ShapeInferenceContextConcatenateShapes(context, joined, shape, joined, status);
+  }
+  if (good() && !Operation::Is().joined.empty()) TF_ShapeInferenceContextSetOutput(context, 0, joined, status);
 }
 
 template <typename Operation>

@@ -7,6 +7,7 @@
 
 void RegisterGroupNorm(TF_Status*);
 void RegisterAdam(TF_Status*);
+void RegisterConvolution(TF_Status*);
 
 namespace {
 
@@ -15,6 +16,7 @@ std::string RegisterAll() {
   TF_Status* status = TF_NewStatus();
   RegisterGroupNorm(status);
   RegisterAdam(status);
+  RegisterConvolution(status);
   const std::string failure = TF_GetCode(status) == TF_OK ? "" : TF_Message(status);
   TF_DeleteStatus(status);
   return failure;

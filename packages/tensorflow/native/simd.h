@@ -26,6 +26,27 @@ inline void Store(float* to, Vec v, int64_t count) {
     std::memcpy(to, &v, count * sizeof(float));
 }
 
+// The widest vector that the processor has itself, for sums that must stay in its registers: the compiler keeps what is
+// wider in memory.
+#if defined(__AVX512F__)
+constexpr int kLanes = 16, kRegisters = 32;
+#elif defined(__AVX__)
+constexpr int kLanes = 8, kRegisters = 16;
+#elif defined(__aarch64__)
+constexpr int kLanes = 4, kRegisters = 32;
+#else
+constexpr int kLanes = 4, kRegisters = 16;
+#endif
+typedef float Lanes __attribute__((vector_size(4 * kLanes)));
+
+inline Lanes Get(const float* from) {
+  Lanes v;
+  std::memcpy(&v, from, sizeof v);
+  return v;
+}
+
+inline void Put(float* to, Lanes v) { std::memcpy(to, &v, sizeof v); }
+
 inline Vec Clamp(Vec v, float low, float high) {
   v = v < All(low) ? All(low) : v;
   return v > All(high) ? All(high) : v;

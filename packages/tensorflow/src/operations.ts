@@ -1,4 +1,13 @@
-import { ADAM, type AdamAttrs, GROUP_NORM, GROUP_NORM_GRADIENT, type GroupNormAttrs } from '@logsnr/nn';
+import {
+  ADAM,
+  type AdamAttrs,
+  CONV_3X3,
+  CONV_3X3_FILTER_GRADIENT,
+  CONV_3X3_INPUT_GRADIENT,
+  GROUP_NORM,
+  GROUP_NORM_GRADIENT,
+  type GroupNormAttrs,
+} from '@logsnr/nn';
 import {
   getKernel,
   type KernelFunc,
@@ -19,6 +28,9 @@ export function registerOperations(): void {
   ];
   register(GROUP_NORM, inputs, 3, groupNorm);
   register(GROUP_NORM_GRADIENT, ['dy', ...inputs, 'mean', 'rstd'], 6, groupNorm);
+  register(CONV_3X3, ['x', 'kernel', 'bias', 'residual'], 1, () => []);
+  register(CONV_3X3_INPUT_GRADIENT, ['dy', 'kernel'], 1, () => []);
+  register(CONV_3X3_FILTER_GRADIENT, ['x', 'dy'], 1, () => []);
   // 1 − β apart: as a difference of float32 it would lose digits.
   register(ADAM, ['p', 'g', 'm', 'v', 'rate', 'epsilon', 'keep'], 3, ({ beta1, beta2 }: AdamAttrs, binding) =>
     Object.entries({ beta1, beta2, rest1: 1 - beta1, rest2: 1 - beta2 }).map(([name, value]) => ({
@@ -79,9 +91,10 @@ function register<A>(
         if (type === native.binding.TF_ATTR_INT && !Number.isSafeInteger(value))
           throw new RangeError(`${operation}: ${name} is ${value}; it must be an integer.`);
       const ids = native.getInputTensorIds(names.map((name) => inputs[name] as TensorInfo));
-      return native.binding
+      const made = native.binding
         .executeOp(operation, given, ids, outputs)
         .map((metadata) => native.createOutputTensor(metadata));
+      return outputs === 1 ? (made[0] as TensorInfo) : made;
     },
   });
 }

@@ -1,5 +1,7 @@
 import { checkInteger } from '@logsnr/core';
 import * as tf from '@tensorflow/tfjs-core';
+import { addBias, addResidual } from './bias.js';
+import { conv3x3, suitsKernel } from './conv3x3.js';
 
 /** How a convolution's gradients are made: by the backend's kernels, or from slices, products and convolutions. */
 export type ConvGradients = 'kernels' | 'composed';
@@ -18,16 +20,29 @@ export interface ConvOptions {
   stride?: number | undefined;
   /** `same`, the default, gives ⌈size/stride⌉ pixels. A number puts as many zeros on all sides. */
   padding?: Padding | undefined;
+  /** Added to the result: [out]. */
+  bias?: tf.Tensor | undefined;
+  /** Added to the result, of its shape. */
+  residual?: tf.Tensor4D | undefined;
   gradients?: ConvGradients | undefined;
 }
 
 /**
- * Convolution with zero padding: y[n,h,w,o] = Σ_{i,j,c} x[n, s h + i − top, s w + j − left, c] k[i,j,c,o]. `x` is [n, h, w,
- * in], `kernel` [K, L, in, out]. Differentiable once in both, on every backend.
+ * Convolution with zero padding: y[n,h,w,o] = Σ_{i,j,c} x[n, s h + i − top, s w + j − left, c] k[i,j,c,o], plus `bias` and
+ * `residual`. `x` is [n, h, w, in], `kernel` [K, L, in, out]. Differentiable once in all of them, on every backend.
  */
 export function conv2d(x: tf.Tensor4D, kernel: tf.Tensor4D, options: ConvOptions = {}): tf.Tensor4D {
-  const { stride = 1, padding = 'same', gradients = convGradients() } = options;
+  const { stride = 1, padding = 'same', bias, residual } = options;
   const around = pairsOf(padding, x, kernel, stride);
+  const one = stride === 1 && around.flat().every((size) => size === 1);
+  if (one && !options.gradients && suitsKernel(x, kernel)) return conv3x3(x, kernel, bias, residual);
+  const y = byLibrary(x, kernel, options, around);
+  if (residual && bias) return addResidual(y, residual, bias);
+  return bias ? addBias(y, bias) : residual ? tf.add(y, residual) : y;
+}
+
+function byLibrary(x: tf.Tensor4D, kernel: tf.Tensor4D, options: ConvOptions, around: Pairs): tf.Tensor4D {
+  const { stride = 1, padding = 'same', gradients = convGradients() } = options;
   // Explicit zeros, since the native backend's convolution knows no numeric padding.
   const forward = (x: tf.Tensor4D, kernel: tf.Tensor4D): tf.Tensor4D =>
     padding === 'same' ? tf.conv2d(x, kernel, stride, 'same') : tf.conv2d(padded(x, around), kernel, stride, 'valid');

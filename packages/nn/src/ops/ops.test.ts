@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { difference, expectNoLeak, onBackend, random } from '../../../../test/modules.js';
 import { expectSame } from '../../test/expect-same.js';
 import { attention } from './attention.js';
@@ -16,6 +16,74 @@ test.each([1, 3, 5])('the composed gradients of a %i×%i convolution are those o
   const composed = (...[x, k]: tf.Tensor[]) => conv2d(x as T4, k as T4, { gradients: 'composed' });
   const kernels = (...[x, k]: tf.Tensor[]) => conv2d(x as T4, k as T4, { gradients: 'kernels' });
   await onBackend('cpu', () => expectSame(composed, kernels, inputs(), 1e-5));
+});
+
+describe('a 3×3 convolution with bias and residual', () => {
+  // Of a size that a kernel of the backend's takes, where it has one.
+  const inputs = () => [
+    random<T4>(1, 2, 9, 7, 16),
+    random<T4>(2, 3, 3, 16, 32),
+    random(3, 32),
+    random<T4>(4, 2, 9, 7, 32),
+  ];
+  const own = (...[x, k, b, r]: tf.Tensor[]) => conv2d(x as T4, k as T4, { bias: b, residual: r as T4 });
+
+  test('is the convolution and two sums, with their gradients', () => {
+    const sums = (...[x, k, b, r]: tf.Tensor[]) =>
+      tf.add(tf.add(tf.conv2d(x as T4, k as T4, 1, 'same'), b as T4), r as T4);
+    expectSame(own, sums, inputs(), 1e-5);
+    const square = [random<T4>(1, 2, 5, 8, 16), random<T4>(2, 3, 3, 16, 16), random(3, 16)];
+    expectSame(
+      (x, k, b) => own(x as T4, k as T4, b as T4, x as T4),
+      (x, k, b) => sums(x as T4, k as T4, b as T4, x as T4),
+      square,
+      1e-5,
+    );
+    expectSame(
+      (x, k) => conv2d(x as T4, k as T4),
+      (x, k) => tf.conv2d(x as T4, k as T4, 1, 'same'),
+      square.slice(0, 2),
+      1e-5,
+    );
+    expectSame(
+      (x, k) => conv2d(x as T4, k as T4, { residual: x as T4 }),
+      (x, k) => tf.add(x as T4, tf.conv2d(x as T4, k as T4, 1, 'same')),
+      square.slice(0, 2),
+      1e-5,
+    );
+  });
+
+  test('has the gradients of finite differences', () => {
+    tf.tidy(() => {
+      const at = inputs();
+      const dy = random(5, 2, 9, 7, 32);
+      const value = (given: tf.Tensor[]) => tf.sum(tf.mul(own(...given), dy)).dataSync()[0] as number;
+      tf.grads(own)(at, dy).forEach((gradient, i) => {
+        const way = random(6 + i, ...gradient.shape);
+        // Linear in each input, so the step may be large.
+        const moved = (step: number) => value(at.map((t, j) => (i === j ? tf.add(t, tf.mul(way, step)) : t)));
+        const slope = tf.sum(tf.mul(gradient, way)).dataSync()[0] as number;
+        const scale = tf.norm(gradient).dataSync()[0] as number;
+        expect(Math.abs((moved(1) - moved(-1)) / 2 - slope) / scale).toBeLessThan(1e-4);
+      });
+    });
+  });
+
+  test('makes no gradient by the weights where none is asked for, and leaks nothing', async () => {
+    const [x, k, b, r] = inputs() as [T4, T4, tf.Tensor, T4];
+    const loss = (x: tf.Tensor) => tf.sum(own(x, k, b, r)) as tf.Scalar;
+    const { kernelNames } = await tf.profile(() => tf.grad(loss)(x));
+    expect(kernelNames.filter((name) => name.includes('Filter'))).toEqual([]);
+    expectNoLeak(() => [own(x, k, b, r)]);
+    expectNoLeak(() => [tf.grad(loss)(x)]);
+    tf.dispose([x, k, b, r]);
+  });
+
+  test('is the same on wasm and in plain JavaScript', async () => {
+    const expected = own(...inputs()).arraySync();
+    for (const backend of ['wasm', 'cpu'] as const)
+      await onBackend(backend, () => expect(difference(own(...inputs()), tf.tensor(expected))).toBeLessThan(1e-5));
+  });
 });
 
 test('silu is x · sigmoid(x), far from 0 too', () => {

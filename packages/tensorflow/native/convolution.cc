@@ -1,0 +1,103 @@
+// 3×3 convolutions with bias and a residual connection, and their gradients, as TensorFlow operations. float32, NHWC, stride
+// 1, zeros around.
+//
+//   y[n, h, w, o] = Σ_{i, j, c} x[n, h + i − 1, w + j − 1, c] kernel[i, j, c, o] + bias[o] + residual[n, h, w, o].
+//
+// bias and residual may be empty, which leaves them out.
+#include "convolve.h"
+#include "kernel.h"
+
+namespace {
+
+// More could overflow the size of a kernel, and an empty batch may say that it has them.
+constexpr int64_t kMostChannels = 1 << 20;
+
+int64_t Channels(const Input& input, int axis) {
+  const int64_t channels = input.shape[axis];
+  if (channels < 1 || channels % kUnit || channels > kMostChannels)
+    Refuse(input.name, " has shape ", input.shape, "; its channels must be a multiple of ", kUnit, " up to ",
+           kMostChannels);
+  return channels;
+}
+
+// The kernel [3, 3, from, to]; one of the two is that of the images, at `axis`.
+Input Filters(Call& call, int i, int axis, int64_t channels) {
+  Input kernel = call.In(i);
+  const Shape& shape = kernel.shape;
+  const char* meaning = axis == 2 ? "[3, 3, c, to], c the channels of x" : "[3, 3, from, c], c the channels of dy";
+  if (shape.size() != 4 || shape[0] != 3 || shape[1] != 3 || shape[axis] != channels)
+    Refuse(kernel.name, " has shape ", shape, "; it must have ", meaning);
+  Channels(kernel, 5 - axis);
+  return kernel;
+}
+
+class Convolve {
+ public:
+  static const Signature& Is() {
+    static const Signature signature{
+        "LogsnrConv3x3", {"x", "kernel", "bias", "residual"}, {"y"}, {}, {}, {{0, 0, 3}, {1, 3, 4}}};
+    return signature;
+  }
+
+  explicit Convolve(const Attributes&) {}
+
+  void Compute(Call& call) const {
+    const Input x = CheckImages(call.In(0));
+    const int64_t from = Channels(x, 3);
+    const Input kernel = Filters(call, 1, 2, from);
+    const int64_t to = kernel.shape[3];
+    const Shape shape{x.shape[0], x.shape[1], x.shape[2], to};
+    const Input bias = call.Optional(2, {to}, "one value a channel of y"),
+                residual = call.Optional(3, shape, "the shape of y");
+    float* y = call.Out(0, shape);
+    const Convolution s{{shape[0], shape[1], shape[2]}, from, to};
+    Forward(s, x.values, kernel.values, bias.values, residual.values, y);
+  }
+};
+
+class ConvolveInputGradient {
+ public:
+  static const Signature& Is() {
+    static const Signature signature{
+        "LogsnrConv3x3InputGrad", {"dy", "kernel"}, {"dx"}, {}, {}, {{0, 0, 3}, {1, 2, 3}}};
+    return signature;
+  }
+
+  explicit ConvolveInputGradient(const Attributes&) {}
+
+  void Compute(Call& call) const {
+    const Input dy = CheckImages(call.In(0));
+    const int64_t to = Channels(dy, 3);
+    const Input kernel = Filters(call, 1, 3, to);
+    const int64_t from = kernel.shape[2];
+    float* dx = call.Out(0, {dy.shape[0], dy.shape[1], dy.shape[2], from});
+    InputGradient({{dy.shape[0], dy.shape[1], dy.shape[2]}, from, to}, dy.values, kernel.values, dx);
+  }
+};
+
+class ConvolveFilterGradient {
+ public:
+  static const Signature& Is() {
+    static const Signature signature{"LogsnrConv3x3FilterGrad", {"x", "dy"}, {"dkernel"}, {}, {}};
+    return signature;
+  }
+
+  explicit ConvolveFilterGradient(const Attributes&) {}
+
+  void Compute(Call& call) const {
+    const Input x = CheckImages(call.In(0)), dy = CheckImages(call.In(1));
+    const int64_t from = Channels(x, 3), to = Channels(dy, 3);
+    if (!std::equal(x.shape.begin(), x.shape.end() - 1, dy.shape.begin()))
+      Refuse(dy.name, " has shape ", dy.shape, "; it must have [n, h, w, to], n, h and w those of x, ", x.shape);
+    float* dkernel = call.Out(0, {3, 3, from, to});
+    FilterGradient({{x.shape[0], x.shape[1], x.shape[2]}, from, to}, x.values, dy.values, dkernel);
+  }
+};
+
+}  // namespace
+
+void RegisterConvolution(TF_Status* status) {
+  Register<Convolve>(status);
+  Register<ConvolveInputGradient>(status);
+  Register<ConvolveFilterGradient>(status);
+}
