@@ -132,6 +132,7 @@ describe('what is no lock', () => {
     ['garbage', '\0\u0001garbage'],
     ['0', '0'],
     ['-1', '-1'],
+    ['a host of a thousand letters', JSON.stringify({ ...owner, host: 'x'.repeat(1000) })],
     ['process 0', JSON.stringify({ ...owner, pid: 0 })],
     ['process -1', JSON.stringify({ ...owner, pid: -1 })],
     ['a number of text', JSON.stringify({ ...owner, pid: '7' })],

@@ -123,8 +123,5 @@ function judge(text: string, path: string, what: string): { held?: string; dead?
     return { held: `${path} cannot be read, so its owner is unknown. If no other process uses it, delete it.` };
   const alive = aliveAs(owner);
   if (!alive) return { dead: owner };
-  const advice = alive.seen
-    ? 'Wait for it, or stop it.'
-    : 'It cannot be seen from here: if it is gone, delete the file.';
-  return { held: `${path} is held by ${alive.who}, which ${what} since ${owner.since}. ${advice}` };
+  return { held: `${path} is held by ${alive.who}, which ${what} since ${owner.since}. ${alive.advice}` };
 }

@@ -4,19 +4,21 @@ import { hostname } from 'node:os';
 import * as v from 'valibot';
 import { codeOf } from './files.js';
 
+const text = v.pipe(v.string(), v.maxLength(256));
+
 /** Who has a lock, as its file says. What a system does not tell is ''. */
 const ownerSchema = v.object({
   pid: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
   /** When the process began, so that a number used again is not taken for it. */
-  began: v.string(),
+  began: text,
   /** The name of the machine, and its own identity: names are not unique. */
-  host: v.string(),
-  machine: v.string(),
+  host: text,
+  machine: text,
   /** The machine's start. */
-  boot: v.string(),
+  boot: text,
   /** Where the number of the process counts: containers number their processes each for itself. */
-  namespace: v.string(),
-  since: v.string(),
+  namespace: text,
+  since: text,
   /** A name for this one taking of the lock. */
   id: v.pipe(v.string(), v.regex(/^[\w-]{1,64}$/)),
 });
@@ -41,12 +43,12 @@ export const thisProcess = (): Owner => ({
 });
 
 /**
- * The process as messages name it, where it may be at work; undefined where it is surely gone. One that is not `seen`
- * is of another machine or container.
+ * The process where it may be at work, as messages name it, and what can be done about it; undefined where it is surely
+ * gone. Nobody here can know that of a process of another machine or container.
  */
-export function aliveAs({ pid, began, host, ...place }: Owner): { who: string; seen: boolean } | undefined {
+export function aliveAs({ pid, began, host, ...place }: Owner): { who: string; advice: string } | undefined {
   const now = here();
-  const unseen = (where: string) => ({ who: `process ${pid} of ${where}`, seen: false });
+  const unseen = (where: string) => ({ who: `process ${pid} of ${where}`, advice: UNSEEN });
   if (host !== now.host) return unseen(`the machine ${host}`);
   if (place.machine !== now.machine) return unseen(`another machine of the name ${host}`);
   // Numbers of namespaces are given anew after a restart; the first one's is always the same.
@@ -60,8 +62,11 @@ export function aliveAs({ pid, began, host, ...place }: Owner): { who: string; s
   }
   const found = processAt(pid);
   if (found.ended || (began !== '' && found.began !== '' && began !== found.began)) return undefined;
-  return { who: `process ${pid}`, seen: true };
+  const doubt = began === '' ? ' If it is another program by now, delete the file.' : '';
+  return { who: `process ${pid}`, advice: `Wait for it, or stop it.${doubt}` };
 }
+
+const UNSEEN = 'It cannot be seen from here: if it is gone, delete the file.';
 
 const FIRST_NAMESPACE = 'pid:[4026531836]';
 

@@ -117,20 +117,16 @@ function checkShapes(
   shapes: Readonly<Record<string, readonly number[]>>,
   path: string,
 ): void {
-  /** The entries under each name that `pattern` finds. */
-  const under = (pattern: RegExp) => {
-    const groups = new Map<string, [string, Entry][]>();
-    for (const entry of entries) {
-      const prefix = pattern.exec(entry.name)?.[0];
-      if (prefix === undefined) continue;
-      const group = groups.get(prefix) ?? [];
-      group.push([entry.name.slice(prefix.length), entry]);
-      groups.set(prefix, group);
-    }
-    return groups;
-  };
-  const own = under(/^parameters\./).get('parameters.') ?? [];
-  assertShapes(Object.fromEntries(own), shapes, `the parameters in ${path}`);
-  for (const [name, group] of under(/^(?:ema|averages\.[^.]+)\./))
-    assertShapes(Object.fromEntries(group), shapes, `the average ${name.slice(0, -1)} in ${path}`);
+  const groups = new Map<string, [string, Entry][]>([['parameters.', []]]);
+  for (const entry of entries) {
+    const prefix = /^(?:parameters|ema|averages\.[^.]+)\./.exec(entry.name)?.[0];
+    if (prefix === undefined) continue;
+    const group = groups.get(prefix) ?? [];
+    groups.set(prefix, group);
+    group.push([entry.name.slice(prefix.length), entry]);
+  }
+  for (const [prefix, group] of groups) {
+    const what = prefix === 'parameters.' ? 'the parameters' : `the average ${prefix.slice(0, -1)}`;
+    assertShapes(Object.fromEntries(group), shapes, `${what} in ${path}`);
+  }
 }
