@@ -62,6 +62,21 @@ test('the sanitizers find nothing in the native operations, whatever sizes they 
   expect(results + refusals).toBe(300);
 }, 240_000);
 
+// A processor with wide vectors can be told to do with narrow ones.
+test.each(process.arch === 'x64' ? ['-mno-avx512f', '-mno-avx'] : [])(
+  'nor in convolutions compiled with %s',
+  async (flag) => {
+    if (reason) return;
+    const narrow = await compile(`convolution${flag}.o`, join(sources, 'convolution.cc'), flag);
+    const others = objects.filter((object) => !object.endsWith('convolution.cc.o'));
+    const operations = await compile(`operations${flag}.node`, ...others, narrow);
+    const { results, failures } = await fuzz('operations', { seed: 3, cases: 150, operations, env });
+    expect(failures).toEqual([]);
+    expect(results).toBeGreaterThan(30);
+  },
+  240_000,
+);
+
 test('they do find one value too many', async ({ skip }) => {
   skip(reason !== undefined, reason);
   const right = readFileSync(join(sources, 'adam.cc'), 'utf8');
