@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs, {
   chmodSync,
@@ -43,6 +43,10 @@ const write = (text: string) => async (folder: string) => {
   writeFileSync(join(folder, 'a.h'), text);
 };
 const content = () => readFileSync(join(entry, 'lib', 'a.so.2'), 'utf8');
+const pipe = (path: string) => {
+  rmSync(path);
+  execFileSync('mkfifo', [path]);
+};
 const never = () => Promise.reject(new Error('it was to be filled'));
 
 test('LOGSNR_CACHE names the cache folder; without it, it is a folder of the user', () => {
@@ -101,7 +105,9 @@ test('each damage of an entry is found: at every load where it can end the proce
     ['no manifest', /manifest\.json.* missing or damaged/, true, () => rmSync(join(entry, 'manifest.json'))],
     ['an empty manifest', /manifest\.json.* missing/, true, () => writeFileSync(join(entry, 'manifest.json'), '{}')],
     ['half a manifest', /manifest\.json.* missing/, true, () => writeFileSync(join(entry, 'manifest.json'), '{"a.h":')],
+    ['a pipe as manifest', /manifest\.json.* missing/, true, () => pipe(join(entry, 'manifest.json'))],
     ['writable', /a\.so\.2 can be written by other users/, true, () => chmodSync(library, 0o646)],
+    ['writable folder', /lib can be written by other users/, true, () => chmodSync(join(entry, 'lib'), 0o757)],
   ];
   for (const [name, message, both, damage] of damages) {
     await provide(entry, write('123'));

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { chmod, lstat, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { type Fingerprint, fingerprintOf, piecesOf, replaceFile, syncFolder } from '@logsnr/io/node';
+import { dirname, join } from 'node:path';
+import { type Fingerprint, fingerprintOf, piecesOf, readText, replaceFile, syncFolder } from '@logsnr/io/node';
 
 /** The files of a cache's entry, by their path in it. */
 type Contents = Readonly<Record<string, Fingerprint>>;
@@ -45,7 +45,7 @@ export const contentsHash = (files: Contents): string =>
  */
 export async function faultOf(folder: string, all: boolean): Promise<string | undefined> {
   const manifest = join(folder, MANIFEST);
-  const files = readManifest(manifest);
+  const files = await readManifest(manifest);
   if (!files) return `${manifest}, which says what was installed, is missing or damaged`;
   const untrusted = whyUntrusted(folder) ?? whyUntrusted(manifest);
   if (untrusted) return untrusted;
@@ -55,7 +55,8 @@ export async function faultOf(folder: string, all: boolean): Promise<string | un
     const stats = statSync(path, { throwIfNoEntry: false });
     if (!stats?.isFile()) return `${path} is missing`;
     if (stats.size !== bytes) return `${path} is damaged: it has ${stats.size} bytes, and ${bytes} were installed`;
-    const other = whyUntrusted(path);
+    // The loader also takes what else lies beside a library.
+    const other = whyUntrusted(dirname(path)) ?? whyUntrusted(path);
     if (other) return other;
     if ((all || bytes < 2 ** 20) && (await fingerprintOf(path)).sha256 !== sha256)
       return `${path} is damaged: its bytes are not those that were installed`;
@@ -63,9 +64,9 @@ export async function faultOf(folder: string, all: boolean): Promise<string | un
   return undefined;
 }
 
-function readManifest(file: string): Contents | undefined {
+async function readManifest(file: string): Promise<Contents | undefined> {
   try {
-    const files: Contents = JSON.parse(readFileSync(file, 'utf8'));
+    const files: Contents = JSON.parse((await readText(file)) ?? '');
     const all = Object.values(files);
     const good = all.every(({ bytes, sha256 }) => bytes >= 0 && /^[\da-f]{64}$/.test(sha256));
     return good && all.length > 0 ? files : undefined;
