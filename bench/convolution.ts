@@ -73,6 +73,9 @@ function racers([n, h, w, from, to]: Size) {
   return { own, library, dispose: () => tf.dispose([x, dy, kernel, nothing]) };
 }
 
+/** The threads of the one that ran spin for a while before they sleep. */
+const pause = () => new Promise((done) => setTimeout(done, options.threads > 1 ? 100 : 0));
+
 const now = (): number => {
   if (options.threads > 1) return performance.now();
   const { user, system } = process.cpuUsage();
@@ -96,7 +99,11 @@ async function measure(size: Size, torch: Worker | undefined): Promise<string> {
   for (const name of cases) {
     const times: Record<'own' | 'library' | 'torch', number[]> = { own: [], library: [], torch: [] };
     for (let round = 0; round <= options.rounds; round++) {
-      const [a, b] = [turn(own[name]), turn(library[name])];
+      await pause();
+      const a = turn(own[name]);
+      await pause();
+      const b = turn(library[name]);
+      await pause();
       const c = torch
         ? await torch.request<{ times: number[] }>({ case: name, calls: options.calls }, 60_000)
         : undefined;

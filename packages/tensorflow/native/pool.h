@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <cstdlib>
@@ -39,6 +40,7 @@ class Pool {
     }
     wake_.notify_all();
     Work(body, count);
+    GiveWay([this] { return working_ == 0; });
     std::unique_lock<std::mutex> lock(mutex_);
     body_ = nullptr;
     done_.wait(lock, [this] { return working_ == 0; });
@@ -57,12 +59,22 @@ class Pool {
     }
   }
 
+  // Waits a little for `ready`, and lets whoever has work run meanwhile: to sleep and be woken takes as long as a small
+  // piece of work, and the next operation comes soon.
+  template <typename Ready>
+  static void GiveWay(Ready ready) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(100);
+    while (!ready() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  }
+
   void Help() {
-    std::unique_lock<std::mutex> lock(mutex_);
+    const auto ready = [this] { return body_ && next_ < count_; };
     for (;;) {
-      wake_.wait(lock, [this] { return body_ && next_ < count_; });
+      GiveWay(ready);
+      std::unique_lock<std::mutex> lock(mutex_);
+      wake_.wait(lock, ready);
       working_++;
-      const auto* body = body_;
+      const std::function<void(int64_t)>* body = body_;
       const int64_t count = count_;
       lock.unlock();
       Work(*body, count);
@@ -82,8 +94,8 @@ class Pool {
 
   std::mutex busy_, mutex_;
   std::condition_variable wake_, done_;
-  const std::function<void(int64_t)>* body_ = nullptr;
-  std::atomic<int64_t> next_{0};
+  std::atomic<const std::function<void(int64_t)>*> body_{nullptr};
+  std::atomic<int64_t> next_{0}, count_{0}, working_{0};
   std::exception_ptr error_;
-  int64_t helpers_ = 0, count_ = 0, working_ = 0;
+  int64_t helpers_ = 0;
 };

@@ -22,8 +22,8 @@ struct Factors {
 
 // Columns come in units of 16. A panel is as many as are multiplied at once, at most `kPanel`.
 constexpr int kUnit = 16, kVectors = kUnit / kLanes, kPanel = kLanes == 16 ? 4 : 1;
-// Three quarters of the registers hold sums.
-constexpr int RowsOf(int units) { return std::min(16, kRegisters * 3 / 4 / (units * kVectors)); }
+// Three quarters of the registers hold sums. More rows than 8 are slower: their addresses do not fit the other registers.
+constexpr int RowsOf(int units) { return std::min(8, kRegisters * 3 / 4 / (units * kVectors)); }
 
 template <int kRows, int kUnits>
 void Product(const Factors& f) {
