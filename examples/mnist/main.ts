@@ -31,20 +31,9 @@ const [k, data] = [key(seed), await mnist()];
 const file = (name: string) => join(options.out, name);
 const initial = options.from && (await weightsIn(options.from)).weights;
 
-// A digit classifier judges the samples. It computes in float32, whatever the diffusion model does.
-let line = await progressLine({ label: 'classifier', mode });
-const classifier = await withRun(
-  { folder: file('classifier'), fresh, settings: { seed }, onStep: line.update },
-  (run) =>
-    trainJudge({ data: data.train, key: k, steps: options.judgeSteps, runtime: compile ? native() : eager, ...run }),
-);
-line.stop();
-const judge = await judgeOf(classifier.parameters, data.test);
-console.log(`digit classifier: reads ${(100 * judge.accuracy).toFixed(2)} % of the test images right`);
-
 // Training, Algorithm 1: the network predicts v, the loss is on ε.
 const noise = fold(k, 4);
-line = await progressLine({ mode });
+let line = await progressLine({ mode });
 const trained = await withRun(
   {
     folder: options.out,
@@ -82,6 +71,17 @@ const lossLast = last.reduce((sum, loss) => sum + loss / last.length, 0);
 console.log(
   `trained ${steps} steps of 64 images in ${trainingSeconds.toFixed(0)} s: loss ${lossFirst.toFixed(3)} → ${lossLast.toFixed(4)}`,
 );
+
+// A digit classifier judges the samples. It computes in float32, whatever the diffusion model does.
+line = await progressLine({ label: 'classifier', mode });
+const classifier = await withRun(
+  { folder: file('classifier'), fresh, settings: { seed }, onStep: line.update },
+  (run) =>
+    trainJudge({ data: data.train, key: k, steps: options.judgeSteps, runtime: compile ? native() : eager, ...run }),
+);
+line.stop();
+const judge = await judgeOf(classifier.parameters, data.test);
+console.log(`digit classifier: reads ${(100 * judge.accuracy).toFixed(2)} % of the test images right`);
 
 // Sampling, Algorithm 2: the same noise at every w; sample i is of the digit i mod 10.
 const digits = Array.from({ length: samples }, (_, i) => i % 10);

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { explained, type Fingerprint, MOST } from './files.js';
+import { assertFile, codeOf, explained, type Fingerprint, MOST } from './files.js';
 
 /** A name beside `path` that no other writer has. */
 export const besideOf = (path: string): string => `${path}.${process.pid}-${randomBytes(6).toString('hex')}.tmp`;
@@ -49,8 +49,13 @@ export async function writeSynced(path: string, pieces: AsyncIterable<Uint8Array
 /**
  * Replaces the file `path` as a whole: written beside it, synced, renamed, and its folder synced. Whatever happens on
  * the way, `path` is the old file or the new one.
+ * @throws DamagedFile where `path` is something else, such as a device.
  */
 export async function replaceFile(path: string, pieces: AsyncIterable<Uint8Array>): Promise<Fingerprint> {
+  const there = await stat(path).catch((error: unknown) => {
+    if (codeOf(error) !== 'ENOENT') throw explained(error, path);
+  });
+  if (there) assertFile(there, path, 'replaced');
   const beside = besideOf(path);
   const fingerprint = await writeSynced(beside, pieces);
   try {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, open, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, open, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -44,6 +44,27 @@ describe.skipIf(process.platform === 'win32')('only a regular file is read', () 
     server.close();
   });
 });
+
+test.skipIf(process.platform === 'win32')(
+  'only a regular file is replaced, and nothing stays beside another',
+  async () => {
+    const at = (name: string) => join(folder, name);
+    execFileSync('mkfifo', [at('fifo')]);
+    await mkdir(at('folder'));
+    await symlink('/dev/zero', at('link'));
+    const before = await readdir(folder);
+    for (const [name, kind] of [
+      ['fifo', 'a pipe'],
+      ['folder', 'a folder'],
+      ['link', 'a device'],
+    ] as const)
+      await expect(replaceFile(at(name), piecesOf('new'))).rejects.toThrow(
+        `${at(name)} is ${kind}; only a file can be replaced.`,
+      );
+    expect(await readdir(folder)).toEqual(before);
+    expect((await lstat(at('link'))).isSymbolicLink()).toBe(true);
+  },
+);
 
 test('a file that may not be read is no damaged file', async () => {
   const path = join(folder, 'a');

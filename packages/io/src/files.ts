@@ -105,7 +105,7 @@ export async function assertNoLink(path: string): Promise<void> {
   if (stats) assertFile(stats, path);
 }
 
-function assertFile(stats: Stats, path: string): void {
+export function assertFile(stats: Stats, path: string, what: 'read' | 'replaced' = 'read'): void {
   if (stats.isFile()) return;
   const kinds = [
     [stats.isDirectory(), 'a folder'],
@@ -114,7 +114,7 @@ function assertFile(stats: Stats, path: string): void {
     [stats.isSocket(), 'a socket'],
   ] as const;
   const kind = kinds.find(([is]) => is)?.[1] ?? 'a device';
-  throw new DamagedFile(`${path} is ${kind}; only a file can be read.`);
+  throw new DamagedFile(`${path} is ${kind}; only a file can be ${what}.`);
 }
 
 /** The system's code of an error, such as ENOENT. */
@@ -139,8 +139,8 @@ export function explained(error: unknown, path: string, what: 'written' | 'read'
   const code = codeOf(error);
   if (!(error instanceof Error)) return new Error(String(error));
   if (code === undefined || !/^E[A-Z0-9]+$/.test(code)) return error;
-  // What Node makes of a folder that cannot be made in a read-only place.
-  const noFolder = 'the folder that it is in cannot be made; the file system may be read-only. Choose another folder';
+  // Node says so of a folder that cannot be made in a read-only place, too.
+  const noFolder = 'the folder that it is in is not there, and was not made. Make it, or choose another folder';
   const missing = what === 'read' ? 'it is missing' : noFolder;
   const advice = code === 'ENOENT' ? missing : (ADVICE[code] ?? error.message);
   return Object.assign(new Error(`${path} cannot be ${what}: ${advice} (${code}).`, { cause: error }), { code });

@@ -59,6 +59,15 @@ test('a terminal gets a bar', async () => {
   expect(text).toContain('100% | step 100');
 });
 
+test('the terminal of a process that is ended while the bar is shown keeps its cursor and wraps its lines', async () => {
+  const stream = Object.assign(new PassThrough(), { isTTY: true, columns: 200 });
+  const progress = await progressLine({ stream });
+  progress.update(report(50, 0.25, 60));
+  const text = stream.read().toString();
+  for (const off of ['[?25l', '[?7l']) expect(text).not.toContain(off);
+  progress.stop();
+});
+
 test('the share of waiting and skipped steps are shown, and a skipped loss does not stay in the mean', async () => {
   const stream = new PassThrough();
   const progress = await progressLine({ stream, every: 0 });

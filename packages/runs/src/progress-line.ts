@@ -126,7 +126,8 @@ async function bar(label: string, stream: TextStream): Promise<Display> {
       format: `${label} {bar} {percentage}% | {text}`,
       stream: stream as NodeJS.WriteStream,
       barsize: 20,
-      hideCursor: true,
+      // Else the terminal's wrapping is off while the bar is shown, and stays so where the process is ended.
+      linewrap: true,
     },
     progress.Presets.shades_classic,
   );

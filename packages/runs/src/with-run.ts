@@ -80,7 +80,8 @@ export async function withRun<R extends OptimizeResult>(
 ): Promise<R> {
   const { folder, settings = {}, shapes, keep, logEvery = 10, samples, keepAverages, patience = 600 } = options;
   const stream = tolerant(process.stderr);
-  const { say = (text: string) => void stream.write(`${text}\n`) } = options;
+  // A progress bar may stand in the terminal's line.
+  const { say = (text: string) => void stream.write(`${stream.isTTY ? '\r\x1b[K' : ''}${text}\n`) } = options;
   assertJson(settings, 'settings');
   checkInteger('logEvery', logEvery, 1);
   if (keepAverages !== undefined) checkInteger('keepAverages', keepAverages, 1);
