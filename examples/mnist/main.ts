@@ -9,7 +9,7 @@ import { guidanceSweep, judgeOf, sweepText, trainJudge } from '@logsnr/evaluatio
 import { sweepChart, sweepPicture } from '@logsnr/evaluation/node';
 import { lossChart, writePng } from '@logsnr/figures';
 import { classifierFree } from '@logsnr/guidance';
-import { piecesOf, replaceFile } from '@logsnr/io/node';
+import { piecesOf, replaceFile, say } from '@logsnr/io/node';
 import { bind } from '@logsnr/networks';
 import { shapesOf } from '@logsnr/nn';
 import { progressLine, saveCheckpoint, withRun } from '@logsnr/runs';
@@ -90,7 +90,7 @@ const table = await guidanceSweep({
   judge,
   labels: digits,
   onProgress({ w, fraction, secondsLeft }) {
-    process.stderr.write(`sampling ${(100 * fraction).toFixed(0)} % | w = ${w} | ${secondsLeft.toFixed(0)} s left\n`);
+    say(`sampling ${(100 * fraction).toFixed(0)} % | w = ${w} | ${secondsLeft.toFixed(0)} s left`);
   },
   draw(w, onProgress) {
     const model = classifierFree(bind(network, trained.ema, { prediction: 'v' }), classes, w);

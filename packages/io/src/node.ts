@@ -3,3 +3,4 @@ export { faultOf } from './fault.js';
 export { explained, type Fingerprint, fingerprintOf, type Reading, readText, withFile } from './files.js';
 export { type Lock, type LockOptions, takeLock } from './lock.js';
 export { type OpenSafetensors, safetensorsPieces, withSafetensors } from './safetensors-file.js';
+export { say, type TextStream, tolerant } from './text-stream.js';

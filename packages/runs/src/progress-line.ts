@@ -1,6 +1,6 @@
+import { type TextStream, tolerant } from '@logsnr/io/node';
 import type { StepReport } from '@logsnr/training';
 import type { SingleBar } from 'cli-progress';
-import { type TextStream, tolerant } from './text-stream.js';
 
 export interface ProgressLineOptions {
   /** Shown in front. "training" unless given. */

@@ -1,7 +1,7 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkInteger } from '@logsnr/core';
-import { explained, takeLock } from '@logsnr/io/node';
+import { explained, say as sayOnStderr, takeLock } from '@logsnr/io/node';
 import { disposeState, type OptimizeResult, type StepReport, type TrainingState } from '@logsnr/training';
 import { endBy, interruptible } from './interrupt.js';
 import type { Settings } from './manifest.js';
@@ -9,7 +9,6 @@ import { openRecorder, type Samples } from './recorder.js';
 import { type SaveEvery, saverOf, timingOf } from './saving.js';
 import { assertJson } from './settings.js';
 import { type Keep, openStore, type Store } from './store.js';
-import { tolerant } from './text-stream.js';
 
 export interface RunOptions {
   /** Where the run lives. Made where it is not there. */
@@ -79,9 +78,7 @@ export async function withRun<R extends OptimizeResult>(
   body: (run: RunHooks) => Promise<R>,
 ): Promise<R> {
   const { folder, settings = {}, shapes, keep, logEvery = 10, samples, keepAverages, patience = 600 } = options;
-  const stream = tolerant(process.stderr);
-  // A progress bar may stand in the terminal's line.
-  const { say = (text: string) => void stream.write(`${stream.isTTY ? '\r\x1b[K' : ''}${text}\n`) } = options;
+  const { say = sayOnStderr } = options;
   assertJson(settings, 'settings');
   checkInteger('logEvery', logEvery, 1);
   if (keepAverages !== undefined) checkInteger('keepAverages', keepAverages, 1);

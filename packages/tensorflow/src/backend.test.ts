@@ -105,3 +105,17 @@ test('the line says what is used, and why not the first in the order', () => {
     'backend: wasm — native TensorFlow not available: no C++ compiler; run "npx logsnr-tensorflow doctor"',
   );
 });
+
+test('a standard error that cannot be written changes no choice and ends nothing', async () => {
+  const write = vi.spyOn(process.stderr, 'write').mockImplementation(() => {
+    throw new Error('ENOSPC: no space left on device, write');
+  });
+  try {
+    const other = info.backend === 'wasm' ? 'cpu' : 'wasm';
+    expect((await useBackend(other)).backend).toBe(other);
+    expect(write).toHaveBeenCalledOnce();
+  } finally {
+    write.mockRestore();
+    await useBackend({ backend: info.backend, quiet: true });
+  }
+});

@@ -1,3 +1,4 @@
+import { say } from '@logsnr/io/node';
 import { setBackend } from '@tensorflow/tfjs-core';
 import { install } from './install.js';
 import { type NativeOptions, registerTensorflow } from './native.js';
@@ -55,7 +56,7 @@ async function choose(options: BackendOptions): Promise<BackendInfo> {
   for (const backend of order) {
     try {
       current = { ...(await start(backend, options)), reason };
-      if (!options.quiet) process.stderr.write(`${describe(current)}\n`);
+      if (!options.quiet) say(describe(current));
       return current;
     } catch (error) {
       if (order.length === 1 || error instanceof RangeError) throw error;

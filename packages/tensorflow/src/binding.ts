@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { say } from '@logsnr/io/node';
 import { cacheFolder, provide } from './cache.js';
 import { command, lastLines, placed } from './command.js';
 import { cudaLibraries } from './cuda.js';
@@ -164,7 +165,7 @@ async function build(program: string, found: Found, folder: string, env: NodeJS.
     run(...flags, ...includes, ...quiet, '-o', join(folder, 'quiet.node')),
     run(...flags, ...fast, ...includes, '-shared', ...operationSources, framework, '-o', operations).catch((error) => {
       // Nothing depends on them: what they compute is then composed of the library's own operations.
-      process.stderr.write(`without fused operations: ${error.message}\n`);
+      say(`without fused operations: ${error.message}`);
       rmSync(operations, { force: true });
     }),
   ]);

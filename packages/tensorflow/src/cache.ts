@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { syncFolder, takeLock } from '@logsnr/io/node';
+import { say, syncFolder, takeLock } from '@logsnr/io/node';
 import envPaths from 'env-paths';
 import { faultOf, seal, whyUntrusted } from './entry.js';
 import { Unavailable } from './unavailable.js';
@@ -51,7 +51,7 @@ export async function provide(
   await alone(dirname(entry), async () => {
     const why = force ? '' : await fault();
     if (why === undefined || (why && contents && (await seal(entry, contents)))) return;
-    if (why) process.stderr.write(`${why}; it is made anew\n`);
+    if (why) say(`${why}; it is made anew`);
     const part = `${entry}.part`;
     try {
       await mkdir(part, { mode: 0o700 });
@@ -70,8 +70,7 @@ export async function provide(
 async function alone(cache: string, work: () => Promise<void>, waitMs = 3_600_000): Promise<void> {
   await mkdir(cache, { recursive: true, mode: 0o700 });
   checkCache(cache);
-  const onWait = (message: string) => process.stderr.write(`${message}\n`);
-  const lock = await takeLock(join(cache, 'lock'), { waitMs, onWait, what: 'installs TensorFlow' });
+  const lock = await takeLock(join(cache, 'lock'), { waitMs, onWait: say, what: 'installs TensorFlow' });
   try {
     await collect(cache);
     await work();

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { say } from '@logsnr/io/node';
 import { cacheFolder, releaseFolder } from './cache.js';
 import { command, placed } from './command.js';
 import { faultOf } from './entry.js';
@@ -120,7 +121,7 @@ export async function findTensorflow(
   if (given) return { found: inFolder(given), notes: [] };
   const python = await inPython(env);
   const notes = typeof python === 'string' ? [python] : [];
-  if (/did not end/.test(notes[0] ?? '')) process.stderr.write(`${notes[0]}; it is passed over\n`);
+  if (/did not end/.test(notes[0] ?? '')) say(`${notes[0]}; it is passed over`);
   const candidates = [python, inCache(device, env), inCache(device === 'cpu' ? 'cuda' : 'cpu', env)].filter(
     (one): one is Found => typeof one === 'object',
   );

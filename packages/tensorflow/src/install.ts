@@ -1,3 +1,4 @@
+import { say } from '@logsnr/io/node';
 import { compileBinding, compiler } from './binding.js';
 import { cacheFolder, collectLeftOvers } from './cache.js';
 import { fetchRelease } from './fetch.js';
@@ -42,7 +43,7 @@ async function fetchFor(device: Device, asked: boolean, force: boolean): Promise
     return await fetchRelease(choice.wheel, force);
   } catch (error) {
     if (device === 'cpu' || asked) throw error;
-    process.stderr.write(`no TensorFlow with CUDA: ${(error as Error).message}; taking the one for the processor\n`);
+    say(`no TensorFlow with CUDA: ${(error as Error).message}; taking the one for the processor`);
     return fetchFor('cpu', true, force);
   }
 }

@@ -21,3 +21,12 @@ export function tolerant<S extends TextStream>(stream: S): S {
   };
   return Object.create(stream, { write: { value: write } });
 }
+
+/**
+ * Writes a line for people to standard error, in place of a progress bar that may stand in the terminal's line. Where
+ * it cannot be written, nothing is shown.
+ */
+export function say(line: string): void {
+  const stream = tolerant(process.stderr);
+  stream.write(`${stream.isTTY ? '\r\x1b[K' : ''}${line}\n`);
+}
