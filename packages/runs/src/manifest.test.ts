@@ -71,7 +71,7 @@ describe('a checkpoint that cannot be read is no broken one', () => {
     expect(await readFile(probe)).toEqual(before);
   });
 
-  test('one that is a folder is broken, and set aside', async () => {
+  test('one with a folder for a file, or a file for its folder, is broken and set aside', async () => {
     const said: string[] = [];
     const store = await openStore(join(folder, 'checkpoints'), { settings: {}, warn: (text) => said.push(text) });
     const parameters = { w: tf.ones([3]) };
@@ -79,9 +79,11 @@ describe('a checkpoint that cannot be read is no broken one', () => {
     const state = join(folder, 'checkpoints', 'step-00000002', 'state.safetensors');
     await rm(state);
     await mkdir(state);
+    await writeFile(join(folder, 'checkpoints', 'step-00000003'), '');
     const found = await store.newest();
     expect(found?.checkpoint.step).toBe(1);
-    expect(said.join()).toMatch(/state\.safetensors is a folder; only a file can be read.*set aside/);
+    expect(said.join('\n')).toMatch(/step-00000003 is no folder: that checkpoint is set aside/);
+    expect(said.join('\n')).toMatch(/state\.safetensors is a folder; only a file can be read: .*set aside/);
     tf.dispose([parameters, found?.checkpoint.parameters ?? {}] as unknown as tf.TensorContainer);
   });
 });

@@ -47,7 +47,9 @@ export async function writeManifest(folder: string, manifest: Manifest): Promise
  */
 export async function readManifest(folder: string): Promise<Manifest> {
   const path = join(folder, NAME);
-  const text = await readText(path, LONGEST);
+  const text = await readText(path, LONGEST).catch((error: NodeJS.ErrnoException) => {
+    throw error.code === 'ENOTDIR' ? new DamagedFile(`${folder} is no folder`) : error;
+  });
   if (text === undefined) throw new DamagedFile(`${path} is missing`);
   const contents = contentsOf(text, path);
   for (const [name, { bytes, sha256 }] of Object.entries(contents.files)) {

@@ -72,7 +72,9 @@ export async function openStore(
             const aside = `${old}.broken`;
             await rm(aside, { recursive: true, force: true });
             await rename(old, aside);
-            warn(`${fault}: that checkpoint is set aside as ${aside}, and the run goes on from step ${step}.`);
+            warn(
+              `${fault.replace(/\.$/, '')}: that checkpoint is set aside as ${aside}, and the run goes on from step ${step}.`,
+            );
           }
           [backends, next] = [found.backends, step + 1];
           const before = backends.at(-1)?.name ?? getBackend();
