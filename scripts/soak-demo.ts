@@ -90,7 +90,11 @@ for (let i = 0; i < 4 * each; i++) {
   // Early enough that the steps suffice for the interruptions to come.
   const [u = 0] = uniforms(key(seed + i), 1);
   await pause(u * (step * 4 * each < steps * i ? 1500 : 300));
-  process.kill(kind === 'SIGTERM' ? (child.pid as number) : group, kind);
+  try {
+    process.kill(kind === 'SIGTERM' ? (child.pid as number) : group, kind);
+  } catch {
+    fail(`the run ended by itself before ${kind} ${i}; give more --steps. ${said()}`);
+  }
   const code = await ended;
   if (code === 0) fail(`${kind} ${i} came after the end; give more --steps.`);
   const now = newest();

@@ -9,7 +9,6 @@ import {
   normal,
   perSample,
   sigma,
-  unflatten,
 } from '@logsnr/core';
 import {
   autoguidance,
@@ -24,12 +23,12 @@ import {
   seededConditioning,
 } from '@logsnr/guidance';
 import { bind, classEmbeddings, discreteModel, noisyClassifier, onEmbeddings, unet } from '@logsnr/networks';
-import { type Module, type Parameters, shapesOf } from '@logsnr/nn';
 import { ancestral, compileSampler, ddim, sample } from '@logsnr/samplers';
 import { discrete, linearBetas } from '@logsnr/schedules';
 import { compile, native } from '@logsnr/tensorflow';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
+import { randomised } from './modules.js';
 
 const difference = (a: tf.Tensor, b: tf.Tensor) => tf.max(tf.abs(tf.sub(a, b))).dataSync()[0] as number;
 
@@ -85,16 +84,7 @@ describe('on U-Nets, compiled and operation by operation', () => {
     attention: [4],
     groups: 2,
   };
-  const randomised = (module: Pick<Module<never, unknown>, 'parameters'>) =>
-    unflatten(
-      Object.fromEntries(
-        Object.entries(shapesOf(module)).map(([path, shape], i) => [
-          path,
-          tf.tidy(() => tf.mul(normal(key(i), shape), 0.3)),
-        ]),
-      ),
-    ) as Parameters;
-  const parameters = randomised(unet(config));
+  const parameters = randomised(unet(config), 0);
   const model = bind(unet(config), parameters, { prediction: 'v' });
   const classes = labels(3);
   const [z, lambda, c] = [normal(key(90), [2, 8, 8, 1]), tf.tensor1d([-2, 1]), classes.of([0, 2])];
@@ -118,7 +108,7 @@ describe('on U-Nets, compiled and operation by operation', () => {
 
   test('classifier guidance by a noise-aware classifier', () => {
     const classifier = noisyClassifier(config);
-    const weights = randomised(classifier);
+    const weights = randomised(classifier, 0);
     agree(
       classifierGuidance(
         model,

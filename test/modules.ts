@@ -4,6 +4,8 @@ import { backendInfo, useBackend } from '@logsnr/tensorflow';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'vitest';
 
+export { expectNoLeak } from './no-leak.js';
+
 /** Random values of a shape, the same on every backend. */
 export const random = <T extends tf.Tensor>(seed: number, ...shape: number[]): T => normal(key(seed), shape) as T;
 
@@ -34,12 +36,4 @@ export async function onBackend<T>(backend: 'wasm' | 'cpu', work: () => T): Prom
   } finally {
     await useBackend({ backend: before, quiet: true });
   }
-}
-
-/** Fails unless `work` leaves as many tensors as it returns. */
-export function expectNoLeak(work: () => tf.Tensor[]): void {
-  const before = tf.memory().numTensors;
-  const results = work();
-  expect(tf.memory().numTensors - before).toBe(results.length);
-  tf.dispose(results);
 }

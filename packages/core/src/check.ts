@@ -69,10 +69,10 @@ export function checkAbove(what: string, value: number, low = 0): void {
 
 /** Throws a `RangeError` unless `value` is one of `choices`. */
 export function checkChoice<T extends string>(what: string, value: T, choices: readonly T[]): void {
-  if (!choices.includes(value))
-    throw new RangeError(
-      `${what} is ${JSON.stringify(value)}; it must be ${choices.map((choice) => `"${choice}"`).join(' or ')}.`,
-    );
+  if (choices.includes(value)) return;
+  const accepted = choices.map((choice) => `"${choice}"`);
+  const last = accepted.pop();
+  throw new RangeError(`${what} is ${JSON.stringify(value)}; it must be ${accepted.join(', ')} or ${last}.`);
 }
 
 /** Throws a `RangeError` when `options` has a name that is not among `known`. */

@@ -1,4 +1,4 @@
-import { checkInteger } from '@logsnr/core';
+import { checkChoice, checkInteger } from '@logsnr/core';
 import { blank, overlay, place, type RgbImage } from './canvas.js';
 import { colorMap } from './color-map.js';
 import { checkPanel, type DensityPanel, heatMap, peakOf } from './density-panel.js';
@@ -35,8 +35,7 @@ export function densityMaps(maps: DensityMaps): Uint8Array {
   const { columns = Math.min(panels.length, 4) } = maps;
   checkInteger('columns', columns, 1);
   checkInteger('size', size, 50);
-  if (range !== 'panel' && range !== 'shared')
-    throw new RangeError(`range is "${range}"; it must be "panel" or "shared".`);
+  checkChoice('range', range, ['panel', 'shared']);
 
   const highest = Math.max(...panels.map(peakOf));
   const drawn = panels.map((panel) => heatMap(panel, size, range === 'shared' ? highest : peakOf(panel)));

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { DamagedFile } from '@logsnr/io';
-import { faultOf, fingerprintOf, piecesOf, readText, writeSynced } from '@logsnr/io/node';
+import { codeOf, faultOf, fingerprintOf, piecesOf, readText, writeSynced } from '@logsnr/io/node';
 import * as v from 'valibot';
 
 /** Values that JSON holds. */
@@ -47,15 +47,15 @@ export async function writeManifest(folder: string, manifest: Manifest): Promise
  */
 export async function readManifest(folder: string): Promise<Manifest> {
   const path = join(folder, NAME);
-  const text = await readText(path, LONGEST).catch((error: NodeJS.ErrnoException) => {
-    throw error.code === 'ENOTDIR' ? new DamagedFile(`${folder} is no folder`) : error;
+  const text = await readText(path, LONGEST).catch((error: unknown) => {
+    throw codeOf(error) === 'ENOTDIR' ? new DamagedFile(`${folder} is no folder`) : error;
   });
   if (text === undefined) throw new DamagedFile(`${path} is missing`);
   const contents = contentsOf(text, path);
   for (const [name, { bytes, sha256 }] of Object.entries(contents.files)) {
     const file = join(folder, name);
-    const found = await fingerprintOf(file).catch((error: NodeJS.ErrnoException) => {
-      throw error.code === 'ENOENT' ? new DamagedFile(`${file} is missing`) : error;
+    const found = await fingerprintOf(file).catch((error: unknown) => {
+      throw codeOf(error) === 'ENOENT' ? new DamagedFile(`${file} is missing`) : error;
     });
     if (found.bytes !== bytes) throw new DamagedFile(`${file} has ${found.bytes} bytes where ${bytes} were written`);
     if (found.sha256 !== sha256) throw new DamagedFile(`${file} was changed since it was written`);

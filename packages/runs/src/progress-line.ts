@@ -1,3 +1,4 @@
+import { checkChoice } from '@logsnr/core';
 import { type TextStream, tolerant } from '@logsnr/io/node';
 import type { StepReport } from '@logsnr/training';
 import type { SingleBar } from 'cli-progress';
@@ -39,8 +40,7 @@ export interface ProgressLine {
 export async function progressLine(options: ProgressLineOptions = {}): Promise<ProgressLine> {
   const { label = 'training', unit = 'images', every = 10, mode = 'line' } = options;
   const stream = tolerant(options.stream ?? process.stderr);
-  if (!['line', 'json', 'quiet'].includes(mode))
-    throw new RangeError(`mode is "${mode}"; it must be "line", "json" or "quiet".`);
+  checkChoice('mode', mode, ['line', 'json', 'quiet']);
   if (mode === 'quiet') return { update() {}, stop() {} };
   const json = mode === 'json';
   const show = stream.isTTY && !json ? await bar(label, stream) : lines(stream, every);

@@ -2,7 +2,7 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { checkInteger } from '@logsnr/core';
 import { DamagedFile } from '@logsnr/io';
-import { besideOf, explained, syncFolder } from '@logsnr/io/node';
+import { besideOf, codeOf, explained, syncFolder } from '@logsnr/io/node';
 import type { Parameters } from '@logsnr/nn';
 import { disposeState, type TrainingState } from '@logsnr/training';
 import { dispose, getBackend, type TensorContainer } from '@tensorflow/tfjs-core';
@@ -123,8 +123,8 @@ export async function openStore(
 /** The steps that a folder has checkpoints of, rising; none where there is no folder. */
 const stepsIn = async (folder: string): Promise<number[]> =>
   (
-    await readdir(folder).catch((error): string[] => {
-      if (error.code === 'ENOENT') return [];
+    await readdir(folder).catch((error: unknown): string[] => {
+      if (codeOf(error) === 'ENOENT') return [];
       throw error;
     })
   )
@@ -161,7 +161,7 @@ async function moveInto(from: string, to: string): Promise<void> {
   try {
     await rename(from, to);
   } catch (error) {
-    if (!['ENOTEMPTY', 'EEXIST', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    if (!['ENOTEMPTY', 'EEXIST', 'EPERM'].includes(codeOf(error) ?? '')) throw error;
     const aside = besideOf(to);
     await rename(to, aside);
     await rename(from, to).catch(async (error) => {

@@ -102,7 +102,9 @@ describe('respacing', () => {
 
   test('refuses what it cannot do', () => {
     expect(() => respacedTimes(10, 11, 'leading')).toThrow('steps is 11; there are only 10 times.');
-    expect(() => respacedTimes(10, 5, 'cosine' as 'leading')).toThrow(/spacing is "cosine"/);
+    expect(() => respacedTimes(10, 5, 'cosine' as 'leading')).toThrow(
+      'spacing is "cosine"; it must be "linspace", "leading" or "trailing".',
+    );
     expect(() => fromTimes(ddpm, [3, 900])).toThrow(/does not exceed/);
     expect(() => fromTimes(ddpm, [1000])).toThrow(/t is 1000/);
   });

@@ -2,6 +2,7 @@ import { checkInteger } from '@logsnr/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { addBias, addResidual } from './bias.js';
 import { conv3x3, suitsKernel } from './conv3x3.js';
+import { ofTwo } from './of-two.js';
 
 /** How a convolution's gradients are made: by the backend's kernels, or from slices, products and convolutions. */
 export type ConvGradients = 'kernels' | 'composed';
@@ -47,19 +48,8 @@ function byLibrary(x: tf.Tensor4D, kernel: tf.Tensor4D, options: ConvOptions, ar
   const forward = (x: tf.Tensor4D, kernel: tf.Tensor4D): tf.Tensor4D =>
     padding === 'same' ? tf.conv2d(x, kernel, stride, 'same') : tf.conv2d(padded(x, around), kernel, stride, 'valid');
   if (gradients === 'kernels') return forward(x, kernel);
-  const op = tf.customGrad((...args) => {
-    const [a, k, save] = args as unknown as [tf.Tensor4D, tf.Tensor4D, tf.GradSaveFunc];
-    save([a, k]);
-    return {
-      value: forward(a, k),
-      gradFunc: (dy, saved) => {
-        const [a, k] = saved as [tf.Tensor4D, tf.Tensor4D];
-        const at = { stride, around, height: a.shape[1], width: a.shape[2] };
-        return [inputGradient(dy as tf.Tensor4D, k, at), filterGradient(a, dy as tf.Tensor4D, k, at)];
-      },
-    };
-  });
-  return op(x, kernel) as tf.Tensor4D;
+  const at = { stride, around, height: x.shape[1], width: x.shape[2] };
+  return ofTwo(forward, (dy, a, k) => [inputGradient(dy, k, at), filterGradient(a, dy, k, at)])(x, kernel);
 }
 
 const padded = (x: tf.Tensor4D, around: Pairs): tf.Tensor4D =>

@@ -1,20 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { ofTwo } from './of-two.js';
 
 /** y = x W over the last axis: `x` [..., in], `weight` [in, out], result [..., out]. Differentiable once in both. */
 export function linear<T extends tf.Tensor>(x: T, weight: tf.Tensor2D): T {
   const [from, to] = weight.shape;
   const rows = x.size / from;
-  const op = tf.customGrad((...args) => {
-    const [a, w, save] = args as unknown as [tf.Tensor2D, tf.Tensor2D, tf.GradSaveFunc];
-    save([a, w]);
-    return {
-      value: product(a, w),
-      gradFunc: (dy, saved) => {
-        const [a, w] = saved as [tf.Tensor2D, tf.Tensor2D];
-        return tf.tidy(() => [product(dy, w, false, true), product(a, dy, true)]);
-      },
-    };
-  });
+  const op = ofTwo<tf.Tensor, tf.Tensor2D, tf.Tensor>(product, (dy, a, w) =>
+    tf.tidy(() => [product(dy, w, false, true), product(a, dy, true)]),
+  );
   if (x.rank === 2) return op(x, weight) as T;
   return tf.tidy(
     () => tf.reshape(op(tf.reshape(x, [rows, from]), weight), [...x.shape.slice(0, -1), to]) as unknown as T,

@@ -1,4 +1,4 @@
-import { checkInteger, tensorsOf } from '@logsnr/core';
+import { checkChoice, checkInteger, tensorsOf } from '@logsnr/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { type Captured, type Compute, isCurrent } from './capture.js';
 import type { Graph, GraphLoader } from './loader.js';
@@ -26,8 +26,7 @@ export function newGraphs<G extends { graph: Graph } & Pick<Captured, 'variables
   precision = 'float32',
 }: CompileOptions): Graphs<G> {
   checkInteger('cacheSize', cacheSize, 1);
-  if (precision !== 'float32' && precision !== 'bfloat16')
-    throw new RangeError(`precision is "${precision}"; it must be "float32" or "bfloat16".`);
+  checkChoice('precision', precision, ['float32', 'bfloat16']);
   const kept = new Map<string, G>();
   let captures = 0;
   const current = (signature: string): G | undefined => {
