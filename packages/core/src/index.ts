@@ -30,9 +30,18 @@ export {
 } from './model.js';
 export { normal, normalNumbers, PHILOX_NORMAL, type PhiloxNormalAttrs } from './noise.js';
 export { convert, type Prediction } from './parametrization.js';
-export { epsOf, estimateFrom, perSample, type ReadingOptions, readModel, toModel } from './read-model.js';
+export {
+  diffuse,
+  epsOf,
+  estimateFrom,
+  perSample,
+  type ReadingOptions,
+  readModel,
+  scales,
+  toModel,
+} from './read-model.js';
 export { eager, type Jitted, type Runtime, type Session, type SessionStep } from './runtime.js';
 export type { Schedule } from './schedule.js';
 export { scoped } from './scoped.js';
-export { flatten, isBranch, mapLeaves, mapTensors, type Tree, tensorsOf, unflatten } from './tree.js';
+export { flatten, isBranch, mapLeaves, mapTensors, type Tree, tensorsOf, unflatten, zipTensors } from './tree.js';
 export { type Combinable, combine, scaleByExp, type Value } from './value.js';

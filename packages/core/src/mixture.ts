@@ -43,14 +43,8 @@ export function gaussianMixture(components: readonly Component[]): GaussianMixtu
   parts.forEach(({ weight, mean, std, label }, i) => {
     if (mean.length !== dimensions)
       throw new RangeError(`the mean of component ${i} has ${mean.length} numbers; the first one has ${dimensions}.`);
-    mean.forEach((value) => {
-      checkFinite(`the mean of component ${i}`, value);
-    });
-    for (const [what, value] of [
-      ['weight', weight],
-      ['std', std],
-    ] as const)
-      checkAbove(`the ${what} of component ${i}`, value);
+    for (const value of mean) checkFinite(`the mean of component ${i}`, value);
+    for (const [what, value] of Object.entries({ weight, std })) checkAbove(`the ${what} of component ${i}`, value);
     checkInteger(`the label of component ${i}`, label);
   });
   const classes = Math.max(...parts.map((part) => part.label)) + 1;

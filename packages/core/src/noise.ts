@@ -32,9 +32,7 @@ export interface PhiloxNormalAttrs {
  */
 export function normal(k: Key, shape: readonly number[], firstSample = 0): Tensor {
   checkInteger('firstSample', firstSample);
-  shape.forEach((size, i) => {
-    checkInteger(`shape[${i}]`, size, 1);
-  });
+  for (const [i, size] of shape.entries()) checkInteger(`shape[${i}]`, size, 1);
   const [samples = 1, ...rest] = shape;
   const values = rest.reduce((product, size) => product * size, 1);
   const blocks = Math.ceil(values / 4);

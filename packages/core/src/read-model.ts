@@ -55,8 +55,7 @@ export function estimateFrom(
   lambda: Tensor1D,
 ): Pick<Estimate, 'x' | 'eps'> {
   checkShape("the model's output", output, z.shape);
-  const scales = alphaSigma(lambda);
-  const [alpha, sigma] = [perSample(scales.alpha, z), perSample(scales.sigma, z)];
+  const { alpha, sigma } = scales(z, lambda);
   const xOf = (eps: Tensor): Tensor => div(sub(z, mul(sigma, eps)), alpha);
   switch (prediction) {
     case 'x':
@@ -86,6 +85,18 @@ export function epsOf<C>(like: ModelLike<C>): EpsFunction<C> {
   const model = toModel(like);
   return (z, lambda, condition) =>
     tidy(() => model.predict(z, lambda, condition, model.start(z.shape[0] as number, z.shape.slice(1))).eps);
+}
+
+/** α and σ of each sample's λ [n], shaped to multiply values of `like`'s rank. To be called within a tidy. */
+export function scales(like: Tensor, lambda: Tensor1D): { alpha: Tensor; sigma: Tensor } {
+  const { alpha, sigma } = alphaSigma(lambda);
+  return { alpha: perSample(alpha, like), sigma: perSample(sigma, like) };
+}
+
+/** z = α x + σ ε of each sample's λ [n]. To be called within a tidy. */
+export function diffuse(x: Tensor, eps: Tensor, lambda: Tensor1D): Tensor {
+  const { alpha, sigma } = scales(x, lambda);
+  return add(mul(alpha, x), mul(sigma, eps));
 }
 
 /** A batch of per-sample numbers shaped to multiply values of `like`'s rank: [n] → [n, 1, …, 1]. */

@@ -1,6 +1,6 @@
 import { dispose, scalar, tensor1d } from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
-import { flatten, isBranch, mapLeaves, mapTensors, tensorsOf, unflatten } from './index.js';
+import { flatten, isBranch, mapLeaves, mapTensors, tensorsOf, unflatten, zipTensors } from './index.js';
 
 test('unflatten is the inverse of flatten', () => {
   const tree = { down: { 0: { kernel: 1, bias: 2 }, 1: { kernel: 3 } }, out: 4 };
@@ -43,4 +43,19 @@ test('tensors are found in order, and others are carried along', () => {
   expect(tensorsOf(tree)).toEqual([a, b]);
   expect(mapTensors(tree, (tensor) => tensor.size as never)).toEqual({ a: 1, list: ['text', { b: 2 }] });
   dispose([a, b]);
+});
+
+test('trees of one structure are joined place by place', () => {
+  const [a, b, c, d] = [scalar(1), tensor1d([2, 3]), scalar(4), tensor1d([5])];
+  const sizes = (x: { size: number }, y: { size: number }) => [x.size, y.size];
+  const joined = zipTensors(
+    [
+      { a, list: ['text', { b }] },
+      { a: c, list: ['other', { b: d }] },
+    ] as const,
+    sizes,
+  );
+  expect(joined).toEqual({ a: [1, 1], list: ['text', { b: [2, 1] }] });
+  expect(zipTensors<null>([null, null], sizes)).toBeNull();
+  dispose([a, b, c, d]);
 });

@@ -21,6 +21,16 @@ export function mapLeaves(tree: unknown, f: (leaf: unknown) => unknown): unknown
 export const mapTensors = <T>(tree: T, f: (tensor: Tensor) => unknown): T =>
   mapLeaves(tree, (leaf) => (leaf instanceof Tensor ? f(leaf) : leaf)) as T;
 
+/** Trees of one structure as one: in the place of their tensors stands what `f` makes of those that share a place. */
+export function zipTensors<T>(trees: readonly [T, ...T[]], f: (...tensors: Tensor[]) => unknown): T {
+  const lists = trees.map((tree) => tensorsOf(tree));
+  let next = 0;
+  return mapTensors(trees[0], () => {
+    const place = next++;
+    return f(...lists.map((tensors) => tensors[place] as Tensor));
+  });
+}
+
 /** The tensors of a tree, in the order of its members. */
 export function tensorsOf(tree: unknown, found: Tensor[] = []): Tensor[] {
   if (tree instanceof Tensor) found.push(tree);

@@ -26,24 +26,18 @@ export function apg({ eta = 0, norm: limit = Number.POSITIVE_INFINITY, momentum 
   checkFinite('momentum', momentum);
   if (!(limit > 0)) throw new RangeError(`norm is ${limit}; it must be above 0.`);
   if (eta === 1 && limit === Number.POSITIVE_INFINITY && momentum === 0) return extrapolate;
-  const guided = (x: Tensor, delta: Tensor, w: number | Tensor): Tensor => {
-    // 1e-30 against 0/0, far below the square root of the least float32.
-    const short =
-      limit < Number.POSITIVE_INFINITY ? mul(delta, minimum(1, div(limit, add(norm(delta), 1e-30)))) : delta;
-    return add(x, mul(eta === 1 ? short : sub(short, mul(along(short, x), 1 - eta)), w));
-  };
-  if (momentum === 0)
-    return {
-      acts: 'x',
-      combine: ({ conditional, unconditional, w }) => guided(conditional, sub(conditional, unconditional), w),
-    };
   return {
     acts: 'x',
-    combine({ conditional, unconditional, w }, memory) {
-      const delta = add(sub(conditional, unconditional), mul(memory as Tensor, momentum));
-      return { value: guided(conditional, delta, w), memory: delta };
+    combine({ conditional: x, unconditional, w }, before) {
+      const change = sub(x, unconditional);
+      const delta = momentum === 0 ? change : add(change, mul(before as Tensor, momentum));
+      // 1e-30 against 0/0, far below the square root of the least float32.
+      const short =
+        limit < Number.POSITIVE_INFINITY ? mul(delta, minimum(1, div(limit, add(norm(delta), 1e-30)))) : delta;
+      const kept = eta === 1 ? short : sub(short, mul(along(short, x), 1 - eta));
+      return { value: add(x, mul(kept, w)), memory: momentum === 0 ? before : delta };
     },
-    start: (n, shape) => zeros([n, ...shape]),
+    ...(momentum !== 0 && { start: (n, shape) => zeros([n, ...shape]) }),
   };
 }
 

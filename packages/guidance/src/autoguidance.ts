@@ -9,10 +9,9 @@ import {
   type Predicted,
   toModel,
 } from '@logsnr/core';
-import { add, mul, sub, type Tensor } from '@tensorflow/tfjs-core';
 import { checkEvaluation, costOf, type EvaluationOptions, evaluate } from './evaluate.js';
 import { checkWhole, guide } from './guide.js';
-import { extrapolate, type RuleLike } from './rule.js';
+import { type Both, extrapolate, led, type RuleLike } from './rule.js';
 import type { Weight } from './weight.js';
 
 /**
@@ -34,19 +33,11 @@ export function autoguidance<C>(
   return guide<[Model<C>, Model<C>], C>(
     [toModel(model), toModel(weaker)],
     ([model, weaker]) => ({
-      plain(z, lambda, condition, memory) {
-        const only = model.predict(z, lambda, condition, memoryOf(memory, 0));
-        return { ...only, memory: [only.memory, memoryOf(memory, 1)] };
-      },
-      pair(z, lambda, condition, memory) {
-        const conditional = model.predict(z, lambda, condition, memoryOf(memory, 0));
-        const unconditional = weaker.predict(z, lambda, condition, memoryOf(memory, 1));
-        return {
-          conditional,
-          unconditional,
-          memory: [conditional.memory, unconditional.memory],
-        };
-      },
+      plain: model.predict,
+      pair: (z, lambda, condition, [own, other]) => [
+        model.predict(z, lambda, condition, own),
+        weaker.predict(z, lambda, condition, other),
+      ],
       plainCost: model.cost,
       pairCost: (lambda) => inTurn(model.cost(lambda), weaker.cost(lambda)),
       start: (n, shape) => [model.start(n, shape), weaker.start(n, shape)],
@@ -82,12 +73,9 @@ export function perturbedGuidance<C>(
         .map((condition, i) => ({ lambda, condition, memory: memoryOf(memory, i) }));
       const [own, none] = evaluate(model, conditioning.concat, evaluation, z, parts) as [Predicted, Predicted?];
       const weak = weakWeight === 0 ? undefined : weaker.predict(z, lambda, condition, memoryOf(memory, 2));
-      const led = (kind: 'x' | 'eps'): Tensor => {
-        const terms = [none && mul(sub(own[kind], none[kind]), w), weak && mul(sub(own[kind], weak[kind]), weakWeight)];
-        return terms.reduce<Tensor>((sum, term) => (term ? add(sum, term) : sum), own[kind]);
-      };
+      const away = (weight: number, from?: Both): [number, Both, Both][] => (from ? [[weight, own, from]] : []);
       const next = [own, none, weak].map((made, i) => made?.memory ?? memoryOf(memory, i));
-      return { x: led('x'), eps: led('eps'), variance: own.variance, memory: next };
+      return { ...led(own, [...away(w, none), ...away(weakWeight, weak)]), variance: own.variance, memory: next };
     },
     cost: (lambda) => {
       const first = costOf(model, evaluation, w === 0 ? 1 : 2, lambda);

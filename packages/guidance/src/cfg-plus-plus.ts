@@ -1,9 +1,9 @@
-import { type Conditioning, derive, type Model, type ModelLike, perSample, toModel } from '@logsnr/core';
+import { type Conditioning, derive, type Model, type ModelLike, memoryOf, toModel } from '@logsnr/core';
 import { withNull } from './classifier-free.js';
-import { checkEvaluation, type EvaluationOptions } from './evaluate.js';
+import type { EvaluationOptions } from './evaluate.js';
 import { checkWhole } from './guide.js';
 import { applyRule, extrapolate } from './rule.js';
-import { checkWeight, type Weight, weightsAt } from './weight.js';
+import { checkWeight, spread, type Weight, weightsAt } from './weight.js';
 
 /**
  * CFG++ (Chung et al. 2024, arXiv 2406.08070, algorithm 2): x̂ comes from the guided ε̃ = ε_c + w (ε_c − ε_∅), but the step
@@ -20,7 +20,6 @@ export function cfgPlusPlus<C>(
   w: Weight,
   { evaluation = 'joint' }: EvaluationOptions = {},
 ): Model<C> {
-  checkEvaluation(evaluation);
   checkWeight(w);
   const inner = toModel(model);
   checkWhole(inner);
@@ -29,11 +28,9 @@ export function cfgPlusPlus<C>(
     return {
       predict(z, lambda, condition, before) {
         frame.check?.(condition, z.shape[0] as number);
-        const { conditional, unconditional, memory } = frame.pair(z, lambda, condition, before);
-        const weights = weightsAt(w, lambda);
-        const each = typeof weights === 'number' ? weights : perSample(weights, z);
-        const { x, eps } = applyRule(extrapolate, conditional, unconditional, { w: each, z, lambda }, null);
-        return { x, eps, renoise: unconditional.eps, variance: conditional.variance, memory };
+        const [own, none] = frame.pair(z, lambda, condition, [memoryOf(before, 0), memoryOf(before, 1)]);
+        const { x, eps } = applyRule(extrapolate, own, none, { w: spread(weightsAt(w, lambda), z), z, lambda }, null);
+        return { x, eps, renoise: none.eps, variance: own.variance, memory: [own.memory, none.memory] };
       },
       cost: frame.pairCost,
       gives: { renoise: true, variance: model.gives.variance },

@@ -1,14 +1,15 @@
 import {
-  alphaSigma,
   type Cost,
   checkChoice,
+  defineModel,
   derive,
   type Model,
   type ModelLike,
   perSample,
+  scales,
   toModel,
 } from '@logsnr/core';
-import { add, divNoNan, lessEqual, mul, sub, type Tensor, where } from '@tensorflow/tfjs-core';
+import { add, divNoNan, lessEqual, mul, sub, type Tensor, type Tensor1D, where } from '@tensorflow/tfjs-core';
 import { inner } from './norms.js';
 import type { Rule } from './rule.js';
 
@@ -41,11 +42,11 @@ export function zeroInit<C>(model: ModelLike<C>, upTo: number): Model<C> {
   if (Number.isNaN(upTo)) throw new RangeError('upTo is NaN; it must be a log-SNR in nats.');
   return derive<[Model<C>], C>([toModel(model)], ([inner]) => {
     const { gives, start } = inner;
-    const still = (z: Tensor, lambda: Parameters<typeof alphaSigma>[0]) => {
-      const { alpha, sigma } = alphaSigma(lambda);
-      return { x: mul(perSample(alpha, z), z), eps: mul(perSample(sigma, z), z) };
+    const still = (z: Tensor, lambda: Tensor1D) => {
+      const { alpha, sigma } = scales(z, lambda);
+      return { x: mul(alpha, z), eps: mul(sigma, z) };
     };
-    const resting: Model<C> = derive<[], C>([], () => ({
+    const resting = defineModel<C>({
       predict(z, lambda, _, memory) {
         const { x, eps } = still(z, lambda);
         return { x, eps, renoise: gives.renoise ? eps : null, variance: gives.variance ? mul(z, 0) : null, memory };
@@ -53,7 +54,7 @@ export function zeroInit<C>(model: ModelLike<C>, upTo: number): Model<C> {
       cost: () => NO_CALL,
       gives,
       start,
-    }));
+    });
     return {
       predict(z, lambda, condition, before) {
         const { x, eps, renoise, variance, memory } = inner.predict(z, lambda, condition, before);

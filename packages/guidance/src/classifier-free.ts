@@ -1,15 +1,7 @@
-import {
-  type Conditioning,
-  type Memory,
-  type Model,
-  type ModelLike,
-  memoryOf,
-  type Predicted,
-  toModel,
-} from '@logsnr/core';
+import { type Conditioning, type Model, type ModelLike, type Predicted, toModel } from '@logsnr/core';
 import type { Tensor1D } from '@tensorflow/tfjs-core';
 import { checkEvaluation, costOf, type Evaluation, type EvaluationOptions, evaluate, type Part } from './evaluate.js';
-import { type Frame, guide } from './guide.js';
+import { type Frame, guide, type Pair } from './guide.js';
 import { extrapolate, type RuleLike } from './rule.js';
 import type { Weight } from './weight.js';
 
@@ -33,7 +25,6 @@ export function classifierFree<C>(
   w: Weight,
   { evaluation = 'joint', rule = extrapolate }: ClassifierFreeOptions = {},
 ): Model<C> {
-  checkEvaluation(evaluation);
   return guide<[Model<C>], C>([toModel(model)], ([model]) => withNull(model, conditioning, evaluation), w, rule);
 }
 
@@ -46,29 +37,32 @@ export const withNull = <C>(model: Model<C>, conditioning: Conditioning<C>, eval
   check: conditioning.check?.bind(conditioning),
 });
 
-/** The frame of two predictions by one model for the same z: the first for the conditions, the second of something else. */
+/**
+ * The frame of two predictions by one model for the same z: the first for the conditions, the second of something else.
+ * @throws RangeError on an unknown evaluation.
+ */
 export function twoOf<C, D>(
   model: Model<C>,
   join: (a: C, b: C) => C,
   evaluation: Evaluation,
-  parts: (lambda: Tensor1D, condition: D) => readonly [own: Asked<C>, other: Asked<C>],
+  parts: (lambda: Tensor1D, condition: D) => Pair<Omit<Part<C>, 'memory'>>,
 ): Frame<D> {
-  const both = (first: Memory, second: Memory): Memory => [first, second];
+  checkEvaluation(evaluation);
   return {
     plain(z, lambda, condition, memory) {
       const [own] = parts(lambda, condition);
-      const only = model.predict(z, own.lambda, own.condition, memoryOf(memory, 0));
-      return { ...only, memory: both(only.memory, memoryOf(memory, 1)) };
+      return model.predict(z, own.lambda, own.condition, memory);
     },
-    pair(z, lambda, condition, memory) {
-      const asked = parts(lambda, condition).map((part, i) => ({ ...part, memory: memoryOf(memory, i) }));
-      const [conditional, unconditional] = evaluate(model, join, evaluation, z, asked) as [Predicted, Predicted];
-      return { conditional, unconditional, memory: both(conditional.memory, unconditional.memory) };
+    pair(z, lambda, condition, [first, second]) {
+      const [own, other] = parts(lambda, condition);
+      const asked = [
+        { ...own, memory: first },
+        { ...other, memory: second },
+      ];
+      return evaluate(model, join, evaluation, z, asked) as [Predicted, Predicted];
     },
     plainCost: model.cost,
     pairCost: (lambda) => costOf(model, evaluation, 2, lambda),
-    start: (n, shape) => both(model.start(n, shape), model.start(n, shape)),
+    start: (n, shape) => [model.start(n, shape), model.start(n, shape)],
   };
 }
-
-type Asked<C> = Omit<Part<C>, 'memory'>;

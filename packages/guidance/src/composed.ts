@@ -1,9 +1,17 @@
-import { type Conditioning, checkFinite, derive, type Model, type ModelLike, memoryOf, toModel } from '@logsnr/core';
-import { add, mul, sub, type Tensor } from '@tensorflow/tfjs-core';
+import {
+  type Conditioning,
+  checkFinite,
+  derive,
+  type Model,
+  type ModelLike,
+  memoryOf,
+  type Predicted,
+  toModel,
+} from '@logsnr/core';
 import { twoOf } from './classifier-free.js';
 import { checkEvaluation, costOf, type EvaluationOptions, evaluate } from './evaluate.js';
 import { checkWhole, guide } from './guide.js';
-import { extrapolate, type RuleLike } from './rule.js';
+import { extrapolate, led, type RuleLike } from './rule.js';
 import type { Weight } from './weight.js';
 
 /** What to lead towards, and what to lead away from, for each of n samples. */
@@ -23,7 +31,6 @@ export function negative<C>(
   w: Weight,
   { evaluation = 'joint', rule = extrapolate }: EvaluationOptions & { rule?: RuleLike | undefined } = {},
 ): Model<Negated<C>> {
-  checkEvaluation(evaluation);
   return guide<[Model<C>], Negated<C>>(
     [toModel(model)],
     ([model]) => ({
@@ -56,9 +63,7 @@ export function composed<C>(
 ): Model<readonly C[]> {
   checkEvaluation(evaluation);
   if (w.length === 0) throw new RangeError('w is empty; give a weight for each condition.');
-  w.forEach((weight, i) => {
-    checkFinite(`w[${i}]`, weight);
-  });
+  for (const [i, weight] of w.entries()) checkFinite(`w[${i}]`, weight);
   const inner = toModel(model);
   checkWhole(inner);
   const count = w.length === 1 && w[0] === 0 ? 1 : w.length + 1;
@@ -69,17 +74,13 @@ export function composed<C>(
       for (const condition of conditions) check?.(condition, z.shape[0] as number);
       const all = [...conditions, nullCondition(conditions[0] as C)].slice(0, count);
       const parts = all.map((condition, i) => ({ lambda, condition, memory: memoryOf(memory, i) }));
-      const made = evaluate(model, concat, evaluation, z, parts);
-      const led = (kind: 'x' | 'eps'): Tensor => {
-        const [first, ...others] = made.map((estimate) => estimate[kind]) as [Tensor, ...Tensor[]];
-        const empty = others.pop();
-        if (!empty) return first;
-        const start = add(first, mul(sub(first, empty), w[0] as number));
-        return others.reduce((sum, each, i) => add(sum, mul(sub(each, empty), 1 + (w[i + 1] as number))), start);
-      };
+      const made = evaluate(model, concat, evaluation, z, parts) as [Predicted, ...Predicted[]];
+      const [first, empty] = [made[0], made[w.length]];
+      const terms = w.map(
+        (weight, i) => [i === 0 ? weight : 1 + weight, made[i], empty] as [number, Predicted, Predicted],
+      );
       const next = Array.from({ length: w.length + 1 }, (_, i) => made[i]?.memory ?? memoryOf(memory, i));
-      const variance = made[0]?.variance ?? null;
-      return { x: led('x'), eps: led('eps'), variance, memory: next };
+      return { ...led(first, empty ? terms : []), variance: first.variance, memory: next };
     },
     cost: (lambda) => costOf(model, evaluation, count, lambda),
     gives: model.gives,

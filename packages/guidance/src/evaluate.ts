@@ -7,9 +7,9 @@ import {
   type Model,
   mapTensors,
   type Predicted,
+  zipTensors,
 } from '@logsnr/core';
-import { concat, slice, split, type Tensor, type Tensor1D } from '@tensorflow/tfjs-core';
-import { joinMemories } from './memory.js';
+import { concat, slice, type Tensor, type Tensor1D } from '@tensorflow/tfjs-core';
 
 /**
  * `joint` evaluates predictions that one model makes for the same z as one batch: fewest calls. `split` evaluates them one
@@ -47,19 +47,10 @@ export function evaluate<C>(
     concat(parts.map(() => z)),
     concat(parts.map(({ lambda }) => lambda)),
     parts.map(({ condition }) => condition).reduce(join),
-    joinMemories(parts.map(({ memory }) => memory)),
+    zipTensors(parts.map(({ memory }) => memory) as [Memory, ...Memory[]], (...own) => concat(own)),
   );
-  const count = parts.length;
-  const cut = (value: Tensor | null): (Tensor | null)[] => (value ? split(value, count) : parts.map(() => null));
-  const [x, eps, renoise, variance] = [whole.x, whole.eps, whole.renoise, whole.variance].map(cut);
   const n = z.shape[0] as number;
-  return parts.map((_, i) => ({
-    x: x?.[i] as Tensor,
-    eps: eps?.[i] as Tensor,
-    renoise: renoise?.[i] ?? null,
-    variance: variance?.[i] ?? null,
-    memory: mapTensors(whole.memory, (tensor) => slice(tensor, i * n, n)),
-  }));
+  return parts.map((_, i) => mapTensors(whole, (tensor) => slice(tensor, i * n, n)));
 }
 
 /** The cost of `parts` predictions by {@link evaluate}. */

@@ -26,9 +26,7 @@ import type { Rule } from './rule.js';
  */
 export function frequencyDecoupled(gains: readonly number[]): Rule {
   if (gains.length === 0) throw new RangeError('gains is empty; give one for each level, from fine to coarse.');
-  gains.forEach((gain, i) => {
-    checkFinite(`gains[${i}]`, gain);
-  });
+  for (const [i, gain] of gains.entries()) checkFinite(`gains[${i}]`, gain);
   return {
     acts: 'each',
     combine({ conditional, unconditional, w }) {

@@ -1,8 +1,8 @@
-import { alphaSigma, type Cost, checkShape, derive, inTurn, type Model, perSample } from '@logsnr/core';
+import { type Cost, checkShape, derive, inTurn, type Memory, type Model, scales } from '@logsnr/core';
 import { grad, mul, sub, sum, type Tensor, type Tensor1D } from '@tensorflow/tfjs-core';
 import { checkWhole, variants } from './guide.js';
 import { moved } from './rule.js';
-import { checkWeight, type Weight, weightAt } from './weight.js';
+import { checkWeight, spread, type Weight, weightAt } from './weight.js';
 
 /** log p(c|z_λ) of each sample up to a constant, [n]; differentiable in z. */
 export type LogLikelihood<C> = (z: Tensor, lambda: Tensor1D, condition: C) => Tensor1D;
@@ -15,7 +15,7 @@ export type LogLikelihood<C> = (z: Tensor, lambda: Tensor1D, condition: C) => Te
  */
 export function alongGradient<C>(
   model: Model<C>,
-  likelihood: (model: Model<C>, memory: Parameters<Model<C>['predict']>[3]) => LogLikelihood<C>,
+  likelihood: (model: Model<C>, memory: Memory) => LogLikelihood<C>,
   w: Weight,
   gradientCost: (model: Model<C>, lambda: number) => Cost,
 ): Model<C> {
@@ -33,10 +33,7 @@ export function alongGradient<C>(
             checkShape('the log-likelihood', logs, [z.shape[0] ?? null]);
             return sum(logs);
           })(z);
-          const pull = mul(
-            mul(perSample(alphaSigma(lambda).sigma, z), slope),
-            typeof w === 'number' ? w : perSample(w, z),
-          );
+          const pull = mul(mul(scales(z, lambda).sigma, slope), spread(w, z));
           const { variance, memory } = estimate;
           return { ...moved(estimate, 'eps', sub(estimate.eps, pull), estimate.eps, z, lambda), variance, memory };
         },

@@ -1,33 +1,29 @@
 import {
   type Cost,
+  defineModel,
   derive,
   type Memory,
   type Model,
   type ModelParts,
   memoryOf,
   type Predicted,
-  perSample,
 } from '@logsnr/core';
-import type { Tensor, Tensor1D } from '@tensorflow/tfjs-core';
+import { equal, type Tensor, type Tensor1D, where } from '@tensorflow/tfjs-core';
 import { applyRule, extrapolate, type RuleLike, toRule } from './rule.js';
-import { checkWeight, type Weight, weightAt, weightsAt, weightsOf, whereGuided } from './weight.js';
+import { checkWeight, spread, type Weight, weightAt, weightsAt, weightsOf } from './weight.js';
 
-/** The better and the worse prediction, and what the models that made them remember. */
-export interface Pair {
-  readonly conditional: Predicted;
-  readonly unconditional: Predicted;
-  readonly memory: Memory;
-}
+/** The better and the worse of two: predictions, or what the models that make them remember. */
+export type Pair<T> = readonly [better: T, worse: T];
 
 /** How the two predictions are made and what that costs, and the same where w is 0. Called within a tidy. */
 export interface Frame<C> {
-  /** The conditional prediction alone. */
+  /** The better prediction alone. */
   plain(z: Tensor, lambda: Tensor1D, condition: C, memory: Memory): Predicted;
-  pair(z: Tensor, lambda: Tensor1D, condition: C, memory: Memory): Pair;
+  pair(z: Tensor, lambda: Tensor1D, condition: C, memories: Pair<Memory>): Pair<Predicted>;
   plainCost(lambda: number): Cost;
   pairCost(lambda: number): Cost;
-  /** What the models remember before the first call, for `plain` and `pair` alike. */
-  start(n: number, shape: readonly number[]): Memory;
+  /** What the models of the pair remember before the first call. */
+  start(n: number, shape: readonly number[]): Pair<Memory>;
   /** Throws on conditions that do not fit n samples, also where w is 0. */
   check?: ((condition: C, n: number) => void) | undefined;
 }
@@ -56,28 +52,23 @@ export function guide<Models extends readonly Model<never>[], C>(
     const parts = (weights: (lambda: Tensor1D) => number | Tensor1D): ModelParts<C> => ({
       predict(z, lambda, condition, memory) {
         check?.(condition, z.shape[0] as number);
-        const [inner, ruleMemory] = [memoryOf(memory, 0), memoryOf(memory, 1)];
-        const w = weights(lambda);
-        if (w === 0) {
-          const only = plain(z, lambda, condition, inner);
-          return { ...only, memory: [only.memory, ruleMemory] };
+        const [better, worse, ruleMemory] = [0, 1, 2].map((i) => memoryOf(memory, i)) as [Memory, Memory, Memory];
+        const weight = weights(lambda);
+        if (weight === 0) {
+          const only = plain(z, lambda, condition, better);
+          return { ...only, memory: [only.memory, worse, ruleMemory] };
         }
-        const made = pair(z, lambda, condition, inner);
-        const { conditional, unconditional } = made;
-        const each = typeof w === 'number' ? w : perSample(w, z);
-        const guided = applyRule(rule, conditional, unconditional, { w: each, z, lambda }, ruleMemory);
-        const own = (kind: 'x' | 'eps') =>
-          typeof each === 'number' ? guided[kind] : whereGuided(each, conditional[kind], guided[kind]);
-        return {
-          x: own('x'),
-          eps: own('eps'),
-          variance: conditional.variance,
-          memory: [made.memory, guided.memory],
-        };
+        const [own, other] = pair(z, lambda, condition, [better, worse]);
+        const w = spread(weight, z);
+        const guided = applyRule(rule, own, other, { w, z, lambda }, ruleMemory);
+        const chosen = (kind: 'x' | 'eps') =>
+          typeof w === 'number' ? guided[kind] : where(equal(w, 0), own[kind], guided[kind]);
+        const { variance } = own;
+        return { x: chosen('x'), eps: chosen('eps'), variance, memory: [own.memory, other.memory, guided.memory] };
       },
       cost: (lambda) => (weightAt(w, lambda) === 0 ? plainCost(lambda) : pairCost(lambda)),
       gives: { variance },
-      start: (n, shape) => [start(n, shape), rule.start?.(n, shape) ?? null],
+      start: (n, shape) => [...start(n, shape), rule.start?.(n, shape) ?? null],
     });
     return variants(parts, w);
   });
@@ -89,9 +80,7 @@ export function variants<C>(
   w: Weight,
 ): ModelParts<C> {
   if (typeof w === 'number') return parts(() => w);
-  const variant = (weights: (lambda: Tensor1D) => number | Tensor1D): Model<C> =>
-    derive<[], C>([], () => parts(weights));
-  const [off, on] = [variant(() => 0), variant((lambda) => weightsOf(w, lambda))];
+  const [off, on] = [defineModel(parts(() => 0)), defineModel(parts((lambda) => weightsOf(w, lambda)))];
   return { ...parts((lambda) => weightsAt(w, lambda)), at: (lambda) => (weightAt(w, lambda) === 0 ? off : on) };
 }
 

@@ -1,7 +1,7 @@
 import { type Conditioning, type Model, type ModelLike, type Predicted, toModel } from '@logsnr/core';
 import { add, argMax, cast, mul, type Tensor, type Tensor1D } from '@tensorflow/tfjs-core';
 import { twoOf } from './classifier-free.js';
-import { checkEvaluation, type EvaluationOptions } from './evaluate.js';
+import type { EvaluationOptions } from './evaluate.js';
 import { type Frame, guide } from './guide.js';
 import { noiseAt, type Seeded } from './random.js';
 import { extrapolate, moved, type RuleLike } from './rule.js';
@@ -70,7 +70,6 @@ function againstPart<C>(
   other: (lambda: Tensor1D, condition: Seeded<C>) => { lambda: Tensor1D; condition: C },
   read = (_own: Predicted, made: Predicted, _z: Tensor, _lambda: Tensor1D): Predicted => made,
 ): Model<Seeded<C>> {
-  checkEvaluation(evaluation);
   const frame = (model: Model<C>): Frame<Seeded<C>> => {
     const two = twoOf<C, Seeded<C>>(model, join, evaluation, (lambda, seeded) => [
       { lambda, condition: seeded.condition },
@@ -78,9 +77,9 @@ function againstPart<C>(
     ]);
     return {
       ...two,
-      pair(z, lambda, condition, memory) {
-        const made = two.pair(z, lambda, condition, memory);
-        return { ...made, unconditional: read(made.conditional, made.unconditional, z, lambda) };
+      pair(z, lambda, condition, memories) {
+        const [own, made] = two.pair(z, lambda, condition, memories);
+        return [own, read(own, made, z, lambda)];
       },
     };
   };

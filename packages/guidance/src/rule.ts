@@ -1,4 +1,4 @@
-import { alphaSigma, type Estimate, estimateFrom, type Memory, perSample } from '@logsnr/core';
+import { type Estimate, estimateFrom, type Memory, scales } from '@logsnr/core';
 import { add, div, mul, sub, type Tensor, type Tensor1D } from '@tensorflow/tfjs-core';
 
 /** What a rule combines: the better and the worse prediction of one kind, of z's shape. */
@@ -75,6 +75,13 @@ export function combineEps(rule: Rule, predictions: Predictions, memory: Memory)
   return { value: made.eps, memory: made.memory };
 }
 
+/** The first of several estimates, led by each weight towards one of them and away from another: first + Σ w (to − from). */
+export function led(first: Both, terms: readonly (readonly [w: number, to: Both, from: Both])[]): Both {
+  const sum = (kind: 'x' | 'eps') =>
+    terms.reduce((sum, [w, to, from]) => add(sum, mul(sub(to[kind], from[kind]), w)), first[kind]);
+  return { x: sum('x'), eps: sum('eps') };
+}
+
 /** One kind of prediction of an estimate: v = α ε̂ − σ x̂ (Salimans & Ho 2022, arXiv 2202.00512). */
 function kind(acts: 'eps' | 'x' | 'v', z: Tensor, lambda: Tensor1D): (estimate: Both) => Tensor {
   if (acts !== 'v') return (estimate) => estimate[acts];
@@ -99,9 +106,4 @@ export function moved(
   if (acts === 'eps') return { x: sub(estimate.x, mul(d, div(sigma, alpha))), eps: value };
   if (acts === 'x') return { x: value, eps: sub(estimate.eps, mul(d, div(alpha, sigma))) };
   return { x: sub(estimate.x, mul(d, sigma)), eps: add(estimate.eps, mul(d, alpha)) };
-}
-
-function scales(z: Tensor, lambda: Tensor1D): { alpha: Tensor; sigma: Tensor } {
-  const { alpha, sigma } = alphaSigma(lambda);
-  return { alpha: perSample(alpha, z), sigma: perSample(sigma, z) };
 }

@@ -1,9 +1,8 @@
-import { checkFinite } from '@logsnr/core';
+import { checkFinite, perSample } from '@logsnr/core';
 import {
   add,
   atan,
   cos,
-  equal,
   exp,
   fill,
   greaterEqual,
@@ -72,6 +71,10 @@ export function weightsAt(w: Weight, lambda: Tensor1D): number | Tensor1D {
 /** The same where w(λ) is known not to be 0: a schedule is computed as a tensor, without reading λ. */
 export const weightsOf = (w: Weight, lambda: Tensor1D): number | Tensor1D =>
   typeof w === 'object' ? w.of(lambda) : weightsAt(w, lambda);
+
+/** A weight shaped to multiply z. */
+export const spread = (w: number | Tensor1D, z: Tensor): number | Tensor =>
+  typeof w === 'number' ? w : perSample(w, z);
 
 /** λ as numbers; undefined where it cannot be read and the weight does without. */
 function read(w: Exclude<Weight, number>, lambda: Tensor1D): Float32Array | undefined {
@@ -157,6 +160,3 @@ export function rising(w: number, form: Rise = 'linear', floor = Number.NEGATIVE
 /** t = (2/π) arctan(σ/α) ∈ [0, 1]: 0 is data, 1 is noise. */
 export const time = (lambda: number): number => (2 / Math.PI) * Math.atan(Math.exp(-lambda / 2));
 export const times = (lambda: Tensor1D): Tensor1D => mul(atan(exp(mul(lambda, -0.5))), 2 / Math.PI) as Tensor1D;
-
-/** `guided` where w is not 0, `plain` bit for bit where it is: `w` of shape [n, 1, …]. */
-export const whereGuided = (w: Tensor, plain: Tensor, guided: Tensor): Tensor => where(equal(w, 0), plain, guided);
