@@ -117,7 +117,7 @@ if (job === '--help' || job === '-h') {
 
 /** The repository's own version of pnpm: the installed one, else by npx. */
 async function pnpm() {
-  const { code, out } = await capture(['pnpm', '--version']);
+  const { code, out } = await capture(['pnpm', '--version'], 60);
   return code === 0 && out.trim() === pnpmVersion ? ['pnpm'] : ['npx', '--yes', `pnpm@${pnpmVersion}`];
 }
 
@@ -211,17 +211,23 @@ function run(command, more = {}, { stdout = 'inherit', cwd } = {}) {
   });
 }
 
-/** Runs a command and collects what it prints. */
-function capture(command) {
+/** Runs a command and collects the last of what it prints. It is ended where it takes longer than `seconds`. */
+function capture(command, seconds = 3600) {
   return new Promise((done) => {
     const child = start(command, ['ignore', 'pipe', 'pipe']);
     let out = '';
+    let late = '';
+    setTimeout(() => {
+      late = `\n${command.join(' ')} did not end within ${seconds} s.`;
+      child.kill();
+      for (const stream of [child.stdout, child.stderr]) stream.destroy();
+    }, 1000 * seconds).unref();
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding('utf8').on('data', (text) => {
-        out += text;
+        out = (out + text).slice(-(2 ** 20));
       });
     child.on('error', (error) => done({ code: 127, out: error.message }));
-    child.on('close', (code) => done({ code: code ?? 1, out }));
+    child.on('close', (code) => done({ code: code ?? 1, out: out + late }));
   });
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, open, stat } from 'node:fs/promises';
+import * as v from 'valibot';
 import { DamagedFile } from './damaged-file.js';
 
 /** A file's length in bytes and its SHA-256, in hexadecimal digits. */
@@ -8,6 +9,12 @@ export interface Fingerprint {
   readonly bytes: number;
   readonly sha256: string;
 }
+
+/** A fingerprint as files list it. */
+export const fingerprintSchema: v.GenericSchema<Fingerprint> = v.object({
+  bytes: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+  sha256: v.pipe(v.string(), v.regex(/^[\da-f]{64}$/)),
+});
 
 /** A file that is open for reading. */
 export interface Reading {

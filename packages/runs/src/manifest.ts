@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { DamagedFile } from '@logsnr/io';
-import { codeOf, faultOf, fingerprintOf, piecesOf, readText, writeSynced } from '@logsnr/io/node';
+import { codeOf, faultOf, fingerprintOf, fingerprintSchema, piecesOf, readText, writeSynced } from '@logsnr/io/node';
 import * as v from 'valibot';
 
 /** Values that JSON holds. */
@@ -19,10 +19,7 @@ const schema = v.object({
   /** The backends that the run was on, each with its first step. Folders of before have none. */
   backends: v.optional(v.array(v.object({ from: count, name: v.string() })), []),
   // A name of a file in the folder itself: none of another folder is read.
-  files: v.record(
-    v.pipe(v.string(), v.regex(/^\w[\w.-]*$/)),
-    v.object({ bytes: count, sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)) }),
-  ),
+  files: v.record(v.pipe(v.string(), v.regex(/^\w[\w.-]*$/)), fingerprintSchema),
 });
 
 /** What a checkpoint's folder says of itself: the step, the settings, and every file with its fingerprint. */

@@ -101,8 +101,8 @@ test('the line says what is used, and why not the first in the order', () => {
   expect(describe({ ...base, backend: 'tensorflow', tensorflow: '2.21.0', device: 'cuda' })).toBe(
     'backend: tensorflow 2.21.0 (cuda)',
   );
-  expect(describe({ ...base, backend: 'wasm', reason: 'no C++ compiler' })).toBe(
-    'backend: wasm — native TensorFlow not available: no C++ compiler; run "npx logsnr-tensorflow doctor"',
+  expect(describe({ ...base, backend: 'wasm', reason: 'no C++ compiler; install g++' })).toBe(
+    'backend: wasm — native TensorFlow not available: no C++ compiler; install g++',
   );
 });
 

@@ -4,6 +4,7 @@ import { install } from './install.js';
 import { type NativeOptions, registerTensorflow } from './native.js';
 import { type BackendName, chooseBackends, type Device } from './plan.js';
 import { useCpu, useWasm } from './portable.js';
+import { Unavailable } from './unavailable.js';
 
 /** The backend in use. */
 export interface BackendInfo {
@@ -13,7 +14,7 @@ export interface BackendInfo {
   device: Device;
   /** Threads the backend computes with. */
   threads: number;
-  /** Why a backend that comes first in the order is not the one; null where the first one is used. */
+  /** Why a backend that comes first in the order is not the one, and what to do; null where the first one is used. */
   reason: string | null;
 }
 
@@ -60,11 +61,16 @@ async function choose(options: BackendOptions): Promise<BackendInfo> {
       return current;
     } catch (error) {
       if (order.length === 1 || error instanceof RangeError) throw error;
-      reason ??= (error as Error).message;
+      reason ??= reasonOf(error as Error);
     }
   }
   throw new Error(`no backend can be used: ${reason}`);
 }
+
+const reasonOf = (error: Error): string =>
+  error instanceof Unavailable && error.todo !== undefined
+    ? error.message
+    : `${error.message}; run "npx logsnr-tensorflow doctor"`;
 
 async function start(backend: BackendName, options: BackendOptions): Promise<Omit<BackendInfo, 'reason'>> {
   if (backend === 'tensorflow') {
@@ -83,7 +89,6 @@ export function describe({ backend, tensorflow, device, threads, reason }: Backe
     const where = device === 'cuda' ? 'cuda' : `cpu, ${threads} thread${threads === 1 ? '' : 's'}`;
     return `backend: tensorflow ${tensorflow} (${where})`;
   }
-  const todo = reason?.includes('run "') ? '' : '; run "npx logsnr-tensorflow doctor"';
-  const why = reason && ` — native TensorFlow not available: ${reason}${todo}`;
+  const why = reason && ` — native TensorFlow not available: ${reason}`;
   return `backend: ${backend}${why ?? ''}`;
 }

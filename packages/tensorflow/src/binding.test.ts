@@ -134,6 +134,12 @@ test('a Python that hangs is given up, also where what it has started goes on', 
   expect(await inPython({ ...process.env, LOGSNR_PYTHON: python }, 0.2)).toBe(`${python} did not end within 0.2 s`);
 });
 
+test('a Python that prints without end is given up, and the message names it', async () => {
+  const python = join(folder, 'python');
+  writeFileSync(python, '#!/bin/sh\nexec head -c 100000000 /dev/zero\n', { mode: 0o755 });
+  expect(await inPython({ ...process.env, LOGSNR_PYTHON: python })).toBe(`${python} printed more than 16 MiB`);
+});
+
 test('a binding finds libraries beside it in a cache whose path has commas, colons and spaces', async () => {
   const [cache, env] = [join(folder, 'a,b:c d'), { env: process.env }];
   const found: Found = { folder: join(cache, 'release', 'tensorflow'), version: '1', device: 'cpu', source: 'cache' };

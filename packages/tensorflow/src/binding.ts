@@ -82,10 +82,14 @@ function partsOf(found: Found): BindingParts {
 
 /** The file beside the binding that adds operations to the library. */
 export const OPERATIONS = 'operations.node';
+const BINDING = 'tfjs_binding.node';
+/** The file beside the binding that loads the library. */
+export const QUIET = 'quiet.node';
+const needs = [BINDING, QUIET];
 
 /** Where the binding for a TensorFlow lies, or will lie once it is compiled. */
 export function bindingFile(found: Found, env: NodeJS.ProcessEnv = process.env): string {
-  return join(cacheFolder(env), `binding-${bindingKey(partsOf(found))}`, 'tfjs_binding.node');
+  return join(cacheFolder(env), `binding-${bindingKey(partsOf(found))}`, BINDING);
 }
 
 /**
@@ -115,14 +119,16 @@ export async function compileBinding(found: Found, force = false, env = process.
     const { program } = await compiler(env);
     await step('compile the TensorFlow binding', () => build(program, found, folder, env));
   };
-  await provide(dirname(file), fill, { force });
+  await provide(dirname(file), needs, fill, { force });
   return file;
 }
 
 /** What is wrong with the compiled binding for a TensorFlow, see `faultOf`. */
 export async function bindingFault(found: Found, all: boolean, env = process.env): Promise<string | undefined> {
   const file = bindingFile(found, env);
-  return existsSync(dirname(file)) ? faultOf(dirname(file), all) : `the binding for ${found.folder} is not compiled`;
+  return existsSync(dirname(file))
+    ? faultOf(dirname(file), needs, all)
+    : `the binding for ${found.folder} is not compiled`;
 }
 
 /**
@@ -137,7 +143,10 @@ export function linking(found: Found, folder: string): string[] {
     found.source === 'cache' ? `$ORIGIN/${relative(folder, path)}` : path,
   );
   if (searched.some((path) => path.includes(':')))
-    throw new Unavailable(`${found.folder} has a colon in its name, which the loader cannot search; rename the folder`);
+    throw new Unavailable(
+      `${found.folder} has a colon in its name, which the loader cannot search`,
+      'rename the folder',
+    );
   return [...linkFlags, ...files, ...searched.flatMap((path) => ['-Xlinker', '-rpath', '-Xlinker', path])];
 }
 
@@ -153,7 +162,7 @@ async function build(program: string, found: Found, folder: string, env: NodeJS.
   const units = ['tfjs_backend', 'tfjs_binding'];
   const [objects, output, operations] = [
     units.map((unit) => join(folder, `${unit}.o`)),
-    join(folder, 'tfjs_binding.node'),
+    join(folder, BINDING),
     join(folder, OPERATIONS),
   ];
   const framework = join(found.folder, libraries[1]);
@@ -162,7 +171,7 @@ async function build(program: string, found: Found, folder: string, env: NodeJS.
     ...units.map((unit, i) =>
       run(...flags, ...includes, '-c', join(root, 'binding', `${unit}.cc`), '-o', `${objects[i]}`),
     ),
-    run(...flags, ...includes, ...quiet, '-o', join(folder, 'quiet.node')),
+    run(...flags, ...includes, ...quiet, '-o', join(folder, QUIET)),
     run(...flags, ...fast, ...includes, '-shared', ...operationSources, framework, '-o', operations).catch((error) => {
       // Nothing depends on them: what they compute is then composed of the library's own operations.
       say(`without fused operations: ${error.message}`);
@@ -172,5 +181,4 @@ async function build(program: string, found: Found, folder: string, env: NodeJS.
   for (const work of works) if (work.status === 'rejected') throw work.reason;
   await run('-shared', ...objects, ...links, '-o', output);
   for (const object of objects) rmSync(object, { force: true });
-  if (!existsSync(output)) throw new Unavailable(`${program} ran but built no binding`);
 }

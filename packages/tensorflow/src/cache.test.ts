@@ -47,6 +47,11 @@ const pipe = (path: string) => {
   rmSync(path);
   execFileSync('mkfifo', [path]);
 };
+const list = (...names: string[]) => {
+  const files = names.map((name) => [name, JSON.parse(readFileSync(join(entry, 'manifest.json'), 'utf8'))['a.h']]);
+  writeFileSync(join(entry, 'manifest.json'), JSON.stringify(Object.fromEntries(files)));
+};
+const needs = ['lib/a.so.2'];
 const never = () => Promise.reject(new Error('it was to be filled'));
 
 test('LOGSNR_CACHE names the cache folder; without it, it is a folder of the user', () => {
@@ -55,13 +60,13 @@ test('LOGSNR_CACHE names the cache folder; without it, it is a folder of the use
 });
 
 test('an entry appears whole or not at all, and a failure leaves nothing', async () => {
-  await provide(entry, async (folder) => {
+  await provide(entry, needs, async (folder) => {
     await write('1')(folder);
     expect(existsSync(entry)).toBe(false);
   });
   expect(content()).toBe('1');
-  await provide(entry, never);
-  const broken = provide(join(cache, 'binding-2'), async (folder) => {
+  await provide(entry, needs, never);
+  const broken = provide(join(cache, 'binding-2'), needs, async (folder) => {
     await write('2')(folder);
     throw new Error('ended half-way');
   });
@@ -78,7 +83,11 @@ test('of several at once one fills the entry, and no two fill entries of one cac
     await write('1')(folder);
     inside--;
   };
-  await Promise.all([provide(entry, fill), provide(entry, fill), provide(join(cache, 'binding-2'), fill)]);
+  await Promise.all([
+    provide(entry, needs, fill),
+    provide(entry, needs, fill),
+    provide(join(cache, 'binding-2'), needs, fill),
+  ]);
   expect([most, calls]).toEqual([1, 2]);
   expect(readdirSync(cache).sort()).toEqual(['binding-1', 'binding-2']);
 });
@@ -86,7 +95,7 @@ test('of several at once one fills the entry, and no two fill entries of one cac
 test('the cache is made for its user alone, and nothing in it can be written by others, whatever the umask', async () => {
   const before = process.umask(0);
   try {
-    await provide(entry, write('1'));
+    await provide(entry, needs, write('1'));
   } finally {
     process.umask(before);
   }
@@ -103,42 +112,49 @@ test('each damage of an entry is found: at every load where it can end the proce
     ['no library', /a\.so\.2 is missing/, true, () => rmSync(library)],
     ['other bytes of a header', /a\.h is damaged: its bytes/, false, () => writeFileSync(join(entry, 'a.h'), '132')],
     ['no manifest', /manifest\.json.* missing or damaged/, true, () => rmSync(join(entry, 'manifest.json'))],
-    ['an empty manifest', /manifest\.json.* missing/, true, () => writeFileSync(join(entry, 'manifest.json'), '{}')],
+    [
+      'an empty manifest',
+      /manifest\.json does not list lib/,
+      true,
+      () => writeFileSync(join(entry, 'manifest.json'), '{}'),
+    ],
+    ['a manifest of headers', /manifest\.json does not list lib\/a\.so\.2/, true, () => list('a.h')],
+    ['a manifest of paths elsewhere', /manifest\.json.* missing or damaged/, true, () => list('../a.h', 'lib/a.so.2')],
     ['half a manifest', /manifest\.json.* missing/, true, () => writeFileSync(join(entry, 'manifest.json'), '{"a.h":')],
     ['a pipe as manifest', /manifest\.json.* missing/, true, () => pipe(join(entry, 'manifest.json'))],
     ['writable', /a\.so\.2 can be written by other users/, true, () => chmodSync(library, 0o646)],
     ['writable folder', /lib can be written by other users/, true, () => chmodSync(join(entry, 'lib'), 0o757)],
   ];
   for (const [name, message, both, damage] of damages) {
-    await provide(entry, write('123'));
-    expect([await faultOf(entry, false), await faultOf(entry, true)]).toEqual([undefined, undefined]);
+    await provide(entry, needs, write('123'));
+    expect([await faultOf(entry, needs, false), await faultOf(entry, needs, true)]).toEqual([undefined, undefined]);
     damage();
-    expect(await faultOf(entry, true), name).toMatch(message);
-    if (both) expect(await faultOf(entry, false), name).toMatch(message);
-    await provide(entry, write('123'));
+    expect(await faultOf(entry, needs, true), name).toMatch(message);
+    if (both) expect(await faultOf(entry, needs, false), name).toMatch(message);
+    await provide(entry, needs, write('123'));
     expect(lines).toMatch(/; it is made anew\n$/);
     lines = '';
   }
 });
 
 test('an entry without a manifest is kept where its bytes are the expected ones, and made anew where they are not', async () => {
-  await provide(entry, write('123'));
+  await provide(entry, needs, write('123'));
   const manifest = join(entry, 'manifest.json');
   const contents = contentsHash(JSON.parse(readFileSync(manifest, 'utf8')));
   rmSync(manifest);
-  await provide(entry, never, { contents });
-  expect(await faultOf(entry, true)).toBeUndefined();
+  await provide(entry, needs, never, { contents });
+  expect(await faultOf(entry, needs, true)).toBeUndefined();
   rmSync(manifest);
   writeFileSync(join(entry, 'a.h'), '132');
-  await provide(entry, write('456'), { contents });
+  await provide(entry, needs, write('456'), { contents });
   expect(content()).toBe('456');
 });
 
 test('a cache that other users can write or replace is refused with what to do', async () => {
-  await provide(entry, write('1'));
+  await provide(entry, needs, write('1'));
   chmodSync(cache, 0o777);
   expect(() => checkCache(cache)).toThrow(/cache can be written by other users; run "chmod -R go-w .*LOGSNR_CACHE/);
-  await expect(provide(entry, never)).rejects.toThrow(Unavailable);
+  await expect(provide(entry, needs, never)).rejects.toThrow(Unavailable);
   chmodSync(cache, 0o755);
   checkCache(cache);
   chmodSync(resolve(cache, '..'), 0o777);
@@ -153,7 +169,7 @@ test('whose a path is, and who may write it, decides whether code is loaded from
   const refused = (uid: number, gid: number, mode: number) => {
     vi.spyOn(fs, 'statSync').mockReturnValue(Object.assign(Object.create(stats), { uid, gid, mode }));
     syncBuiltinESMExports();
-    return whyUntrusted('it');
+    return whyUntrusted('it')?.why;
   };
   try {
     for (const owner of [0, 1000]) expect(refused(owner, 100, 0o755)).toBeUndefined();
@@ -172,7 +188,7 @@ test('whose a path is, and who may write it, decides whether code is loaded from
 });
 
 test('what killed processes left is collected, and nothing else', async () => {
-  await provide(entry, write('1'));
+  await provide(entry, needs, write('1'));
   mkdirSync(`${entry}.1234.abcd.part`);
   mkdirSync(join(cache, 'tensorflow-1.wheel'));
   writeFileSync(join(cache, 'tensorflow-1.lock'), '');
@@ -182,11 +198,11 @@ test('what killed processes left is collected, and nothing else', async () => {
 });
 
 test('a lock whose process was killed while it filled an entry is taken over, and its part goes', async () => {
-  await provide(entry, write('1'));
+  await provide(entry, needs, write('1'));
   const program = `
     (await import('tsx/esm/api')).register();
     const { provide } = await import(${JSON.stringify(new URL('./cache.ts', import.meta.url).href)});
-    await provide(${JSON.stringify(entry)}, async () => {
+    await provide(${JSON.stringify(entry)}, [], async () => {
       console.log('filling');
       await new Promise(() => setInterval(() => {}, 1000));
     }, { force: true });`;
@@ -198,13 +214,13 @@ test('a lock whose process was killed while it filled an entry is taken over, an
   child.kill('SIGKILL');
   await once(child, 'exit');
   expect(content()).toBe('1');
-  await provide(entry, write('2'), { force: true });
+  await provide(entry, needs, write('2'), { force: true });
   expect(content()).toBe('2');
   expect(readdirSync(cache)).toEqual(['binding-1']);
 });
 
 test('the disk has every file of an entry, and the manifest, before the entry gets its name', async () => {
-  const { operations } = await withFault(cache, -1, 'EIO', () => provide(entry, write('1')));
+  const { operations } = await withFault(cache, -1, 'EIO', () => provide(entry, needs, write('1')));
   const named = operations.indexOf(`rename ${entry}.part`);
   for (const name of ['a.h', 'lib', 'lib/a.so.2', '.'])
     expect(operations.lastIndexOf(`sync ${join(`${entry}.part`, name)}`, named), name).toBeGreaterThan(0);
@@ -220,22 +236,22 @@ test.each([
     let at = 0;
     for (let met = true; met; at++) {
       rmSync(cache, { recursive: true, force: true });
-      if (older) await provide(entry, write(older));
+      if (older) await provide(entry, needs, write(older));
       const fault = faults[at % faults.length] as Fault;
       const { operations, error } = await withFault(cache, at, fault, () =>
-        provide(entry, write('2'), { force: true }),
+        provide(entry, needs, write('2'), { force: true }),
       );
       met = operations.length > at;
       const where = `operation ${at}: ${error?.message}`;
       // The process ends after it.
       endOwner(join(cache, 'lock'));
       // Whoever only looks finds the older one or the newer one, whole, unless another is killed as it replaces it.
-      if (older && fault !== 'kill') expect(await faultOf(entry, true), where).toBeUndefined();
+      if (older && fault !== 'kill') expect(await faultOf(entry, needs, true), where).toBeUndefined();
       if (older) {
-        await provide(entry, never);
+        await provide(entry, needs, never);
         expect(['1', '2'], where).toContain(content());
       }
-      await provide(entry, write('2'), { force: true });
+      await provide(entry, needs, write('2'), { force: true });
       expect(content(), where).toBe('2');
       // What a lock left goes when its process is gone, and this one is not.
       expect(

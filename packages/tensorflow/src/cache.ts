@@ -20,14 +20,16 @@ export const releaseFolder = (cache: string, version: string, device: string, ar
  */
 export function checkCache(cache: string): void {
   if (!existsSync(cache)) return;
-  const why = whyUntrusted(cache);
-  const todo = why?.includes('written') ? `run "chmod -R go-w ${cache}" if you trust what is in it, or ` : '';
-  if (why) throw new Unavailable(`the cache is not used: ${why}; ${todo}name a folder of your own by LOGSNR_CACHE`);
+  const { why, writable } = whyUntrusted(cache) ?? {};
+  const own = 'name a folder of your own by LOGSNR_CACHE';
+  const todo = writable ? `run "chmod -R go-w ${cache}" if you trust what is in it, or ${own}` : own;
+  if (why) throw new Unavailable(`the cache is not used: ${why}`, todo);
   for (let above = dirname(cache); ; above = dirname(above)) {
     // In a folder such as /tmp, with the sticky bit, nobody moves what another one owns.
     if ((statSync(above).mode & 0o1002) === 0o002)
       throw new Unavailable(
         `the cache ${cache} is not used: every user can replace it, as ${above} is writable for all`,
+        own,
       );
     if (above === dirname(above)) return;
   }
@@ -37,15 +39,17 @@ export function checkCache(cache: string): void {
  * Makes an entry of the cache, unless it is there and whole. It is filled beside its place, kept by the disk, and
  * renamed: whoever looks sees all of it or none. Two processes make it once; one that is ended half-way leaves what was
  * there before.
+ * @param needs the files that it must have, by their path in it.
  * @param contents the hash of an entry without a manifest that is whole nevertheless.
- * @throws Unavailable where the cache cannot be trusted.
+ * @throws Unavailable where the cache cannot be trusted, or `fill` makes no such entry.
  */
 export async function provide(
   entry: string,
+  needs: readonly string[],
   fill: (folder: string) => Promise<void>,
   { force = false, contents }: { force?: boolean; contents?: string | undefined } = {},
 ): Promise<void> {
-  const fault = async () => (existsSync(entry) ? faultOf(entry, true) : '');
+  const fault = async () => (existsSync(entry) ? faultOf(entry, needs, true) : '');
   checkCache(dirname(entry));
   if (!force && (await fault()) === undefined) return;
   await alone(dirname(entry), async () => {
@@ -56,6 +60,8 @@ export async function provide(
     try {
       await mkdir(part, { mode: 0o700 });
       await fill(part);
+      const missing = needs.filter((name) => !existsSync(join(part, name)));
+      if (missing.length > 0) throw new Unavailable(`what was made for ${entry} lacks ${missing.join(', ')}`);
       await seal(part);
       if (existsSync(entry)) await rename(entry, `${entry}.old`);
       await rename(part, entry);

@@ -1,13 +1,21 @@
 import { execFile } from 'node:child_process';
 import { resolve } from 'node:path';
+import { codeOf } from '@logsnr/io/node';
 
-/** What a finished command left. `code` is null where it did not end by itself; `fault` says why, as in "was not found". */
+/** What a finished command left. */
 export interface Finished {
+  /** Null where it did not end by itself. */
   code: number | null;
   out: string;
   err: string;
+  /** Why it did not, as in "was not found". */
   fault: string;
+  /** Whether it was given up: it took too long, or printed too much. */
+  givenUp: boolean;
 }
+
+/** MiB that a command may print. Those that are run here print some lines. */
+const MOST = 16;
 
 /** How a command runs. */
 export interface CommandOptions {
@@ -18,7 +26,10 @@ export interface CommandOptions {
   seconds?: number;
 }
 
-/** Runs a program without a shell and without input, and collects what it prints. Never rejects. */
+/**
+ * Runs a program without a shell and without input, and collects what it prints. One that takes longer than its limit,
+ * or prints over 16 MiB, is killed. Never rejects.
+ */
 export function command(
   program: string,
   args: readonly string[],
@@ -26,13 +37,17 @@ export function command(
 ): Promise<Finished> {
   return new Promise((done) => {
     // At its limit this also lets go of pipes that a child of the child may hold.
-    const limits = { timeout: 1000 * seconds, killSignal: 'SIGKILL', maxBuffer: Number.POSITIVE_INFINITY } as const;
+    const limits = { timeout: 1000 * seconds, killSignal: 'SIGKILL', maxBuffer: MOST * 2 ** 20 } as const;
     const child = execFile(program, args, { env, cwd, ...limits }, (error, out, err) => {
       if (!error || typeof error.code === 'number')
-        return done({ code: error ? Number(error.code) : 0, out, err, fault: '' });
-      const ended = error.killed ? `did not end within ${seconds} s` : `was ended by ${error.signal}`;
-      const fault = error.code === 'ENOENT' ? 'was not found' : error.code ? `cannot be run (${error.code})` : ended;
-      done({ code: null, out, err, fault });
+        return done({ code: error ? Number(error.code) : 0, out, err, fault: '', givenUp: false });
+      const code = codeOf(error);
+      const loud = code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER';
+      const givenUp = loud || (code === undefined && error.killed === true);
+      const given = loud ? `printed more than ${MOST} MiB` : `did not end within ${seconds} s`;
+      const failed = code === 'ENOENT' ? 'was not found' : `cannot be run (${code})`;
+      const fault = givenUp ? given : code === undefined ? `was ended by ${error.signal}` : failed;
+      done({ code: null, out, err, fault, givenUp });
     });
     child.stdin?.end();
   });

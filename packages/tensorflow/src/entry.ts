@@ -2,10 +2,25 @@ import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { chmod, lstat, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Fingerprint, fingerprintOf, piecesOf, readText, replaceFile, syncFolder } from '@logsnr/io/node';
+import {
+  type Fingerprint,
+  fingerprintOf,
+  fingerprintSchema,
+  piecesOf,
+  readText,
+  replaceFile,
+  syncFolder,
+} from '@logsnr/io/node';
+import * as v from 'valibot';
+
+// By their path in the entry, which leads nowhere else.
+const schema = v.record(v.pipe(v.string(), v.regex(/^(?!(.*\/)?\.{0,2}(\/|$))/)), fingerprintSchema);
 
 /** The files of a cache's entry, by their path in it. */
-type Contents = Readonly<Record<string, Fingerprint>>;
+type Contents = Readonly<v.InferOutput<typeof schema>>;
+
+/** What a program loads. */
+const loaded = /\.(node|so[.\d]*)$/;
 
 const MANIFEST = 'manifest.json';
 
@@ -40,24 +55,28 @@ export const contentsHash = (files: Contents): string =>
 
 /**
  * What is wrong with an entry of the cache, in some words; undefined where all is as it was installed.
+ * @param needs the files that it must have, by their path in it.
  * @param all look at the bytes of every file. Else: of the files that a program loads at the length, and at the bytes
  *   of small ones.
  */
-export async function faultOf(folder: string, all: boolean): Promise<string | undefined> {
+export async function faultOf(folder: string, needs: readonly string[], all: boolean): Promise<string | undefined> {
   const manifest = join(folder, MANIFEST);
   const files = await readManifest(manifest);
   if (!files) return `${manifest}, which says what was installed, is missing or damaged`;
   const untrusted = whyUntrusted(folder) ?? whyUntrusted(manifest);
-  if (untrusted) return untrusted;
+  if (untrusted) return untrusted.why;
+  const beside = (await readdir(folder)).filter((name) => loaded.test(name));
+  const unlisted = [...needs, ...beside].find((name) => !Object.hasOwn(files, name));
+  if (unlisted !== undefined) return `${manifest} does not list ${unlisted}`;
   for (const [name, { bytes, sha256 }] of Object.entries(files)) {
-    if (!all && !/\.(node|so[.\d]*)$/.test(name)) continue;
+    if (!all && !loaded.test(name)) continue;
     const path = join(folder, name);
     const stats = statSync(path, { throwIfNoEntry: false });
     if (!stats?.isFile()) return `${path} is missing`;
     if (stats.size !== bytes) return `${path} is damaged: it has ${stats.size} bytes, and ${bytes} were installed`;
     // The loader also takes what else lies beside a library.
     const other = whyUntrusted(dirname(path)) ?? whyUntrusted(path);
-    if (other) return other;
+    if (other) return other.why;
     if ((all || bytes < 2 ** 20) && (await fingerprintOf(path)).sha256 !== sha256)
       return `${path} is damaged: its bytes are not those that were installed`;
   }
@@ -66,22 +85,21 @@ export async function faultOf(folder: string, all: boolean): Promise<string | un
 
 async function readManifest(file: string): Promise<Contents | undefined> {
   try {
-    const files: Contents = JSON.parse((await readText(file)) ?? '');
-    const all = Object.values(files);
-    const good = all.every(({ bytes, sha256 }) => bytes >= 0 && /^[\da-f]{64}$/.test(sha256));
-    return good && all.length > 0 ? files : undefined;
+    return v.parse(schema, JSON.parse((await readText(file)) ?? ''));
   } catch {
     return undefined;
   }
 }
 
 /**
- * Why a program must not load code from a path: another user owns it or may write it. A group that has the number of
+ * Why a program must not load code from a path: another user owns it or may write it (`writable`). A group that has the number of
  * the path's owner is, by custom, that user's alone; root's has others in it.
  */
-export function whyUntrusted(path: string): string | undefined {
+export function whyUntrusted(path: string): { readonly why: string; readonly writable: boolean } | undefined {
   const { uid, gid, mode } = statSync(path);
-  if (uid !== 0 && uid !== process.getuid?.()) return `${path} belongs to another user (number ${uid})`;
-  if (mode & (gid === uid && uid !== 0 ? 0o002 : 0o022)) return `${path} can be written by other users`;
+  if (uid !== 0 && uid !== process.getuid?.())
+    return { why: `${path} belongs to another user (number ${uid})`, writable: false };
+  if (mode & (gid === uid && uid !== 0 ? 0o002 : 0o022))
+    return { why: `${path} can be written by other users`, writable: true };
   return undefined;
 }

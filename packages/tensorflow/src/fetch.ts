@@ -4,7 +4,7 @@ import { fingerprintOf } from '@logsnr/io/node';
 import { cacheFolder, provide, releaseFolder } from './cache.js';
 import { command, lastLines } from './command.js';
 import { cudaPackages } from './cuda.js';
-import { type Found, inCache, isolated, pythonProgram } from './find.js';
+import { type Found, isolated, pythonProgram, releaseNeeds } from './find.js';
 import type { Wheel } from './plan.js';
 import { step } from './progress.js';
 import { Unavailable } from './unavailable.js';
@@ -25,11 +25,10 @@ export async function fetchRelease(wheel: Wheel, force = false, env = process.en
       await step('fetch the CUDA libraries (2.5 GB)', () => addCuda(wheel, scratch, folder, env));
     rmSync(scratch, { recursive: true });
   };
-  const { contents } = wheel;
-  await provide(releaseFolder(cacheFolder(env), wheel.version, wheel.device, process.arch), fill, { force, contents });
-  const found = inCache(wheel.device, env);
-  if (!found) throw new Unavailable(`the wheel ${what} does not hold the expected files`);
-  return found;
+  const { version, device, contents } = wheel;
+  const release = releaseFolder(cacheFolder(env), version, device, process.arch);
+  await provide(release, releaseNeeds, fill, { force, contents });
+  return { folder: join(release, 'tensorflow'), version, device, source: 'cache' };
 }
 
 /** Arguments by which pip takes a wheel for this platform, whichever Python runs it. */

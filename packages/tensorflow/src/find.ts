@@ -24,6 +24,9 @@ export const libraries = ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2
 
 const needed = [...libraries, 'include/tensorflow/c/eager/c_api.h'];
 
+/** What a release in the cache must have. */
+export const releaseNeeds: readonly string[] = needed.map((file) => `tensorflow/${file}`);
+
 /** What a folder lacks to be used as a TensorFlow; empty where it lacks nothing. */
 const missingFiles = (folder: string): string[] => needed.filter((file) => !existsSync(join(folder, file)));
 
@@ -55,7 +58,8 @@ export function inFolder(given: string): Found {
   const missing = missingFiles(folder);
   if (missing.length > 0)
     throw new Unavailable(
-      `${folder}, given as TensorFlow's folder, lacks ${missing.join(', ')}; give the folder of the installed Python package "tensorflow"`,
+      `${folder}, given as TensorFlow's folder, lacks ${missing.join(', ')}`,
+      'give the folder of the installed Python package "tensorflow"',
     );
   return { folder, version: versionBeside(folder), device: builtFor(folder), source: 'folder' };
 }
@@ -81,7 +85,8 @@ if s and s.submodule_search_locations: print(list(s.submodule_search_locations)[
 /** The TensorFlow of a Python environment, or one line on why there is none to use. */
 export async function inPython(env: NodeJS.ProcessEnv = process.env, seconds = 20): Promise<Found | string> {
   const program = pythonProgram(env);
-  const { code, out, fault } = await command(program, [isolated, '-c', lookUp], { env, seconds });
+  const { code, out, fault, givenUp } = await command(program, [isolated, '-c', lookUp], { env, seconds });
+  if (givenUp) say(`${program} ${fault}; it is passed over`);
   if (fault) return `${program} ${fault}`;
   const folder = out.trim();
   if (code !== 0 || !folder) return `${program} has no tensorflow`;
@@ -95,7 +100,7 @@ export async function inPython(env: NodeJS.ProcessEnv = process.env, seconds = 2
 
 /** What is wrong with a TensorFlow of this package's cache, see `faultOf`; others are their installers' care. */
 export const libraryFault = async ({ folder, source }: Found, all: boolean): Promise<string | undefined> =>
-  source === 'cache' ? faultOf(dirname(folder), all) : undefined;
+  source === 'cache' ? faultOf(dirname(folder), releaseNeeds, all) : undefined;
 
 /** The release that this package installed for a device, if it has. */
 export function inCache(device: Device, env: NodeJS.ProcessEnv = process.env): Found | undefined {
@@ -121,7 +126,6 @@ export async function findTensorflow(
   if (given) return { found: inFolder(given), notes: [] };
   const python = await inPython(env);
   const notes = typeof python === 'string' ? [python] : [];
-  if (/did not end/.test(notes[0] ?? '')) say(`${notes[0]}; it is passed over`);
   const candidates = [python, inCache(device, env), inCache(device === 'cpu' ? 'cuda' : 'cpu', env)].filter(
     (one): one is Found => typeof one === 'object',
   );

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { availableParallelism, constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { findBackend, type KernelBackend, registerBackend, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
-import { bindingFault, bindingFile, nodePackage, OPERATIONS } from './binding.js';
+import { bindingFault, bindingFile, nodePackage, OPERATIONS, QUIET } from './binding.js';
 import { cacheFolder, checkCache } from './cache.js';
 import { type Found, findTensorflow, libraryFault } from './find.js';
 import { thisMachine } from './machine.js';
@@ -96,10 +96,10 @@ export async function registerTensorflow(options: NativeOptions = {}): Promise<N
   if (reason) throw new Unavailable(reason);
   const device = chooseDevice(options.device ?? process.env.LOGSNR_DEVICE, machine);
   const { found, notes } = await findTensorflow(device, options.folder);
-  if (!found) throw new Unavailable(`TensorFlow is not installed (${notes.join('; ')}); ${installing}`);
+  if (!found) throw new Unavailable(`TensorFlow is not installed (${notes.join('; ')})`, installing);
   checkCache(cacheFolder());
   const fault = (await libraryFault(found, false)) ?? (await bindingFault(found, false));
-  if (fault) throw new Unavailable(`${fault}; ${installing}`);
+  if (fault) throw new Unavailable(fault, installing);
   // TensorFlow reads these once, when it is loaded.
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
   process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true';
@@ -115,7 +115,7 @@ function load(file: string, found: Found): NativeInfo {
   util.isArray ??= Array.isArray;
   let binding: Binding;
   try {
-    if (process.env.TF_CPP_MIN_LOG_LEVEL !== '0') open(join(dirname(file), 'quiet.node'));
+    if (process.env.TF_CPP_MIN_LOG_LEVEL !== '0') open(join(dirname(file), QUIET));
     binding = open(file) as Binding;
   } catch (error) {
     throw new Unavailable(`the binding cannot be loaded: ${(error as Error).message.split('\n')[0]}`);
