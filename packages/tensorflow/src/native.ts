@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism, constants } from 'node:os';
 import { dirname, join } from 'node:path';
+import { say } from '@logsnr/io/node';
 import { findBackend, type KernelBackend, registerBackend, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
 import { bindingFault, bindingFile, nodePackage, OPERATIONS, QUIET } from './binding.js';
 import { cacheFolder, checkCache } from './cache.js';
@@ -115,7 +116,7 @@ function load(file: string, found: Found): NativeInfo {
   util.isArray ??= Array.isArray;
   let binding: Binding;
   try {
-    if (process.env.TF_CPP_MIN_LOG_LEVEL !== '0') open(join(dirname(file), QUIET));
+    handOver(join(dirname(file), QUIET));
     binding = open(file) as Binding;
   } catch (error) {
     throw new Unavailable(`the binding cannot be loaded: ${(error as Error).message.split('\n')[0]}`);
@@ -138,6 +139,25 @@ function load(file: string, found: Found): NativeInfo {
   }
   const threads = Number(process.env.TF_NUM_INTRAOP_THREADS) || availableParallelism();
   return { version: binding.TF_Version, device, threads, found, operations };
+}
+
+/** What TensorFlow, and this package's operations, read from the environment. */
+const setting = /^(TF|CUDA|XLA)_/;
+
+/**
+ * Loads TensorFlow's library with the settings of this thread: a worker's environment is a copy that C code does
+ * not see. The library reads them once, so those of threads that come later are said to have no effect.
+ */
+function handOver(quiet: string): void {
+  const { load } = open(quiet) as { load(settings: readonly string[], quiet: boolean): string[] };
+  const settings = Object.entries(process.env).flatMap(([name, value = '']) =>
+    setting.test(name) ? [name, value] : [],
+  );
+  const late = load(settings, process.env.TF_CPP_MIN_LOG_LEVEL !== '0');
+  if (late.length > 0)
+    say(
+      `TensorFlow was loaded by another thread before, with other values of ${late.join(', ')}; those of this thread have no effect`,
+    );
 }
 
 // Of glibc and musl; Node does not name it.
