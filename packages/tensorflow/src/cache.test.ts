@@ -9,6 +9,7 @@ import fs, {
   readFileSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
@@ -16,8 +17,9 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { endOwner, type Fault, memoryFolder, withFault } from '../../../test/fs-faults.js';
-import { cacheFolder, checkCache, collectLeftOvers, provide } from './cache.js';
+import { cacheFolder, checkCache, collectLeftOvers, markUsed, provide } from './cache.js';
 import { contentsHash, faultOf, whyUntrusted } from './entry.js';
+import { tensorflowVersion } from './plan.js';
 import { Unavailable } from './unavailable.js';
 
 let cache: string;
@@ -195,6 +197,35 @@ test('what killed processes left is collected, and nothing else', async () => {
   writeFileSync(join(cache, 'mine.part'), '');
   await collectLeftOvers(cache);
   expect(readdirSync(cache).sort()).toEqual(['binding-1', 'mine.part']);
+});
+
+test('with a new entry go those that no version has used for a month, and no others', async () => {
+  const own = `tensorflow-${tensorflowVersion}-cuda-x64`;
+  const days = {
+    ...{ 'binding-unused': 31, 'tensorflow-2.16.0-cpu-x64': 31, 'binding-loaded': 31, 'binding-marked': 31 },
+    ...{ 'binding-young': 29, [own]: 31 },
+  };
+  for (const name of Object.keys(days)) await provide(join(cache, name), needs, write('1'));
+  for (const [name, age] of Object.entries(days)) {
+    const then = Date.now() / 1000 - 86_400 * age;
+    for (const file of ['.', ...(readdirSync(join(cache, name), { recursive: true }) as string[])])
+      utimesSync(join(cache, name, file), then, then);
+  }
+  mkdirSync(join(cache, 'mine'));
+  utimesSync(join(cache, 'mine'), 0, 0);
+  // Other versions mark nothing, but the system notes when a file was read.
+  const loaded = join(cache, 'binding-loaded', 'lib', 'a.so.2');
+  utimesSync(loaded, Date.now() / 1000, statSync(loaded).mtimeMs / 1000);
+  await markUsed(join(cache, 'binding-marked'));
+  await provide(entry, needs, write('1'));
+  expect(readdirSync(cache).sort()).toEqual([
+    'binding-1',
+    'binding-loaded',
+    'binding-marked',
+    'binding-young',
+    'mine',
+    own,
+  ]);
 });
 
 test('a lock whose process was killed while it filled an entry is taken over, and its part goes', async () => {

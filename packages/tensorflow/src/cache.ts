@@ -1,9 +1,10 @@
 import { existsSync, statSync } from 'node:fs';
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { lstat, mkdir, readdir, rename, rm, utimes } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { say, syncFolder, takeLock } from '@logsnr/io/node';
 import envPaths from 'env-paths';
 import { faultOf, seal, whyUntrusted } from './entry.js';
+import { tensorflowVersion } from './plan.js';
 import { Unavailable } from './unavailable.js';
 
 /** The per-user folder that holds the library and the compiled binding: LOGSNR_CACHE, else the system's cache folder. */
@@ -51,7 +52,7 @@ export async function provide(
 ): Promise<void> {
   const fault = async () => (existsSync(entry) ? faultOf(entry, needs, true) : '');
   checkCache(dirname(entry));
-  if (!force && (await fault()) === undefined) return;
+  if (!force && (await fault()) === undefined) return markUsed(entry);
   await alone(dirname(entry), async () => {
     const why = force ? '' : await fault();
     if (why === undefined || (why && contents && (await seal(entry, contents)))) return;
@@ -66,6 +67,7 @@ export async function provide(
       if (existsSync(entry)) await rename(entry, `${entry}.old`);
       await rename(part, entry);
       await syncFolder(dirname(entry));
+      await collectUnused(dirname(entry)).catch(() => {});
     } finally {
       await collect(dirname(entry)).catch(() => {});
     }
@@ -95,6 +97,36 @@ async function collect(cache: string): Promise<void> {
     if (existsSync(entry)) await rm(path, { recursive: true, force: true });
     else await rename(path, entry);
   }
+}
+
+/** Notes that an entry is in use. Where this user may not write it, nobody collects it either. */
+export async function markUsed(entry: string): Promise<void> {
+  await utimes(entry, new Date(), new Date()).catch(() => {});
+}
+
+const MONTH = 30 * 86_400_000;
+
+/**
+ * Removes the entries that no version has used for a month, but for this version's own releases. For those who have the
+ * lock. A process that has loaded one keeps what it has loaded.
+ */
+async function collectUnused(cache: string): Promise<void> {
+  for (const name of await readdir(cache)) {
+    const path = join(cache, name);
+    if (!/^(tensorflow|binding)-/.test(name) || leftOver.test(name)) continue;
+    if (name.startsWith(`tensorflow-${tensorflowVersion}-`) || Date.now() - (await lastUse(path)) < MONTH) continue;
+    await rename(path, `${path}.part`); // So that nobody sees half of it.
+    await rm(`${path}.part`, { recursive: true, force: true });
+  }
+}
+
+/** When an entry was last marked, or one of its files read, which versions that mark none do at every start. */
+async function lastUse(entry: string): Promise<number> {
+  const names = await readdir(entry, { recursive: true });
+  const all = await Promise.all(names.map((name) => lstat(join(entry, name))));
+  // To look through a folder counts as reading it.
+  const read = all.filter((stats) => !stats.isDirectory()).map(({ atimeMs }) => atimeMs);
+  return Math.max((await lstat(entry)).mtimeMs, ...read);
 }
 
 /** Collects what killed processes left in a cache, where this can be done at once. */

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { say } from '@logsnr/io/node';
 import { findBackend, type KernelBackend, registerBackend, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
 import { bindingFault, bindingFile, nodePackage, OPERATIONS, QUIET } from './binding.js';
-import { cacheFolder, checkCache } from './cache.js';
+import { cacheFolder, checkCache, markUsed } from './cache.js';
 import { type Found, findTensorflow, libraryFault } from './find.js';
 import { thisMachine } from './machine.js';
 import { registerGather, registerOperations } from './operations.js';
@@ -105,7 +105,10 @@ export async function registerTensorflow(options: NativeOptions = {}): Promise<N
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
   process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true';
   if (device === 'cpu' && found.device !== 'cpu') process.env.CUDA_VISIBLE_DEVICES ??= '-1';
-  loaded = load(bindingFile(found), found);
+  const binding = bindingFile(found);
+  await markUsed(dirname(binding));
+  if (found.source === 'cache') await markUsed(dirname(found.folder));
+  loaded = load(binding, found);
   return loaded;
 }
 
