@@ -5,21 +5,20 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fold, key, type Model, tensorsOf, withCondition } from '@logsnr/core';
-import { batch, shuffledIndices } from '@logsnr/data';
+import { batch } from '@logsnr/data';
 import { mnist } from '@logsnr/data/node';
 import { guidanceSweep, judgeOf, type SweepRow, trainJudge } from '@logsnr/evaluation';
 import { captionedGrid, imageGrid, lineChart, type RgbImage, writePng } from '@logsnr/figures';
 import { classifierFree, classifierGuidance, logits } from '@logsnr/guidance';
 import { accuracy } from '@logsnr/metrics';
-import { bind, noisyClassifier } from '@logsnr/networks';
+import { bind } from '@logsnr/networks';
 import type { Parameters } from '@logsnr/nn';
 import { progressLine } from '@logsnr/runs';
 import { ancestral, compileSampler, sampleMany } from '@logsnr/samplers';
 import { grid } from '@logsnr/schedules';
 import { native, useBackend } from '@logsnr/tensorflow';
-import { trainNoisyClassifier } from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
-import { classes, config, digits, network, optimizer, schedule } from '../mnist/digits.js';
+import { classes, classifier, digits, network, schedule, trainedClassifier } from '../mnist/digits.js';
 import { readOptions } from './options.js';
 
 const options = readOptions();
@@ -29,7 +28,7 @@ mkdirSync(options.out, { recursive: true });
 const file = (name: string) => join(options.out, name);
 const seed = key(options.seed);
 const data = await mnist();
-let line = await progressLine({ label: 'judge' });
+const line = await progressLine({ label: 'judge' });
 const judging = { data: data.train, key: fold(seed, 0), steps: options.judgeSteps };
 const judge = await judgeOf(
   (await trainJudge({ ...judging, onStep: line.update, runtime: native() })).parameters,
@@ -38,33 +37,14 @@ const judge = await judgeOf(
 line.stop();
 console.log(`judge: reads ${(100 * judge.accuracy).toFixed(2)} % of the test images right`);
 
-const to = file('checkpoint.safetensors');
-const diffusion = await digits({
-  data: data.train,
-  from: options.from,
-  quick: options.quick,
-  to,
-  steps: options.trainingSteps,
-  key: fold(seed, 1),
-});
+const diffusion = await digits(options, data.train, fold(seed, 1));
 const model = bind(network, diffusion.weights, { prediction: 'v' });
 const unconditional = withCondition(model, (c: tf.Tensor1D) => classes.nullCondition(c));
 
 // The first drawback: a second network, trained on data noised as for the diffusion model.
-const classifier = noisyClassifier(config);
-line = await progressLine({ label: 'noise-aware classifier' });
 const classifierStarted = performance.now();
-const { parameters: guide, losses } = await trainNoisyClassifier({
-  network: classifier,
-  schedule,
-  batch: (step) => batch(data.train, shuffledIndices(fold(seed, 2), data.train.count, step, 64)),
-  optimizer,
-  key: fold(seed, 3),
-  steps: options.classifierSteps,
-  onStep: line.update,
-  runtime: native(),
-});
-line.stop();
+const trained = await trainedClassifier(data.train, fold(seed, 2), fold(seed, 3), options.classifierSteps);
+const { parameters: guide, losses } = trained;
 const classifierSeconds = (performance.now() - classifierStarted) / 1000;
 const size = (parameters: Parameters) => tensorsOf(parameters).reduce((sum, { size }) => sum + size, 0);
 const classify = (z: tf.Tensor, lambda: tf.Tensor1D) => classifier.apply(guide, { z, lambda });
@@ -93,16 +73,7 @@ const arms: { name: string; weights: number[]; guided: (w: number) => Model<tf.T
   },
 ];
 const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
-const rows: {
-  arm: string;
-  w: number;
-  fid: number;
-  is: number;
-  read: number;
-  confidence: number;
-  seconds: number;
-  shown: SweepRow['shown'];
-}[] = [];
+const rows: (Omit<SweepRow, 'accuracy'> & { arm: string; read: number; confidence: number })[] = [];
 const format = (value: number, digits: number, width = 9) => value.toFixed(digits).padStart(width);
 console.log('arm                        w       FID        IS  read right  the guide is sure   seconds');
 for (const { name, weights, guided } of arms)
@@ -169,8 +140,8 @@ console.log('pixels moved by   the guide reads digit + 1   the judge reads digit
 for (const { reach, guide, judge } of attacks)
   console.log(`${format(reach, 2, 15)}   ${format(guide, 1, 23)} %   ${format(judge, 1, 23)} %`);
 
-const points = (arm: string, y: (row: (typeof rows)[number]) => number) =>
-  rows.filter((row) => row.arm === arm).map((row) => [row.w, y(row)] as const);
+const points = (arm: string, x: 'w' | 'fid', y: 'is' | 'confidence' | 'read') =>
+  rows.filter((row) => row.arm === arm).map((row) => [row[x], row[y]] as const);
 await writePng(
   file('fid-is.png'),
   lineChart({
@@ -178,11 +149,7 @@ await writePng(
     subtitle: `${options.samples} samples at each w from the same noise; FID and IS in the features of an independent digit classifier`,
     x: { label: 'FID (lower is better)' },
     y: [{ label: 'Inception Score (higher is better)' }],
-    series: arms.map(({ name }) => ({
-      name,
-      points: rows.filter((row) => row.arm === name).map(({ fid, is }) => [fid, is] as const),
-      markers: true,
-    })),
+    series: arms.map(({ name }) => ({ name, points: points(name, 'fid', 'is'), markers: true })),
   }),
 );
 await writePng(
@@ -193,8 +160,8 @@ await writePng(
     x: { label: 'guidance weight w' },
     y: [{ label: '% of samples', min: 0, max: 100 }],
     series: [
-      { name: 'mean confidence of the guide', points: points('ADM-G, unconditional', (row) => row.confidence) },
-      { name: 'read right by the judge', points: points('ADM-G, unconditional', (row) => row.read) },
+      { name: 'mean confidence of the guide', points: points('ADM-G, unconditional', 'w', 'confidence') },
+      { name: 'read right by the judge', points: points('ADM-G, unconditional', 'w', 'read') },
     ],
   }),
 );

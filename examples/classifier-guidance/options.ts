@@ -1,4 +1,5 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
+import { integer } from '../mnist/options.js';
 
 export interface Options {
   trainingSteps: number;
@@ -11,14 +12,6 @@ export interface Options {
   seed: number;
   quick: boolean;
 }
-
-const number = (what: string, fits: (value: number) => boolean, accepted: string) => (text: string) => {
-  const value = text.trim() === '' ? Number.NaN : Number(text);
-  if (!fits(value)) throw new InvalidArgumentError(`${what} is "${text}"; it must be ${accepted}.`);
-  return value;
-};
-const integer = (what: string, least: number) =>
-  number(what, (value) => Number.isSafeInteger(value) && value >= least, `an integer of at least ${least}`);
 
 /** The command line of the example. Ends the program with a message on an option that does not fit. */
 export function readOptions(): Options {

@@ -3,7 +3,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fold, key, type Model } from '@logsnr/core';
-import { batch, shuffledIndices } from '@logsnr/data';
+import { batch } from '@logsnr/data';
 import { mnist } from '@logsnr/data/node';
 import { captionedGrid, imageGrid, writePng } from '@logsnr/figures';
 import {
@@ -36,15 +36,25 @@ import {
   uniformLabels,
   zeroInit,
 } from '@logsnr/guidance';
-import { bind, classEmbeddings, noisyClassifier, onEmbeddings, unet } from '@logsnr/networks';
+import { bind, classEmbeddings, onEmbeddings, unet } from '@logsnr/networks';
 import { progressLine } from '@logsnr/runs';
 import { ddim, sample } from '@logsnr/samplers';
 import { grid } from '@logsnr/schedules';
 import { native, useBackend } from '@logsnr/tensorflow';
-import { train, trainNoisyClassifier } from '@logsnr/training';
+import { train } from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
 import { Command } from 'commander';
-import { batches, classes, config, digits, network, optimizer, schedule } from '../mnist/digits.js';
+import {
+  batches,
+  classes,
+  classifier,
+  config,
+  digits,
+  network,
+  optimizer,
+  schedule,
+  trainedClassifier,
+} from '../mnist/digits.js';
 
 const options = new Command('guidance')
   .description('Every guidance method on one MNIST model, same noise, as a labelled grid with the cost of each.')
@@ -82,20 +92,12 @@ const seed = key(options.seed);
 const { w } = options;
 const data = await mnist();
 
-const to = join(options.out, 'checkpoint.safetensors');
-const { weights } = await digits({
-  data: data.train,
-  from: options.from,
-  quick: options.quick,
-  to,
-  steps: options.trainingSteps,
-  key: fold(seed, 0),
-});
+const { weights } = await digits(options, data.train, fold(seed, 0));
 const model = bind(network, weights, { prediction: 'v' });
 
 // A smaller network, briefly trained, to be guided away from; and a noise-aware classifier.
 const small = unet({ ...config, base: 8 });
-let line = await progressLine({ label: 'weaker model' });
+const line = await progressLine({ label: 'weaker model' });
 const weaker = await train({
   network: small,
   prediction: 'v',
@@ -111,19 +113,7 @@ const weaker = await train({
 });
 line.stop();
 const weak = bind(small, weaker.ema, { prediction: 'v' });
-const classifier = noisyClassifier(config);
-line = await progressLine({ label: 'noise-aware classifier' });
-const guide = await trainNoisyClassifier({
-  network: classifier,
-  schedule,
-  batch: (step) => batch(data.train, shuffledIndices(fold(seed, 3), data.train.count, step, 64)),
-  optimizer,
-  key: fold(seed, 4),
-  steps: options.helperSteps,
-  onStep: line.update,
-  runtime: native(),
-});
-line.stop();
+const guide = await trainedClassifier(data.train, fold(seed, 3), fold(seed, 4), options.helperSteps);
 const likelihood = logits((z, lambda) => classifier.apply(guide.parameters, { z, lambda }));
 
 const count = 20;

@@ -1,14 +1,15 @@
 // The demo's diffusion model: what it is made of, and, for the other examples, its weights.
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fold, type Key, labels } from '@logsnr/core';
 import { batch, type ImageSet, shuffledIndices } from '@logsnr/data';
-import { unet } from '@logsnr/networks';
+import { noisyClassifier, unet } from '@logsnr/networks';
 import { type Parameters, shapesOf } from '@logsnr/nn';
 import { loadCheckpoint, progressLine, saveCheckpoint } from '@logsnr/runs';
 import { arctan } from '@logsnr/schedules';
 import { native } from '@logsnr/tensorflow';
-import { adam, cosineDecay, train } from '@logsnr/training';
+import { adam, cosineDecay, train, trainNoisyClassifier } from '@logsnr/training';
 
 export const config = {
   height: 28,
@@ -22,6 +23,7 @@ export const config = {
   groups: 8,
 };
 export const network = unet(config);
+export const classifier = noisyClassifier(config);
 export const classes = labels(10);
 export const schedule = arctan({ lambdaMin: -12, lambdaMax: 12 });
 export const optimizer = adam({ learningRate: cosineDecay(3e-3, 1e-4), clipNorm: 1, warmup: 20 });
@@ -49,18 +51,14 @@ export interface Digits {
 }
 
 /**
- * Loads `from`, by default the demo's checkpoint where there is one; else trains for `steps` and writes the checkpoint to `to`. A
- * quick run leaves the demo's alone, so that it is the same wherever it runs.
+ * Loads `from`, by default the demo's checkpoint where there is one; else trains for so many steps and leaves the checkpoint in
+ * the folder `out`. A quick run leaves the demo's alone, so that it is the same wherever it runs.
  */
-export async function digits(options: {
-  data: ImageSet;
-  from?: string | undefined;
-  quick: boolean;
-  to: string;
-  steps: number;
-  key: Key;
-}): Promise<Digits> {
-  const { data, to, steps, key } = options;
+export async function digits(
+  options: { from?: string; quick: boolean; out: string; trainingSteps: number },
+  data: ImageSet,
+  key: Key,
+): Promise<Digits> {
   const demo = !options.quick && existsSync(demoCheckpoint) ? demoCheckpoint : undefined;
   const from = options.from ?? demo;
   if (from !== undefined) {
@@ -80,12 +78,29 @@ export async function digits(options: {
     optimizer,
     emaDecay: 0.995,
     key: fold(key, 1),
+    steps: options.trainingSteps,
+    onStep: line.update,
+    runtime: native(),
+  });
+  line.stop();
+  await saveCheckpoint(join(options.out, 'checkpoint.safetensors'), { ...trained, metadata: { example: 'mnist' } });
+  console.log(`diffusion model: ${trained.step} steps in ${trained.seconds.toFixed(0)} s`);
+  return { weights: trained.ema, seconds: trained.seconds };
+}
+
+/** Trains the noise-aware classifier of classifier guidance on data noised as for the diffusion model, shuffled by `order`. */
+export async function trainedClassifier(data: ImageSet, order: Key, key: Key, steps: number) {
+  const line = await progressLine({ label: 'noise-aware classifier' });
+  const trained = await trainNoisyClassifier({
+    network: classifier,
+    schedule,
+    batch: (step) => batch(data, shuffledIndices(order, data.count, step, 64)),
+    optimizer,
+    key,
     steps,
     onStep: line.update,
     runtime: native(),
   });
   line.stop();
-  await saveCheckpoint(to, { ...trained, metadata: { example: 'mnist' } });
-  console.log(`diffusion model: ${trained.step} steps in ${trained.seconds.toFixed(0)} s`);
-  return { weights: trained.ema, seconds: trained.seconds };
+  return trained;
 }

@@ -24,7 +24,8 @@ const number = (what: string, fits: (value: number) => boolean, accepted: string
   if (!fits(value)) throw new InvalidArgumentError(`${what} is "${text}"; it must be ${accepted}.`);
   return value;
 };
-const integer = (what: string, least: number) =>
+/** A reader of whole numbers for an option. */
+export const integer = (what: string, least: number) =>
   number(what, (value) => Number.isSafeInteger(value) && value >= least, `an integer of at least ${least}`);
 // Tensors hold float32, in which a number above 3.4e38 is infinite.
 const finite = (value: number) => Number.isFinite(Math.fround(value));
