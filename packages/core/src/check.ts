@@ -6,10 +6,11 @@ export function checkFinite(what: string, value: number): void {
     throw new RangeError(`${what} is ${value}; it must be a finite number.`);
 }
 
-/** Throws a `RangeError` unless `value` is an integer of at least `least`. */
-export function checkInteger(what: string, value: number, least = 0): void {
-  if (!Number.isSafeInteger(value) || value < least)
-    throw new RangeError(`${what} is ${value}; it must be an integer of at least ${least}.`);
+/** Throws a `RangeError` unless `value` is an integer from `least` to `most`. */
+export function checkInteger(what: string, value: number, least = 0, most = Number.MAX_SAFE_INTEGER): void {
+  if (Number.isSafeInteger(value) && value >= least && value <= most) return;
+  const accepted = most < Number.MAX_SAFE_INTEGER ? `from ${least} to ${most}` : `of at least ${least}`;
+  throw new RangeError(`${what} is ${value}; it must be an integer ${accepted}.`);
 }
 
 /** Throws a `RangeError` unless `low` ≤ `value` ≤ `high` (a NaN never is). */

@@ -29,7 +29,7 @@ export {
   withCondition,
 } from './model.js';
 export { normal, normalNumbers, PHILOX_NORMAL, type PhiloxNormalAttrs } from './noise.js';
-export { convert, type Prediction } from './parametrization.js';
+export { checkPrediction, convert, type Prediction } from './parametrization.js';
 export {
   diffuse,
   epsOf,

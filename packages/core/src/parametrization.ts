@@ -1,7 +1,12 @@
+import { checkChoice } from './check.js';
 import { alpha, sigma } from './log-snr.js';
 
 /** What a model may predict: the noise ε, the data x, the velocity v = α ε − σ x, or the score ∇ log p(z) = −ε/σ. */
 export type Prediction = 'eps' | 'x' | 'v' | 'score';
+
+/** Throws a `RangeError` on an unknown prediction. */
+export const checkPrediction = (prediction: Prediction): void =>
+  checkChoice('prediction', prediction, ['eps', 'x', 'v', 'score']);
 
 /**
  * The coefficients that turn one prediction at log-SNR λ into another: target = `z` · z_λ + `output` · prediction.

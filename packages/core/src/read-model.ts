@@ -1,5 +1,5 @@
 import { add, div, mul, reshape, sub, type Tensor, type Tensor1D, tidy } from '@tensorflow/tfjs-core';
-import { checkChoice, checkShape } from './check.js';
+import { checkShape } from './check.js';
 import { type Cost, ONE_CALL } from './cost.js';
 import { alphaSigma } from './log-snr.js';
 import {
@@ -11,7 +11,7 @@ import {
   type ModelLike,
   withCondition,
 } from './model.js';
-import type { Prediction } from './parametrization.js';
+import { checkPrediction, type Prediction } from './parametrization.js';
 
 /** What a network's output stands for, and what it costs. */
 export interface ReadingOptions {
@@ -33,7 +33,7 @@ export function readModel<C>(
   output: (z: Tensor, lambda: Tensor1D, condition: C) => Tensor | { output: Tensor; variance: Tensor },
   { prediction = 'eps', cost = ONE_CALL, variance = false }: ReadingOptions & { variance?: boolean | undefined } = {},
 ): Model<C> {
-  checkChoice('prediction', prediction, ['eps', 'x', 'v', 'score']);
+  checkPrediction(prediction);
   return defineModel<C>({
     predict(z, lambda, condition) {
       const given = output(z, lambda, condition);

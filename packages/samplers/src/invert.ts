@@ -1,9 +1,9 @@
 import { alpha, checkShape, combine, fold, normal, sigma, toModel } from '@logsnr/core';
-import { type Tensor, tidy } from '@tensorflow/tfjs-core';
+import { fill, type Tensor, tidy } from '@tensorflow/tfjs-core';
 import { ddim } from './ancestral.js';
 import { eagerly, lastOf, type SampleOptions, sample } from './sample.js';
 import { checkRenoise, type Sampler } from './sampler.js';
-import { type Advance, follow, pointsOf } from './walk.js';
+import { follow, pointsOf } from './walk.js';
 
 /** The options of `sample`, without what only noise needs. */
 export interface InvertOptions<C, S>
@@ -29,26 +29,16 @@ export function invert<C, S = null>({ model: like, condition, x, lambdas, sample
   const noise = () => {
     throw new Error(`the sampler "${inner.name}" draws noise; only a deterministic one can be inverted.`);
   };
-  const advance = eagerly(model, condition, inner);
-  // The first step goes from clean data: one of α x, with the ε̂ that is predicted there.
-  const last = points[0] as number;
-  const toNoise: Sampler<null> = {
-    name: 'first',
-    order: 1,
-    init: () => null,
-    step({ predict, z }, state) {
-      const bare = combine([alpha(last), z]);
-      return { z: combine([1, bare], [sigma(last), predict(bare, last).eps]), state };
-    },
-  };
-  const start: Advance<null, Tensor> = eagerly(model, condition, toNoise);
-  const memory = () => model.start(x.shape[0] as number, x.shape.slice(1));
+  const [n, ...shape] = x.shape as [number, ...number[]];
   return tidy(() => {
-    const place = { z: x, from: Number.POSITIVE_INFINITY, to: last, index: 0, points, noise };
-    const { z, memory: after } = start(place, { z: x, state: null, memory: memory() });
+    const last = points[0] as number;
+    const bare = combine([alpha(last), x]);
+    const there = model.at(last);
+    const { eps, memory } = there.predict(bare, fill([n], last), condition, model.start(n, shape));
+    const z = combine([1, bare], [sigma(last), eps]);
     if (points.length === 1) return z;
-    const first = () => ({ z: z.clone(), state: inner.init(z, points), memory: after });
-    return lastOf(follow(advance, first, noise, points));
+    const first = () => ({ z: z.clone(), state: inner.init(z, points), memory });
+    return lastOf(follow(eagerly(model, condition, inner), first, noise, points));
   });
 }
 

@@ -66,8 +66,7 @@ interface AdamsBashforth extends Polynomial {
  */
 export function adamsBashforth<V extends Value>(method: AdamsBashforth): Sampler<{ past: Past<V> }, V> {
   const { name, order, prediction, of, eta = 0, extrapolates = false } = method;
-  checkInteger('order', order, 1);
-  if (order > 4) throw new RangeError(`order is ${order}; it must be 1, 2, 3 or 4.`);
+  checkInteger('order', order, 1, 4);
   return {
     name,
     // The noise of a step is not in its polynomial: of the law, order 2 is left.

@@ -41,7 +41,14 @@ export function restart<S, V extends Value>(
     ...rest,
     name: `restart(${inner.name})`,
     order: Math.min(2, inner.order),
-    ...(calls && { calls: (index, points) => calls(index, points) + again(inner, reached, index, points) }),
+    ...(calls && {
+      calls(index: number, points: readonly number[]) {
+        const [from, to] = [points[index] as number, points[index + 1] as number];
+        const again = (interval: RestartInterval) =>
+          modelCalls(inner, passOf(interval, to, points).slice(0, -1), to) ?? 0;
+        return reached(from, to).reduce((sum, one) => sum + one.times * again(one), calls(index, points));
+      },
+    }),
     step(context, state) {
       const { from, to, index, points, noise } = context;
       let next = inner.step(context, state);
@@ -59,19 +66,6 @@ export function restart<S, V extends Value>(
       return next;
     },
   };
-}
-
-function again<S, V extends Value>(
-  inner: Sampler<S, V>,
-  reached: (from: number, to: number) => readonly RestartInterval[],
-  index: number,
-  points: readonly number[],
-): number {
-  const [from, to] = [points[index] as number, points[index + 1] as number];
-  return reached(from, to).reduce(
-    (sum, interval) => sum + interval.times * (modelCalls(inner, passOf(interval, to, points).slice(0, -1), to) ?? 0),
-    0,
-  );
 }
 
 /** The points of a pass: the grid's own, or so many equally spaced in s^{1/7}, s = e^{−λ/2}. */

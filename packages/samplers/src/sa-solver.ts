@@ -32,10 +32,8 @@ export function saSolver<V extends Value = Tensor>({
   tau = 1,
   lowerOrderFinal = true,
 }: SASolverOptions = {}): Sampler<SAState<V>, V> {
-  checkInteger('predictor', predictor, 1);
-  checkInteger('corrector', corrector);
-  checkWithin('predictor', predictor, 1, 4);
-  checkWithin('corrector', corrector, 0, 3);
+  checkInteger('predictor', predictor, 1, 4);
+  checkInteger('corrector', corrector, 0, 3);
   if (typeof tau === 'number') checkWithin('tau', tau, 0, Number.MAX_VALUE);
   const etaOf = (from: number, to: number) => (typeof tau === 'number' ? tau : tau((from + to) / 2)) ** 2;
   const stepped = (z: V, known: Past<V>, from: number, to: number, noise: V | null): V => {

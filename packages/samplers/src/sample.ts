@@ -64,9 +64,7 @@ export function drawn<C, S>(
   const points = pointsOf(options.lambdas, options.end);
   checkRenoise(model.gives, sampler);
   checkInteger('firstSample', firstSample);
-  shape.forEach((size, i) => {
-    checkInteger(`shape[${i}]`, size, 1);
-  });
+  for (const [i, size] of shape.entries()) checkInteger(`shape[${i}]`, size, 1);
   if (z) checkShape('z', z, shape);
   const draw = (...purpose: number[]) => normal(fold(key, ...purpose), shape, firstSample);
   const first = () => {

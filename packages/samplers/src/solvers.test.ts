@@ -289,8 +289,8 @@ test('restart and churn count their calls', () => {
 });
 
 test('settings out of range are refused', () => {
-  expect(() => lms({ order: 5 })).toThrow('order is 5; it must be 1, 2, 3 or 4.');
-  expect(() => unipc({ order: 4 })).toThrow('order is 4; it must be 1, 2 or 3.');
+  expect(() => lms({ order: 5 })).toThrow('order is 5; it must be an integer from 1 to 4.');
+  expect(() => unipc({ order: 4 })).toThrow('order is 4; it must be an integer from 1 to 3.');
   expect(() => unipc({ variant: 'bh3' as 'bh1' })).toThrow('variant is "bh3"; it must be "bh1" or "bh2".');
   expect(() => exponentialAB({ prediction: 'v' as 'x' })).toThrow(/prediction is "v"/);
   expect(() => dpmSolver2({ r: 0 })).toThrow(/r is 0/);

@@ -2,7 +2,15 @@ import type { Sampler } from './sampler.js';
 import { borrowing, calls, extremes, float64, lastStep, pointMass, renoise } from './testing/on-numbers.js';
 import { batches, compiles, leaks, marginals, pointMassOnTensors, seeds } from './testing/on-tensors.js';
 import { order } from './testing/order.js';
-import { type Check, type CheckName, checkNames, failed, type Outcome, type Report } from './testing/report.js';
+import {
+  type Check,
+  type CheckName,
+  checkNames,
+  failed,
+  messageOf,
+  type Outcome,
+  type Report,
+} from './testing/report.js';
 import { arctanGrid, evenGrid, type Grid, type Numbers, unevenGrid } from './testing/runs.js';
 
 export { type Check, type CheckName, expectPassed, type Report } from './testing/report.js';
@@ -65,6 +73,6 @@ function outcomeOf(check: () => Outcome): Outcome {
   try {
     return check();
   } catch (error) {
-    return failed(`it throws: ${error instanceof Error ? error.message : String(error)}`);
+    return failed(`it throws: ${messageOf(error)}`);
   }
 }

@@ -34,8 +34,7 @@ export function unipc<V extends Value = Tensor>({
   corrector = true,
   lowerOrderFinal = true,
 }: UniPCOptions = {}): Sampler<UniPCState<V>, V> {
-  checkInteger('order', order, 1);
-  if (order > 3) throw new RangeError(`order is ${order}; it must be 1, 2 or 3.`);
+  checkInteger('order', order, 1, 3);
   checkChoice('variant', variant, ['bh1', 'bh2']);
   return {
     name: `unipc(${order}, ${variant}${corrector ? '' : ', no corrector'})`,

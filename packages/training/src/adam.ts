@@ -35,9 +35,13 @@ export interface AdamOptions {
  * @throws RangeError on an option out of its range, and on an unknown one.
  */
 export function adam(options: AdamOptions): Optimizer {
-  const { learningRate, beta1, beta2, epsilon, weightDecay, clipNorm, warmup, groups } = checked(options);
-  const ofGroup = (group: number) => ({ weightDecay, rate: 1, ...groups[group] });
-  const decays = [...groups.map((_, i) => i), groups.length].some((group) => ofGroup(group).weightDecay > 0);
+  const { learningRate, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = options;
+  const { weightDecay = 0, clipNorm, warmup = 0, groups = [] } = options;
+  const settings = { learningRate, beta1, beta2, epsilon, weightDecay, clipNorm, warmup, groups };
+  checkKnown('adam', options, Object.keys(settings));
+  check(settings);
+  const each = [...groups, {}].map((own) => ({ weightDecay, rate: 1, ...own })); // the last of those in no group
+  const decays = each.some((own) => own.weightDecay > 0);
   return {
     groups,
     init: (weights) => scoped(() => ({ m: weights.map((p) => zerosLike(p)), v: weights.map((p) => zerosLike(p)) })),
@@ -46,10 +50,7 @@ export function adam(options: AdamOptions): Optimizer {
       checkWithin('progress', progress, 0, 1);
       const eta = rateAt(learningRate, step, progress) * (warmup > 0 ? Math.min(1, (step + 1) / warmup) : 1);
       const root = Math.sqrt(oneMinusPower(beta2, step + 1));
-      const keep = Array.from({ length: groups.length + 1 }, (_, group) => {
-        const own = ofGroup(group);
-        return 1 - eta * own.rate * own.weightDecay;
-      });
+      const keep = each.map((own) => 1 - eta * own.rate * own.weightDecay);
       return {
         rate: (eta * root) / oneMinusPower(beta1, step + 1),
         epsilon: epsilon * root,
@@ -68,7 +69,7 @@ export function adam(options: AdamOptions): Optimizer {
           if (!m || !v) throw new RangeError(`the state has no m and v for vector ${i}; it is not this optimizer's.`);
           const g = used[i];
           if (!g) return [p.clone(), m.clone(), v.clone()];
-          const own = ofGroup(group);
+          const own = each[group] as (typeof each)[number];
           const numbers = {
             rate: own.rate === 1 ? rate : mul(rate, own.rate),
             epsilon,
@@ -107,46 +108,18 @@ export const adamW = (options: AdamOptions): Optimizer =>
 /** 1 − βᵗ, without cancellation. */
 const oneMinusPower = (beta: number, t: number): number => -Math.expm1(t * Math.log(beta));
 
-const KNOWN = ['learningRate', 'beta1', 'beta2', 'epsilon', 'weightDecay', 'clipNorm', 'warmup', 'groups'];
+type Settings = Required<Omit<AdamOptions, 'clipNorm'>> & { readonly clipNorm: number | undefined };
 
-type Checked = Required<Omit<AdamOptions, 'clipNorm'>> & Pick<AdamOptions, 'clipNorm'>;
-
-function checked(options: AdamOptions): Checked {
-  const {
-    learningRate,
-    beta1 = 0.9,
-    beta2 = 0.999,
-    epsilon = 1e-8,
-    weightDecay = 0,
-    clipNorm,
-    warmup = 0,
-    groups = [],
-  } = options;
-  checkKnown('adam', options, KNOWN);
+function check({ learningRate, beta1, beta2, epsilon, weightDecay, clipNorm, warmup, groups }: Settings): void {
   if (typeof learningRate !== 'function') checkWithin('learningRate', learningRate, 0, Number.MAX_VALUE);
-  for (const [what, beta] of [
-    ['beta1', beta1],
-    ['beta2', beta2],
-  ] as const)
+  for (const [what, beta] of Object.entries({ beta1, beta2 }))
     if (!(beta >= 0 && beta < 1)) throw new RangeError(`${what} is ${beta}; it must lie in [0, 1).`);
   checkAbove('epsilon', epsilon);
   checkWithin('weightDecay', weightDecay, 0, Number.MAX_VALUE);
   if (clipNorm !== undefined && !(clipNorm > 0 && Number.isFinite(clipNorm)))
     throw new RangeError(`clipNorm is ${clipNorm}; it must be finite and above 0. Leave it out for no clipping.`);
   checkInteger('warmup', warmup);
-  for (const [i, group] of groups.entries()) {
-    if (group.weightDecay !== undefined)
-      checkWithin(`weightDecay of group ${i}`, group.weightDecay, 0, Number.MAX_VALUE);
-    if (group.rate !== undefined) checkWithin(`rate of group ${i}`, group.rate, 0, Number.MAX_VALUE);
-  }
-  return {
-    learningRate,
-    beta1,
-    beta2,
-    epsilon,
-    weightDecay,
-    warmup,
-    groups,
-    ...(clipNorm === undefined ? {} : { clipNorm }),
-  };
+  for (const [i, { weightDecay = 0, rate = 1 }] of groups.entries())
+    for (const [what, value] of Object.entries({ weightDecay, rate }))
+      checkWithin(`${what} of group ${i}`, value, 0, Number.MAX_VALUE);
 }

@@ -1,4 +1,13 @@
-import { alphaSigma, type Conditioning, checkShape, type EpsFunction, type Prediction, perSample } from '@logsnr/core';
+import {
+  alphaSigma,
+  type Conditioning,
+  checkPrediction,
+  checkShape,
+  diffuse,
+  type EpsFunction,
+  type Prediction,
+  perSample,
+} from '@logsnr/core';
 import {
   add,
   div,
@@ -51,6 +60,7 @@ export interface DiffusionLossInputs<C> {
  */
 export function diffusionLoss<C>(inputs: DiffusionLossInputs<C>): Scalar {
   const { model, prediction = 'eps', conditioning, x, condition, lambda, eps, dropped, weight, logVariance } = inputs;
+  checkPrediction(prediction);
   const n = x.shape[0] ?? null;
   checkShape('eps', eps, x.shape);
   checkShape('lambda', lambda, [n]);
@@ -59,15 +69,17 @@ export function diffusionLoss<C>(inputs: DiffusionLossInputs<C>): Scalar {
   if (logVariance) checkShape('logVariance', logVariance, [n]);
   return tidy(() => {
     const c = conditioning.drop(condition, dropped); // line 3
-    const { alpha, sigma } = alphaSigma(lambda); // line 4 drew λ, line 5 ε
-    const z = add(mul(perSample(alpha, x), x), mul(perSample(sigma, x), eps)); // line 6
+    const z = diffuse(x, eps, lambda); // line 4 drew λ, line 5 ε; line 6
     const predicted = model(z, lambda, c);
     checkShape("the model's output", predicted, x.shape);
     const { target, scale } = targetOf(prediction, x, eps, lambda);
     const factor = scale && weight ? mul(scale, weight) : (scale ?? weight);
     const squared = squaredDifference(predicted, target); // line 7
     if (!logVariance) return mean(factor ? mul(perSample(factor as Tensor1D, x), squared) : squared) as Scalar;
-    const each = mean(squared, range(1, x.rank));
+    const each = mean(
+      squared,
+      x.shape.slice(1).map((_, i) => i + 1),
+    );
     const losses = factor ? mul(each, factor) : each;
     return mean(add(div(losses, exp(logVariance)), logVariance)) as Scalar;
   });
@@ -94,9 +106,5 @@ function targetOf(
       return { target: sub(mul(a, eps), mul(s, x)), scale: square(alpha) };
     case 'score':
       return { target: div(mul(eps, -1), s), scale: square(sigma) };
-    default:
-      throw new RangeError(`prediction is "${prediction}"; it must be "eps", "x", "v" or "score".`);
   }
 }
-
-const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);

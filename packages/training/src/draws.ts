@@ -1,4 +1,13 @@
-import { checkInteger, checkWithin, fold, type Key, permutation, type Schedule, uniforms } from '@logsnr/core';
+import {
+  checkChoice,
+  checkInteger,
+  checkWithin,
+  fold,
+  type Key,
+  permutation,
+  type Schedule,
+  uniforms,
+} from '@logsnr/core';
 
 /** How the λ of a batch lie to each other; each one alone follows p(λ) in any case. */
 export type Spread = 'stratified' | 'antithetic' | 'independent';
@@ -22,6 +31,7 @@ export function drawLambda(
   { spread = 'stratified' }: { readonly spread?: Spread } = {},
 ): Float64Array {
   checkInteger('n', n, 1);
+  checkChoice('spread', spread, ['stratified', 'antithetic', 'independent']);
   return drawSpread(key, n, spread).map((u) => {
     const lambda = schedule(u);
     if (!Number.isFinite(lambda))
@@ -36,8 +46,6 @@ function drawSpread(key: Key, n: number, spread: Spread): Float64Array {
   if (spread === 'independent') return within;
   const order = permutation(fold(key, 1), n);
   if (spread === 'stratified') return within.map((r, i) => ((order[i] as number) + r) / n);
-  if (spread !== 'antithetic')
-    throw new RangeError(`spread is "${spread}"; it must be "stratified", "antithetic" or "independent".`);
   // Multiples of 2^−32 in [0, 1), mirrored onto themselves.
   return within.map((_, i) => {
     const place = order[i] as number;

@@ -1,4 +1,4 @@
-import { mapTensors, type SessionStep, scoped, tensorsOf } from '@logsnr/core';
+import { type SessionStep, scoped, zipTensors } from '@logsnr/core';
 import type { Parameters } from '@logsnr/nn';
 import {
   add,
@@ -161,9 +161,7 @@ function reducedBy(reduce: (vector: Tensor1D) => Tensor1D, { loss, gradients }: 
 /** `changed` where a step is taken, else `before`, tensor by tensor, in the order of `before`. */
 function chosen<T extends object>(take: Tensor, changed: T, before: T): T {
   const inOrder = Object.fromEntries(Object.keys(before).map((name) => [name, (changed as never)[name]])) as T;
-  const others = tensorsOf(before);
-  let next = 0;
-  return mapTensors(inOrder, (value) => where(take, value, others[next++] as Tensor));
+  return zipTensors([inOrder, before], (value, other) => where(take, value as Tensor, other as Tensor));
 }
 
 /** The mean over the parts so far; chosen and not multiplied by 0, so that what an earlier step left cannot enter. */

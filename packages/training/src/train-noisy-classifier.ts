@@ -1,10 +1,8 @@
-import { alphaSigma, checkShape, fold, type Key, normal, perSample, type Schedule } from '@logsnr/core';
+import { checkShape, diffuse, fold, type Key, normal, type Schedule } from '@logsnr/core';
 import { logProbability, type Module } from '@logsnr/nn';
 import {
-  add,
   dispose,
   mean,
-  mul,
   neg,
   type Scalar,
   type Tensor,
@@ -43,8 +41,7 @@ export function noisyClassifierLoss(
   checkShape('lambda', lambda, [x.shape[0] ?? null]);
   checkShape('labels', labels, [x.shape[0] ?? null]);
   return tidy(() => {
-    const { alpha, sigma } = alphaSigma(lambda);
-    const logits = classify(add(mul(perSample(alpha, x), x), mul(perSample(sigma, x), eps)), lambda);
+    const logits = classify(diffuse(x, eps, lambda), lambda);
     return neg(mean(logProbability(logits, labels))) as Scalar;
   });
 }

@@ -86,14 +86,14 @@ export async function train<C>(options: TrainOptions<C>): Promise<TrainResult> {
   const { weight, logVariance, ...run } = rest;
   const { accumulate = 1 } = run;
   checkWithin('pUncond', pUncond, 0, 1);
-  const given = run.from?.parameters ?? run.parameters;
-  if (given) assertShapes(flatten<Tensor>(given), shapesOf(network));
-  const fresh = given ? undefined : network.init(fold(key, PURPOSE.init));
-  let whole: Whole<C> | undefined;
+  const known = run.from?.parameters ?? run.parameters;
+  if (known) assertShapes(flatten<Tensor>(known), shapesOf(network));
+  const fresh = known ? undefined : network.init(fold(key, PURPOSE.init));
+  let given: Batch<C> | undefined;
   let over = false; // A batch may come when nobody waits for it any more.
   const release = () => {
-    if (whole) dispose([whole.x, whole.condition] as TensorContainer);
-    whole = undefined;
+    if (given) dispose([given.images, given.condition] as TensorContainer);
+    given = undefined;
   };
   try {
     const result = await optimize<Inputs<C>>({
@@ -105,19 +105,28 @@ export async function train<C>(options: TrainOptions<C>): Promise<TrainResult> {
       async inputs(step, part) {
         if (part === 0) {
           release();
-          const { images: x, condition } = await batch(step, fold(key, PURPOSE.data, step)); // lines 2 and 3
-          whole = { x, condition, lambda: new Float64Array(), dropped: new Float32Array() };
-          const n = x.shape[0] ?? 0;
-          if (n % accumulate !== 0)
-            throw new RangeError(`a batch of ${n} images does not come in ${accumulate} equal parts (accumulate).`);
-          whole.lambda = drawLambda(schedule, fold(key, PURPOSE.lambda, step), n, spread ? { spread } : {});
-          whole.dropped = drawDropped(fold(key, PURPOSE.dropped, step), n, pUncond);
+          given = await batch(step, fold(key, PURPOSE.data, step)); // lines 2 and 3
         }
-        const keys = {
-          noise: fold(key, PURPOSE.noise, step),
-          network: fold(key, PURPOSE.network, step, part),
+        // All is drawn for the whole batch: sample i has the λ, the noise and the ∅ that it has without parts.
+        const { images, condition } = given as Batch<C>;
+        const n = images.shape[0] ?? 0;
+        if (n % accumulate !== 0)
+          throw new RangeError(`a batch of ${n} images does not come in ${accumulate} equal parts (accumulate).`);
+        const size = n / accumulate;
+        const first = part * size;
+        const cut = (values: Tensor): Tensor => (accumulate === 1 ? clone(values) : slice(values, first, size));
+        const drawn = drawLambda(schedule, fold(key, PURPOSE.lambda, step), n, spread ? { spread } : {});
+        const lambda = drawn.subarray(first, first + size);
+        const dropped = drawDropped(fold(key, PURPOSE.dropped, step), n, pUncond);
+        const own: Inputs<C> = {
+          x: cut(images),
+          condition: mapTensors(condition, cut),
+          lambda: tensor1d(Float32Array.from(lambda)),
+          ...(weight ? { weight: tensor1d(Float32Array.from(lambda, weight)) } : {}),
+          eps: normal(fold(key, PURPOSE.noise, step), [size, ...images.shape.slice(1)], first),
+          dropped: tensor1d(dropped.subarray(first, first + size)),
+          key: tensor1d(Int32Array.from(fold(key, PURPOSE.network, step, part).words), 'int32'),
         };
-        const own = partOf(whole as Whole<C>, { part, parts: accumulate }, keys, weight);
         if (part === accumulate - 1 || over) release();
         return own;
       },
@@ -136,37 +145,4 @@ export async function train<C>(options: TrainOptions<C>): Promise<TrainResult> {
     release();
     if (fresh) dispose(fresh as TensorContainer);
   }
-}
-
-/** The batch of a step with what was drawn for it. */
-interface Whole<C> {
-  readonly x: Tensor;
-  readonly condition: C;
-  lambda: Float64Array;
-  dropped: Float32Array;
-}
-
-/**
- * Part `part` of `parts` of a batch, with its own noise: sample i has the noise it has in the whole. The caller owns
- * it.
- */
-function partOf<C>(
-  { x, condition, lambda, dropped }: Whole<C>,
-  { part, parts }: { part: number; parts: number },
-  keys: { readonly noise: Key; readonly network: Key },
-  weight?: LossWeight,
-): Inputs<C> {
-  const size = lambda.length / parts;
-  const first = part * size;
-  const cut = (values: Tensor): Tensor => (parts === 1 ? clone(values) : slice(values, first, size));
-  const own = lambda.subarray(first, first + size);
-  return {
-    x: cut(x),
-    condition: mapTensors(condition, cut),
-    lambda: tensor1d(Float32Array.from(own)),
-    ...(weight ? { weight: tensor1d(Float32Array.from(own, weight)) } : {}),
-    eps: normal(keys.noise, [size, ...x.shape.slice(1)], first),
-    dropped: tensor1d(dropped.subarray(first, first + size)),
-    key: tensor1d(Int32Array.from(keys.network.words), 'int32'),
-  };
 }

@@ -1,13 +1,13 @@
 import { alpha, sigma } from '@logsnr/core';
 import { modelCalls } from '../sampler.js';
 import { bell, bellEps, lineEps } from './closed-forms.js';
-import { failed, figure, type Outcome, passed } from './report.js';
+import { type Law, lawSteps } from './law.js';
+import { failed, figure, messageOf, type Outcome, passed } from './report.js';
 import { evenGrid, type Grid, largest, type Numbers, type NumbersEps, rms, run64, steps64 } from './runs.js';
 
 const target = Float64Array.of(0.4, -0.7);
 const start = Float64Array.of(1.2, -0.3);
 const walksOf = (grid: Grid) => ({ 'one step': [0], 'two steps': [-20, 20], '60 steps': grid(60) });
-const message = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 /** Whether the step runs on `Float64Array`s at all. */
 export function float64(sampler: Numbers): Outcome {
@@ -16,7 +16,7 @@ export function float64(sampler: Numbers): Outcome {
     return passed('the step runs on float64 numbers.');
   } catch (error) {
     return failed(
-      `the step does not run on float64 numbers (${message(error)}). Write it with \`combine\`, \`predict\` and \`noise\`, or give the option { numbers: false } to check it on tensors alone.`,
+      `the step does not run on float64 numbers (${messageOf(error)}). Write it with \`combine\`, \`predict\` and \`noise\`, or give the option { numbers: false } to check it on tensors alone.`,
     );
   }
 }
@@ -58,20 +58,8 @@ export function lastStep(sampler: Numbers, grid: Grid): Outcome {
 
 /** From λ = −20 to 20: the law of a Gaussian comes out. */
 export function extremes(sampler: Numbers, grid: Grid): Outcome {
-  const lambdas = grid(128);
-  let drawn = 0;
-  const noise = () => new Float64Array(2 + 0 * drawn++);
-  run64({ sampler, eps: bellEps, lambdas, z: new Float64Array(2), noise });
-  let next = 2;
-  const z = new Float64Array(2 + drawn);
-  z[1] = 1;
-  const unit = () => {
-    const value = new Float64Array(z.length);
-    value[next++] = 1;
-    return value;
-  };
-  const x = run64({ sampler, eps: bellEps, lambdas, z, noise: unit });
-  const [mean, std] = [x[0] as number, Math.sqrt(x.subarray(1).reduce((sum, value) => sum + value ** 2, 0))];
+  const law = [...lawSteps({ sampler, lambdas: grid(128) }, 0, 1)].at(-1) as Law;
+  const [mean, std] = [law.mean, Math.sqrt(law.variance)];
   const found = `128 steps from λ = −20 to 20 make of N(0, 1) a mean of ${figure(mean)} and a standard deviation of ${figure(std)}; the data have ${bell.mean} and ${bell.std}`;
   const near = Math.abs(mean - bell.mean) < 0.1 && Math.abs(std / bell.std - 1) < 0.15;
   return near
@@ -125,7 +113,7 @@ export function borrowing(sampler: Numbers): Outcome {
         'the same walk gives other numbers the second time: keep what changes in the state, not in the sampler.',
       );
   } catch (error) {
-    return failed(`${message(error)}; z and the state are borrowed: return new ones.`);
+    return failed(`${messageOf(error)}; z and the state are borrowed: return new ones.`);
   }
   return passed('a step leaves z and its state as they were, and a walk can be repeated.');
 }

@@ -1,16 +1,16 @@
-import { alphaSigma, type EpsFunction, eager, key, perSample, readModel } from '@logsnr/core';
-import { dispose, div, memory, mul, sub, type Tensor1D, tensor1d, tensor2d, tidy } from '@tensorflow/tfjs-core';
+import { type EpsFunction, eager, key, readModel, scales } from '@logsnr/core';
+import { dispose, div, memory, mul, sub, type Tensor1D, tensor2d, tidy } from '@tensorflow/tfjs-core';
 import { compileSampler } from '../compile-sampler.js';
 import { sample, trajectory } from '../sample.js';
 import type { Sampler } from '../sampler.js';
 import { failed, figure, type Outcome, passed } from './report.js';
-import { evenGrid, type Grid, largest, noLabels, runTensors } from './runs.js';
-import { energyDistance, energyThreshold, exactSamples, plane } from './two-sample.js';
+import { evenGrid, type Grid, largest, runTensors } from './runs.js';
+import { energyDistance, energyThreshold, exactSamples, noLabels, plane } from './two-sample.js';
 
 /** Mean, covariance and a two-sample test of samples of a mixture in the plane. */
 export function marginals(sampler: Sampler, grid: Grid): Outcome {
   const n = 2000;
-  const condition = noLabels(n, plane.classes) as Tensor1D;
+  const condition = noLabels(n);
   const x = runTensors({ sampler, model: plane.model, condition, lambdas: grid(100), shape: [n, 2] });
   condition.dispose();
   const exact = plane.moments();
@@ -41,8 +41,8 @@ export function pointMassOnTensors(sampler: Sampler, grid: Grid): Outcome {
   const target = tensor2d([[0.4, -0.7]]);
   const model: EpsFunction<null> = (z, lambda) =>
     tidy(() => {
-      const { alpha, sigma } = alphaSigma(lambda);
-      return div(sub(z, mul(perSample(alpha, z), target)), perSample(sigma, z));
+      const { alpha, sigma } = scales(z, lambda);
+      return div(sub(z, mul(alpha, target)), sigma);
     });
   try {
     for (const lambdas of [[0], [20], grid(60)]) {
@@ -60,7 +60,7 @@ export function pointMassOnTensors(sampler: Sampler, grid: Grid): Outcome {
 /** A run in two batches gives the samples of the whole. */
 export function batches(sampler: Sampler): Outcome {
   const run = (n: number, firstSample: number) => {
-    const condition = noLabels(n, plane.classes) as Tensor1D;
+    const condition = noLabels(n);
     // Not the whole range, whose first steps magnify rounding by their α'/α.
     const lambdas = evenGrid(-6, 6, 12);
     const x = runTensors({ sampler, model: plane.model, condition, lambdas, shape: [n, 2], firstSample });
@@ -78,7 +78,7 @@ export function batches(sampler: Sampler): Outcome {
 
 /** The key decides. */
 export function seeds(sampler: Sampler, grid: Grid): Outcome {
-  const condition = tensor1d([plane.classes, plane.classes], 'int32');
+  const condition = noLabels(2);
   // The same start for all keys: what differs is the noise of the steps.
   const z = tensor2d([
     [0.3, -0.2],
@@ -99,7 +99,7 @@ export function seeds(sampler: Sampler, grid: Grid): Outcome {
 
 /** No tensor is left: whole, step by step, broken off, and after an error of the model. */
 export function leaks(sampler: Sampler, grid: Grid): Outcome {
-  const condition = tensor1d([plane.classes, plane.classes], 'int32');
+  const condition = noLabels(2);
   const options = { sampler, model: plane.model, condition, lambdas: grid(6), shape: [2, 2], key: key(0) };
   let calls = 0;
   const failing = readModel<Tensor1D>((z, lambda, c) => {
@@ -147,7 +147,7 @@ export function leaks(sampler: Sampler, grid: Grid): Outcome {
 export function compiles(sampler: Sampler): Outcome {
   if (sampler.compiles === false) return null;
   const { model } = plane;
-  const condition = noLabels(3, plane.classes) as Tensor1D;
+  const condition = noLabels(3);
   const options = { condition, lambdas: evenGrid(-6, 6, 8), shape: [3, 2], key: key(3) };
   try {
     const [own, recorded] = [

@@ -1,6 +1,7 @@
-import { bellAt, bellEps, lineEps, lineFlow } from './closed-forms.js';
+import { bellAt, lineEps, lineFlow } from './closed-forms.js';
+import { lawSteps } from './law.js';
 import { failed, figure, type Outcome, passed } from './report.js';
-import { isStochastic, type Numbers, rms, run64, steps64, unevenGrid } from './runs.js';
+import { isStochastic, type Numbers, rms, steps64, unevenGrid } from './runs.js';
 
 const [first, end] = [-16, 8];
 /** Where errors are taken, as parts of the walk: not near its end, where a sampler may take a lower order. */
@@ -18,36 +19,15 @@ export function flowError(sampler: Numbers, steps: number, grid = unevenGrid): n
   return Math.hypot(...errors) / Math.sqrt(errors.length);
 }
 
-/**
- * The distance of the law of z to the exact one of a Gaussian, mean and relative variance at three λ. No sampling: with ε
- * linear in z, the coefficients of z_1 and of every noise drawn are carried along, and they give mean and variance.
- */
+/** The distance of the law of z to the exact one of a Gaussian, mean and relative variance at three λ. */
 export function lawError(sampler: Numbers, steps: number, grid = unevenGrid): number {
-  const lambdas = grid(first, end, steps);
-  const { mean, variance } = bellAt(first);
-  let drawn = 0;
-  run64({
-    sampler,
-    eps: bellEps,
-    lambdas,
-    end,
-    z: new Float64Array(2),
-    noise: () => new Float64Array(2 + 0 * drawn++),
-  });
-  const z = new Float64Array(2 + drawn);
-  z.set([mean, Math.sqrt(variance)]);
-  let next = 2;
-  const noise = () => {
-    const unit = new Float64Array(z.length);
-    unit[next++] = 1;
-    return unit;
-  };
+  const start = bellAt(first);
   const errors: number[] = [];
-  for (const step of steps64({ sampler, eps: bellEps, lambdas, end, z, noise })) {
-    if (!parts.includes(step.step / steps)) continue;
-    const exact = bellAt(step.lambda);
-    const found = step.z.subarray(1).reduce((sum, coefficient) => sum + coefficient ** 2, 0);
-    errors.push((step.z[0] as number) - exact.mean, found / exact.variance - 1);
+  const run = { sampler, lambdas: grid(first, end, steps), end };
+  for (const { step, lambda, mean, variance } of lawSteps(run, start.mean, Math.sqrt(start.variance))) {
+    if (!parts.includes(step / steps)) continue;
+    const exact = bellAt(lambda);
+    errors.push(mean - exact.mean, variance / exact.variance - 1);
   }
   return Math.hypot(...errors) / Math.sqrt(errors.length);
 }

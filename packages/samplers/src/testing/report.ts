@@ -48,5 +48,8 @@ export function expectPassed(report: Report): Report {
   throw new Error(`the sampler "${report.sampler}" does not pass:\n${lines.join('\n')}`);
 }
 
+/** What was thrown, in words. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
 export const figure = (value: number): string =>
   Math.abs(value) >= 1e-3 && Math.abs(value) < 1e4 ? String(Number(value.toPrecision(3))) : value.toExponential(1);

@@ -1,7 +1,6 @@
-import { type Estimate, type Key, key, type ModelLike } from '@logsnr/core';
+import { type Estimate, type Key, key } from '@logsnr/core';
 import { arctan, grid } from '@logsnr/schedules';
-import { fill, type Tensor, zeros } from '@tensorflow/tfjs-core';
-import { sample } from '../sample.js';
+import { type SampleOptions, sample } from '../sample.js';
 import { predictEps, type Sampler } from '../sampler.js';
 import { type Step, walk } from '../walk.js';
 
@@ -59,43 +58,31 @@ export function run64(run: NumbersRun): Float64Array {
   return last;
 }
 
-/** Whether a sampler draws noise, on a short walk. */
-export function isStochastic(sampler: Numbers): boolean {
+/** How often a walk draws noise. */
+export function drawsOf(run: NumbersRun): number {
   let draws = 0;
-  const noise = () => Float64Array.of(draws++);
-  run64({
-    sampler,
-    eps: (z: Float64Array) => Float64Array.from(z),
-    lambdas: evenGrid(-4, 4, 8),
-    end: 4,
-    z: Float64Array.of(1),
-    noise,
-  });
-  return draws > 0;
+  const noise = () => {
+    draws++;
+    return new Float64Array(run.z.length);
+  };
+  run64({ ...run, noise });
+  return draws;
 }
 
-export interface TensorRun<C> {
-  sampler: Sampler;
-  model: ModelLike<C>;
-  condition: C;
-  lambdas: readonly number[];
-  shape: readonly number[];
-  key?: Key;
-  firstSample?: number;
-  z?: Tensor;
-}
+/** Whether a sampler draws noise, on a short walk. */
+export const isStochastic = (sampler: Numbers): boolean =>
+  drawsOf({ sampler, eps: (z) => z.slice(), lambdas: evenGrid(-4, 4, 8), end: 4, z: Float64Array.of(1) }) > 0;
 
 /** The numbers of a sample on tensors. */
-export function runTensors<C>({ key: k = key(7), ...options }: TensorRun<C>): Float32Array {
+export function runTensors<C>({
+  key: k = key(7),
+  ...options
+}: Omit<SampleOptions<C, unknown>, 'key'> & { key?: Key }): Float32Array {
   const x = sample({ ...options, key: k });
   const values = Float32Array.from(x.dataSync());
   x.dispose();
   return values;
 }
-
-/** The label ∅ of a mixture for n samples; the caller's to free. */
-export const noLabels = (n: number, classes: number): Tensor =>
-  n === 0 ? zeros([0], 'int32') : fill([n], classes, 'int32');
 
 /** The root mean square of differences. */
 export const rms = (a: ArrayLike<number>, b: ArrayLike<number>): number =>

@@ -1,4 +1,5 @@
-import { fold, gaussianMixture, key, normalNumbers, uniforms } from '@logsnr/core';
+import { fold, gaussianMixture, key, labels, normalNumbers, uniforms } from '@logsnr/core';
+import type { Tensor1D } from '@tensorflow/tfjs-core';
 
 /** What the samples on tensors are drawn from: two Gaussians in the plane. */
 const components = [
@@ -6,6 +7,9 @@ const components = [
   { mean: [1, 0.6], std: 0.2, weight: 2 },
 ];
 export const plane = gaussianMixture(components);
+
+/** The label ∅ for n samples; the caller's to free. */
+export const noLabels = (n: number): Tensor1D => labels(plane.classes).null(n);
 
 /** n exact samples, [x, y] after [x, y]. */
 export function exactSamples(n: number, seed: number): Float64Array {
