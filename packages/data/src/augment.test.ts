@@ -103,7 +103,7 @@ test('what is told is what was done', () => {
     }
   }
   expect(() => augment(linear, key(1), { probability: 2 })).toThrow(/probability is 2/);
-  expect(() => augment(linear, key(1), { changes: ['melt' as never] })).toThrow(/"melt" is unknown/);
+  expect(() => augment(linear, key(1), { changes: ['melt' as never] })).toThrow(/the change is "melt"/);
 });
 
 test('maps compose in order, and the image goes on by reflection', () => {

@@ -1,4 +1,4 @@
-import { checkWithin, fold, type Key, normalNumbers, uniforms } from '@logsnr/core';
+import { checkChoice, checkWithin, fold, type Key, normalNumbers, uniforms } from '@logsnr/core';
 import type { BatchArrays } from './batch.js';
 import { chain, identity, type Map2, scaling, turn, warp } from './warp.js';
 
@@ -43,9 +43,7 @@ export function augment(
   { probability = 0.12, changes = CHANGES }: AugmentOptions = {},
 ): BatchArrays & { readonly condition: Float32Array } {
   checkWithin('probability', probability, 0, 1);
-  for (const change of changes)
-    if (!CHANGES.includes(change))
-      throw new RangeError(`the change "${change}" is unknown; there are ${CHANGES.join(', ')}.`);
+  for (const change of changes) checkChoice('the change', change, CHANGES);
   const [count, height, width, channels] = batch.shape;
   const size = height * width * channels;
   const images = new Float32Array(batch.images.length);

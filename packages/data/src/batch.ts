@@ -1,5 +1,5 @@
 import { type Tensor1D, type Tensor4D, tensor1d, tensor4d } from '@tensorflow/tfjs-core';
-import { checkIndices, type ImageSet } from './image-set.js';
+import { type ImageSet, subset } from './image-set.js';
 
 /** Bytes 0 … 255 as floats in [−1, 1]: byte / 127.5 − 1. */
 export function toUnit(bytes: ArrayLike<number>): Float32Array {
@@ -22,16 +22,8 @@ export interface BatchArrays {
  */
 export function batchArrays(set: ImageSet, indices: ArrayLike<number>): BatchArrays {
   if (indices.length === 0) throw new RangeError('indices is empty; a batch has at least one image.');
-  checkIndices(indices, set.count);
-  const size = set.height * set.width * set.channels;
-  const images = new Float32Array(indices.length * size);
-  const labels = new Int32Array(indices.length);
-  for (let i = 0; i < indices.length; i++) {
-    const index = indices[i] as number;
-    images.set(toUnit(set.images.subarray(index * size, (index + 1) * size)), i * size);
-    labels[i] = set.labels[index] as number;
-  }
-  return { images, labels, shape: [indices.length, set.height, set.width, set.channels] };
+  const { images, labels, count, height, width, channels } = subset(set, indices);
+  return { images: toUnit(images), labels: Int32Array.from(labels), shape: [count, height, width, channels] };
 }
 
 /** The tensors of a batch: float32 [n, height, width, channels] and int32 [n]. The caller owns both. */

@@ -60,7 +60,7 @@ export function padTo(set: ImageSet, height: number, width = height): ImageSet {
 }
 
 /** Throws a `RangeError` unless every entry is an integer in [0, `count`). */
-export function checkIndices(indices: ArrayLike<number>, count: number): void {
+function checkIndices(indices: ArrayLike<number>, count: number): void {
   for (let i = 0; i < indices.length; i++) {
     const index = indices[i] as number;
     if (!Number.isInteger(index) || index < 0 || index >= count)

@@ -50,9 +50,7 @@ export async function guidanceSweep(options: SweepOptions): Promise<SweepRow[]> 
   checkInteger('the number of weights', weights.length, 1);
   checkInteger('the number of labels', labels.length, 1);
   checkInteger('shown', shown, 1);
-  weights.forEach((w, i) => {
-    checkFinite(`weights[${i}]`, w);
-  });
+  for (const [i, w] of weights.entries()) checkFinite(`weights[${i}]`, w);
   const rows: SweepRow[] = [];
   const started = performance.now();
   for (const w of weights) {

@@ -7,9 +7,9 @@ export interface RgbImage {
   readonly height: number;
 }
 
-/** A white picture. */
-export function blank(width: number, height: number): RgbImage {
-  return { data: new Uint8Array(width * height * 3).fill(255), width, height };
+/** A picture of one grey, white unless given. */
+export function blank(width: number, height: number, grey = 255): RgbImage {
+  return { data: new Uint8Array(width * height * 3).fill(grey), width, height };
 }
 
 /** Copies `image` into `canvas`, each of its pixels as a crisp square of `scale` × `scale`. */

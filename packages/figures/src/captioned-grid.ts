@@ -28,8 +28,15 @@ export interface CaptionedGrid {
  * @throws RangeError if there is nothing to draw, a picture's size and bytes disagree, or an option is out of range.
  */
 export function captionedGrid(grid: CaptionedGrid): Uint8Array {
-  check(grid);
   const { title, rows, columnCaptions = [], scale = 2, gap = 12, fontSize: size = 20 } = grid;
+  if (rows.length === 0) throw new RangeError('rows is empty; a grid has at least one row.');
+  for (const [r, { caption, images }] of rows.entries()) {
+    if (images.length === 0) throw new RangeError(`row ${r} ("${caption}") has no images.`);
+    for (const [c, image] of images.entries()) checkImage(`image ${c} of row ${r} ("${caption}")`, image);
+  }
+  checkInteger('scale', scale, 1);
+  checkInteger('gap', gap, 0);
+  checkInteger('fontSize', size, 6);
   const lineHeight = Math.ceil(1.35 * size);
   const margin = size;
   const titleStyle = { size: Math.round(1.3 * size), bold: true };
@@ -85,17 +92,4 @@ export function captionedGrid(grid: CaptionedGrid): Uint8Array {
   });
   overlay(canvas, rasterize(svg(canvas.width, canvas.height, text.join(''))));
   return encodePng(canvas);
-}
-
-function check({ rows, scale = 2, gap = 12, fontSize = 20 }: CaptionedGrid): void {
-  if (rows.length === 0) throw new RangeError('rows is empty; a grid has at least one row.');
-  rows.forEach(({ caption, images }, r) => {
-    if (images.length === 0) throw new RangeError(`row ${r} ("${caption}") has no images.`);
-    images.forEach((image, c) => {
-      checkImage(`image ${c} of row ${r} ("${caption}")`, image);
-    });
-  });
-  checkInteger('scale', scale, 1);
-  checkInteger('gap', gap, 0);
-  checkInteger('fontSize', fontSize, 6);
 }

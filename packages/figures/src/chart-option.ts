@@ -1,3 +1,4 @@
+import { extent } from 'd3-array';
 import type { EChartsCoreOption } from 'echarts/core';
 import type { Axis, LineChart, Series } from './chart.js';
 import { FONT_FAMILY, textWidth } from './text.js';
@@ -23,13 +24,12 @@ export function chartOption(chart: LineChart, width: number): EChartsCoreOption 
   const titleHeight = TITLE * 1.3 + (subtitle ? subtitle.split('\n').length * SUBTITLE * 1.45 : 0);
   const legendTop = MARGIN + titleHeight + 8;
   const plotTop = legendTop + legendLines(names, width - 2 * MARGIN) * FONT * 1.75 + 12;
-  const ends = bounds(series.flatMap(({ points }) => points.map(([value]) => value)));
-  const extents = y.map((_, i) =>
-    bounds([
-      ...series.filter(({ axis: index = 0 }) => index === i).flatMap(({ points }) => points.map(([, value]) => value)),
-      ...references.filter(({ axis: index = 0 }) => index === i).map(({ value }) => value),
-    ]),
-  );
+  const ends = extent(series.flatMap(({ points }) => points.map(([value]) => value))) as [number, number];
+  const drawn = [
+    ...series.flatMap(({ points, axis = 0 }) => points.map(([, value]) => ({ axis, value }))),
+    ...references.map(({ value, axis = 0 }) => ({ axis, value })),
+  ];
+  const extents = y.map((_, i) => extent(drawn.filter(({ axis }) => axis === i).map(({ value }) => value)));
 
   return {
     animation: false,
@@ -61,18 +61,14 @@ export function chartOption(chart: LineChart, width: number): EChartsCoreOption 
     grid: { left: MARGIN, right: MARGIN, top: plotTop, bottom: MARGIN - 6, outerBoundsMode: 'same' },
     xAxis: {
       ...axis(x, ends),
-      axisLine: { onZero: false, lineStyle: { color: INK, width: 1.5 } },
       nameGap: 40,
       splitNumber: 8,
     },
     yAxis: y.map((yAxis, i) => ({
-      ...axis(yAxis, extents[i] as [number, number]),
+      ...axis(yAxis, extents[i] as Extent, y.length > 1 ? colors.axis[i] : INK),
       position: yAxis.side ?? (i === 0 ? 'left' : y[0]?.side === 'right' ? 'left' : 'right'),
       nameRotate: 90,
       nameGap: 16,
-      nameTextStyle: { fontSize: FONT, fontWeight: 'bold', color: y.length > 1 ? colors.axis[i] : INK },
-      axisLabel: { ...labels(yAxis.log), color: y.length > 1 ? colors.axis[i] : INK },
-      axisLine: { show: true, onZero: false, lineStyle: { color: y.length > 1 ? colors.axis[i] : INK, width: 1.5 } },
       alignTicks: i === 1 && !y.some(({ log }) => log),
       splitLine: { show: i === 0, lineStyle: { color: '#e3e3e3' } },
     })),
@@ -108,12 +104,6 @@ function line(one: Series, color: string) {
   };
 }
 
-const labels = (log = false) => ({
-  fontSize: FONT - 1,
-  margin: 11,
-  ...(log ? { formatter: numberText } : {}),
-});
-
 /** A number of a logarithmic axis: from 0.001 to 10,000 as it is, else with a power of ten. */
 export function numberText(value: number): string {
   const [digits, power] = value.toExponential(3).split('e') as [string, string];
@@ -122,17 +112,20 @@ export function numberText(value: number): string {
   return Number(digits) === 1 ? `10${raised}` : `${Number(digits)}·10${raised}`;
 }
 
-function axis({ label, log, min, max }: Axis, [low, high]: readonly [number, number]) {
+type Extent = readonly [number, number] | readonly [undefined, undefined];
+
+function axis({ label, log, min, max }: Axis, [low, high]: Extent, color = INK) {
   // Left to itself a logarithmic axis runs from one power of ten to another, however little of it the data fill.
   const [first, last] =
-    log && low <= high ? [min ?? roundDown(low), max ?? roundUp(Math.max(high, 1.001 * low))] : [min, max];
+    log && low !== undefined ? [min ?? roundDown(low), max ?? roundUp(Math.max(high, 1.001 * low))] : [min, max];
   return {
     type: log ? 'log' : 'value',
     scale: true,
     name: label,
     nameLocation: 'middle',
-    nameTextStyle: { fontSize: FONT, fontWeight: 'bold', color: INK },
-    axisLabel: { ...labels(log), color: INK },
+    nameTextStyle: { fontSize: FONT, fontWeight: 'bold', color },
+    axisLabel: { fontSize: FONT - 1, margin: 11, color, ...(log ? { formatter: numberText } : {}) },
+    axisLine: { show: true, onZero: false, lineStyle: { color, width: 1.5 } },
     axisTick: { show: true },
     splitLine: { lineStyle: { color: '#e3e3e3' } },
     ...(log ? { minorTick: { show: true, splitNumber: 9 } } : {}),
@@ -175,11 +168,4 @@ function legendLines(names: readonly string[], width: number): number {
     x += item;
   }
   return lines;
-}
-
-/** The least and the greatest; spreading a long list into Math.min would overflow the stack. */
-function bounds(values: readonly number[]): [number, number] {
-  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (const value of values) [low, high] = [Math.min(low, value), Math.max(high, value)];
-  return [low, high];
 }

@@ -1,4 +1,4 @@
-import { checkInteger } from '@logsnr/core';
+import { checkFinite, checkInteger } from '@logsnr/core';
 
 export interface Axis {
   label: string;
@@ -77,6 +77,6 @@ function axisOf(y: LineChart['y'], axis = 0, name: string): Axis {
 }
 
 function checkValue(what: string, value: number, log = false): void {
-  if (!Number.isFinite(value)) throw new RangeError(`${what} is ${value}; it must be a finite number.`);
+  checkFinite(what, value);
   if (log && value <= 0) throw new RangeError(`${what} is ${value}; on a logarithmic axis it must be positive.`);
 }

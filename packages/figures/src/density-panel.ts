@@ -1,4 +1,5 @@
 import { checkInteger } from '@logsnr/core';
+import { max } from 'd3-array';
 import { blank, type RgbImage } from './canvas.js';
 import { colorMap } from './color-map.js';
 
@@ -16,8 +17,7 @@ export interface DensityPanel {
 }
 
 /** The largest value of a panel; 1 if all are 0, so that it can be divided by. */
-export const peakOf = (panel: DensityPanel): number =>
-  flat(panel).reduce((most, value) => Math.max(most, value), 0) || 1;
+export const peakOf = (panel: DensityPanel): number => max(flat(panel)) || 1;
 
 /** The panel's values as colours, its longer side `size` pixels; between centres of cells the values are interpolated. */
 export function heatMap(panel: DensityPanel, size: number, peak: number): RgbImage {

@@ -1,6 +1,6 @@
 import { checkInteger, checkWithin } from '@logsnr/core';
 import { Tensor, type Tensor4D } from '@tensorflow/tfjs-core';
-import type { RgbImage } from './canvas.js';
+import { blank, place, type RgbImage } from './canvas.js';
 
 /** Images as numbers in [−1, 1], laid out as `shape` = [count, height, width, channels] says. */
 export interface ImageNumbers {
@@ -44,19 +44,15 @@ export function imageGrid(images: Tensor4D | ImageNumbers, options: GridOptions 
     if (Number.isNaN(values[i]))
       throw new RangeError(`image ${Math.floor(i / size)} holds a NaN; its values must be numbers.`);
 
-  const width = columns * (w * scale + gap) - gap;
-  const height = Math.ceil(count / columns) * (h * scale + gap) - gap;
-  const data = new Uint8Array(width * height * 3).fill(background);
+  const [across, down] = [w * scale + gap, h * scale + gap];
+  const picture = blank(columns * across - gap, Math.ceil(count / columns) * down - gap, background);
   for (let n = 0; n < count; n++) {
-    const [left, top] = [(n % columns) * (w * scale + gap), Math.floor(n / columns) * (h * scale + gap)];
-    for (let y = 0; y < h * scale; y++)
-      for (let x = 0; x < w * scale; x++) {
-        const source = n * size + (Math.floor(y / scale) * w + Math.floor(x / scale)) * channels;
-        const target = ((top + y) * width + left + x) * 3;
-        for (let c = 0; c < 3; c++) data[target + c] = toByte(values[source + (channels === 3 ? c : 0)] as number);
-      }
+    const image = blank(w, h);
+    for (let i = 0; i < image.data.length; i++)
+      image.data[i] = toByte(values[n * size + (channels === 3 ? i : Math.floor(i / 3))] as number);
+    place(picture, image, (n % columns) * across, Math.floor(n / columns) * down, scale);
   }
-  return { data, width, height };
+  return picture;
 }
 
 const toByte = (x: number): number => Math.round(127.5 * (Math.min(Math.max(x, -1), 1) + 1));

@@ -1,3 +1,4 @@
+import { mean } from 'd3-array';
 import { lineChart } from './line-chart.js';
 
 /**
@@ -9,7 +10,7 @@ export function lossChart(losses: readonly number[], { title = 'Training loss' }
   const steps = losses.map((loss, i) => [i + 1, loss] as const).filter(([, loss]) => Number.isFinite(loss));
   const smooth = steps.map(([step], i) => {
     const near = steps.slice(Math.max(0, i - 24), i + 25);
-    return [step, near.reduce((sum, [, loss]) => sum + loss, 0) / near.length] as const;
+    return [step, mean(near, ([, loss]) => loss) as number] as const;
   });
   return lineChart({
     title,

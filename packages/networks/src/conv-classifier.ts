@@ -56,9 +56,7 @@ function checkConfig({ height, width, channels, classes, widths, features }: Req
   for (const [what, size] of Object.entries({ height, width, channels, features })) checkInteger(what, size, 1);
   checkInteger('classes', classes, 2);
   if (widths.length === 0) throw new RangeError('widths is empty; give the channels of at least one convolution.');
-  widths.forEach((size, i) => {
-    checkInteger(`widths[${i}]`, size, 1);
-  });
+  for (const [i, size] of widths.entries()) checkInteger(`widths[${i}]`, size, 1);
   const factor = 2 ** widths.length;
   for (const [what, size] of Object.entries({ height, width }))
     if (size % factor !== 0)

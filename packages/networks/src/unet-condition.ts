@@ -1,5 +1,5 @@
 import { checkShape } from '@logsnr/core';
-import { embedding as embeddingLayer, type Module, module } from '@logsnr/nn';
+import { embedding, type Module, module } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** What a condition adds to a U-Net. */
@@ -30,18 +30,17 @@ export const noCondition: UnetCondition<unknown> = { module: module({}, (): Cond
  */
 export function classCondition(classes: number, size: number): UnetCondition<tf.Tensor1D | tf.Tensor2D> {
   // One row more than classes: the last is the null token's.
-  const { parameters, apply } = embeddingLayer(classes + 1, size);
+  const layer = embedding(classes + 1, size);
   return {
     name: 'class',
-    module: module(
-      parameters as { table: never },
-      (table, { condition }: { condition: tf.Tensor1D | tf.Tensor2D }, context) => ({
-        vector:
-          condition.rank === 2
-            ? (condition as tf.Tensor2D)
-            : apply(table as never, condition as tf.Tensor1D, { ...context, path: context.path ?? '' }),
+    module: {
+      ...layer,
+      apply: (table, { condition }, context) => ({
+        vector: (condition.rank === 2
+          ? condition
+          : layer.apply(table, condition as tf.Tensor1D, context)) as tf.Tensor2D,
       }),
-    ),
+    },
     check(condition, n) {
       if (!(condition instanceof tf.Tensor))
         throw new TypeError(

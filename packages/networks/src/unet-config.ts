@@ -59,9 +59,7 @@ export function unetLevels(config: UnetConfig): Level[] {
   if (config.heads !== undefined && config.headChannels !== undefined)
     throw new RangeError('heads and headChannels are both given; give one of them.');
   if (multipliers.length === 0) throw new RangeError('multipliers is empty; give one for each level, e.g. [1, 2, 2].');
-  multipliers.forEach((multiplier, i) => {
-    checkInteger(`multipliers[${i}]`, multiplier, 1);
-  });
+  for (const [i, multiplier] of multipliers.entries()) checkInteger(`multipliers[${i}]`, multiplier, 1);
   const factor = 2 ** (multipliers.length - 1);
   for (const [what, size] of Object.entries({ height, width }))
     if (size % factor !== 0)
