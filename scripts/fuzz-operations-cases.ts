@@ -70,7 +70,15 @@ function adamCase(draw: Draw): Case {
   return { kernel: ADAM, inputs, attrs: { beta1: draw.one([0, 0.5, 0.9]), beta2: draw.one([0.5, 0.999]) } };
 }
 
-const convolutions = [CONV_3X3, CONV_3X3_INPUT_GRADIENT, CONV_3X3_FILTER_GRADIENT];
+// The last two are for graphs alone, and so the operations' own names.
+export const FILTERS = 'LogsnrConv3x3Filters';
+export const TRANSFORMED = 'LogsnrConv3x3Transformed';
+const convolutions: readonly string[] = [
+  ...[CONV_3X3, CONV_3X3_INPUT_GRADIENT, CONV_3X3_FILTER_GRADIENT],
+  ...[FILTERS, TRANSFORMED],
+];
+/** Filters: 36 planes of from × to values, each 16 longer. */
+const filtersOf = (from: number, to: number): number => 36 * (from * to + 16);
 
 function convolutionCase(kernel: string, draw: Draw): Case {
   const pixels = [draw.whole(0, 3), draw.whole(1, 17), draw.whole(1, 17)];
@@ -79,6 +87,11 @@ function convolutionCase(kernel: string, draw: Draw): Case {
   const [x, dy, filters] = [float([...pixels, from]), float([...pixels, to]), float([3, 3, from, to])];
   if (kernel === CONV_3X3_FILTER_GRADIENT) return { kernel, inputs: { x, dy }, attrs: {} };
   if (kernel === CONV_3X3_INPUT_GRADIENT) return { kernel, inputs: { dy, kernel: filters }, attrs: {} };
+  if (kernel === FILTERS) return { kernel, inputs: { kernel: filters }, attrs: { turned: draw.chance(0.5) } };
+  if (kernel === TRANSFORMED) {
+    const inputs = { x, filters: float([filtersOf(from, to)]), bias: or([to]), residual: or([...dy.shape]) };
+    return { kernel, inputs, attrs: { to } };
+  }
   return { kernel, inputs: { x, kernel: filters, bias: or([to]), residual: or([...dy.shape]) }, attrs: {} };
 }
 
@@ -165,12 +178,16 @@ function normFits(inputs: Readonly<Record<string, Input>>, groups: number): bool
   });
 }
 
-function convolutionFits(inputs: Readonly<Record<string, Input>>): boolean {
-  const { x, dy, kernel, bias, residual } = inputs;
+function convolutionFits(inputs: Readonly<Record<string, Input>>, attrs: Case['attrs']): boolean {
+  const { x, dy, filters, bias, residual } = inputs;
   const channels = (size = 0) => size >= 16 && size % 16 === 0 && size <= 2 ** 20;
   const given = [x, dy].flatMap((input) => (input ? [input.shape] : []));
   if (!given.every((shape) => areImages(shape) && channels(shape[3]))) return false;
   const [pixels, from, to] = [given[0]?.slice(0, 3) ?? [], x?.shape[3], dy?.shape[3]];
+  // The filters' size says that they are those of such a kernel.
+  const whole =
+    Number.isSafeInteger(attrs.to) && same(filters?.shape ?? [], [filtersOf(from ?? 0, attrs.to as number)]);
+  const kernel = filters ? { shape: whole ? [3, 3, from ?? 0, attrs.to as number] : none } : inputs.kernel;
   if (!kernel) return same(pixels, dy?.shape.slice(0, 3) ?? []);
   const [rows, columns, c, o] = kernel.shape;
   if (kernel.shape.length !== 4 || rows !== 3 || columns !== 3 || !channels(c) || !channels(o)) return false;
@@ -213,7 +230,7 @@ export function fits(given: Case): boolean {
   const type = kernel === PHILOX_UNIFORM ? 'int32' : 'float32';
   if (Object.values(inputs).some(({ dtype }) => dtype !== type)) return false;
   if (kernel === ADAM) return adamFits(inputs, attrs);
-  if (convolutions.includes(kernel)) return convolutionFits(inputs);
+  if (convolutions.includes(kernel)) return convolutionFits(inputs, attrs);
   return 'groups' in attrs ? normFits(inputs, attrs.groups as number) : philoxFits(given);
 }
 

@@ -17,7 +17,7 @@ import {
 import { useBackend } from '@logsnr/tensorflow';
 import * as tf from '@tensorflow/tfjs-core';
 import { adamStep } from '../packages/training/src/adam-step.js';
-import { caseOf, describe, fits, type Input } from './fuzz-operations-cases.js';
+import { caseOf, describe, FILTERS, fits, type Input, TRANSFORMED } from './fuzz-operations-cases.js';
 
 const [seed = 0, first = 0, end = 0, until = 0] = process.argv.slice(2, 6).map(Number);
 const operations = process.argv[6];
@@ -76,7 +76,7 @@ function convolutionComposed(kernel: string, inputs: Tensors): tf.Tensor {
   // The library takes no empty batch of any size.
   const empty = n === 0;
   const library = (x: tf.Tensor, k: tf.Tensor) => ops.conv2d(x as Images, k as Images, { gradients: 'kernels' });
-  if (kernel === CONV_3X3) {
+  if (kernel === CONV_3X3 || kernel === TRANSFORMED) {
     const y = empty ? tf.zeros([n, h, w, to]) : library(...given);
     return [bias, residual].reduce((sum, part) => (part && part.size > 0 && !empty ? tf.add(sum, part) : sum), y);
   }
@@ -92,7 +92,7 @@ function composed(kernel: string, inputs: Tensors, attrs: unknown): Composed {
     >;
     return adamStep({ p, g, m, v }, { rate, epsilon, keep }, attrs as AdamAttrs, 'composed');
   }
-  if ([CONV_3X3, CONV_3X3_INPUT_GRADIENT, CONV_3X3_FILTER_GRADIENT].includes(kernel))
+  if ([CONV_3X3, CONV_3X3_INPUT_GRADIENT, CONV_3X3_FILTER_GRADIENT, TRANSFORMED].includes(kernel))
     return [convolutionComposed(kernel, inputs)];
   if (kernel !== PHILOX_NORMAL && kernel !== PHILOX_UNIFORM) return normComposed(inputs, attrs as GroupNormAttrs);
   const given = attrs as PhiloxNormalAttrs & { stream: number };
@@ -126,6 +126,12 @@ function outcome(index: number): string {
     if (rstd.size > 0) gain = Math.max(1, tf.max(rstd).dataSync()[0] as number) ** (inputs.dy ? 2 : 1);
     if (inputs.dy) Object.assign(inputs, { mean, rstd });
   }
+  // Filters are what they are of a kernel, and are right if the convolution by them is.
+  if (must && kernel === TRANSFORMED) {
+    const [from, to] = [given.inputs.x?.shape[3] ?? 0, attrs.to as number];
+    inputs.kernel = tensorOf('kernel', { shape: [3, 3, from, to], dtype: 'float32' }, index);
+    inputs.filters = run(FILTERS, { kernel: inputs.kernel }, { turned: false })[0] as tf.Tensor;
+  }
   let outputs: tf.Tensor[];
   try {
     outputs = run(kernel, inputs, attrs);
@@ -137,7 +143,18 @@ function outcome(index: number): string {
       : `refused without its name: ${message}`;
   }
   if (!must) return 'took what it must refuse';
-  for (const [i, expected] of composed(kernel, inputs, attrs).entries()) {
+  if (kernel === FILTERS) {
+    const { shape } = given.inputs.kernel as Input;
+    const [from = 0, to = 0] = attrs.turned ? [shape[3], shape[2]] : shape.slice(2);
+    const x = tensorOf('x', { shape: [1, 5, 6, from], dtype: 'float32' }, index);
+    const nothing = tf.tensor1d([]);
+    const straight = inputs.kernel as Images;
+    const turned = attrs.turned ? tf.transpose(tf.reverse(straight, [0, 1]), [0, 1, 3, 2]) : straight;
+    const [filters] = outputs as [tf.Tensor];
+    outputs = run(TRANSFORMED, { x, filters, bias: nothing, residual: nothing }, { to });
+    Object.assign(inputs, { x, kernel: turned });
+  }
+  for (const [i, expected] of composed(kernel === FILTERS ? TRANSFORMED : kernel, inputs, attrs).entries()) {
     const got = outputs[i] as tf.Tensor;
     const shape = expected?.shape ?? [0];
     if (!tf.util.arraysEqual(got.shape, shape)) return `output ${i} has shape [${got.shape}], not [${shape}]`;

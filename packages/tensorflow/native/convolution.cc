@@ -55,6 +55,63 @@ class Convolve {
   }
 };
 
+// The filters of a kernel as the convolution takes them, for a kernel that does not change; turned, those of the input's
+// gradient.
+class TransformKernel {
+ public:
+  static const Signature& Is() {
+    static const Signature signature{"LogsnrConv3x3Filters", {"kernel"}, {"filters"}, {"turned: bool"}, {}};
+    return signature;
+  }
+
+  explicit TransformKernel(const Attributes& attributes) : turned_(attributes.Bool("turned")) {}
+
+  void Compute(Call& call) const {
+    const Input given = call.In(0);
+    if (given.shape.size() != 4) Refuse("kernel has shape ", given.shape, "; it must have [3, 3, from, to]");
+    const int64_t from = Channels(given, 2);
+    const Input kernel = Filters(call, 0, 2, from);
+    const int64_t to = kernel.shape[3];
+    float* filters = call.Out(0, {kPoints * PlaneOf(from, to)});
+    if (!turned_) return TransformFilters(kernel.values, from, to, filters);
+    const Borrowed turned(9 * from * to);
+    TurnFilters(kernel.values, from, to, turned.data());
+    TransformFilters(turned.data(), to, from, filters);
+  }
+
+ private:
+  const bool turned_;
+};
+
+// LogsnrConv3x3 of filters that are transformed already.
+class ConvolveTransformed {
+ public:
+  static const Signature& Is() {
+    static const Signature signature{
+        "LogsnrConv3x3Transformed", {"x", "filters", "bias", "residual"}, {"y"}, {"to: int"}, {}};
+    return signature;
+  }
+
+  explicit ConvolveTransformed(const Attributes& attributes) : to_(attributes.Int("to")) {
+    if (to_ < 1 || to_ % kUnit || to_ > kMostChannels)
+      Refuse("to is ", to_, "; it must be a multiple of ", kUnit, " up to ", kMostChannels);
+  }
+
+  void Compute(Call& call) const {
+    const Input x = CheckImages(call.In(0));
+    const int64_t from = Channels(x, 3);
+    const Input filters = call.In(1, {kPoints * PlaneOf(from, to_)}, "what LogsnrConv3x3Filters makes of the kernel");
+    const Shape shape{x.shape[0], x.shape[1], x.shape[2], to_};
+    const Input bias = call.Optional(2, {to_}, "one value a channel of y"),
+                residual = call.Optional(3, shape, "the shape of y");
+    float* y = call.Out(0, shape);
+    ByFilters({{shape[0], shape[1], shape[2]}, from, to_}, x.values, filters.values, bias.values, residual.values, y);
+  }
+
+ private:
+  const int64_t to_;
+};
+
 class ConvolveInputGradient {
  public:
   static const Signature& Is() {
@@ -98,6 +155,8 @@ class ConvolveFilterGradient {
 
 void RegisterConvolution(TF_Status* status) {
   Register<Convolve>(status);
+  Register<TransformKernel>(status);
+  Register<ConvolveTransformed>(status);
   Register<ConvolveInputGradient>(status);
   Register<ConvolveFilterGradient>(status);
 }

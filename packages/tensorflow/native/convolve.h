@@ -75,27 +75,40 @@ inline void TurnFilters(const float* g, int64_t from, int64_t to, float* turned)
   });
 }
 
-// y = x * g + bias + residual; either may be null.
-inline void Forward(const Convolution& s, const float* x, const float* g, const float* bias, const float* residual,
-                    float* y) {
+// y = x * g + bias + residual, u the transformed filters; bias and residual may be null. Where there are fewer blocks of
+// tiles than threads, the channels of y are shared out too.
+inline void ByFilters(const Convolution& s, const float* x, const float* u, const float* bias, const float* residual,
+                      float* y) {
   const int64_t tiles = s.tiling.tiles(), units = s.to / kUnit, plane = PlaneOf(s.from, s.to);
   if (tiles == 0) return;
-  const Borrowed filters(kPoints * plane);
-  float* u = filters.data();
-  TransformFilters(g, s.from, s.to, u);
-  const int64_t blocks = Blocks(tiles);
-  Pool::Get().For(blocks, [&](int64_t block) {
+  const int64_t blocks = Blocks(tiles), threads = Pool::Get().threads();
+  const int64_t slices = std::min(units, (threads + blocks - 1) / blocks);
+  Pool::Get().For(blocks * slices, [&](int64_t piece) {
+    const int64_t block = piece / slices, slice = piece % slices;
     const int64_t first = block * tiles / blocks, last = (block + 1) * tiles / blocks, count = last - first;
-    const Block b(count, s.from, s.to);
+    const int64_t begin = slice * units / slices, end = (slice + 1) * units / slices, to = (end - begin) * kUnit;
+    const Block b(count, s.from, to);
     TransformInput(s.tiling, s.from, x, first, last, b.v, b.v_plane);
     for (int64_t p = 0; p < kPoints; p++)
       ForPanels(units, [&](int64_t unit, int64_t width) {
-        const float* panel = u + p * plane + unit * kUnit * s.from;
-        float* c = b.m + p * b.m_plane + unit * kUnit;
-        Panel({b.v + p * b.v_plane, s.from, 1, panel, width * kUnit, c, s.to, s.from, false}, count, width);
+        // What of the panel belongs to the slice.
+        const int64_t low = std::max(unit, begin), high = std::min(unit + width, end);
+        if (low >= high) return;
+        const float* panel = u + p * plane + (unit * s.from + low - unit) * kUnit;
+        float* c = b.m + p * b.m_plane + (low - begin) * kUnit;
+        Panel({b.v + p * b.v_plane, s.from, 1, panel, width * kUnit, c, to, s.from, false}, count, high - low);
       });
-    TransformOutput(s.tiling, s.to, b.m, b.m_plane, first, last, bias, residual, y);
+    TransformOutput(s.tiling, s.to, begin * kUnit, to, b.m, b.m_plane, first, last, bias, residual, y);
   });
+}
+
+// The same of the filters g [3, 3, from, to].
+inline void Forward(const Convolution& s, const float* x, const float* g, const float* bias, const float* residual,
+                    float* y) {
+  if (s.tiling.tiles() == 0) return;
+  const Borrowed filters(kPoints * PlaneOf(s.from, s.to));
+  TransformFilters(g, s.from, s.to, filters.data());
+  ByFilters(s, x, filters.data(), bias, residual, y);
 }
 
 // dx: the convolution of dy with the turned filters.

@@ -180,12 +180,12 @@ inline void TransformGradient(const Tiling& s, int64_t channels, const float* dy
   });
 }
 
-// y = Aᵀ m A + bias + residual; either may be null.
-inline void TransformOutput(const Tiling& s, int64_t channels, const float* m, int64_t plane, int64_t first,
-                            int64_t last, const float* bias, const float* residual, float* y) {
+// y = Aᵀ m A + bias + residual, of the channels [c0, c0 + count) of y; bias and residual may be null.
+inline void TransformOutput(const Tiling& s, int64_t channels, int64_t c0, int64_t count, const float* m, int64_t plane,
+                            int64_t first, int64_t last, const float* bias, const float* residual, float* y) {
   ForTiles(s, first, last, [&](int64_t tile, int64_t pixel, int64_t rows, int64_t columns) {
-    for (int64_t c = 0; c < channels; c += kLanes) {
-      const float* from = m + tile * channels + c;
+    for (int64_t c = c0; c < c0 + count; c += kLanes) {
+      const float* from = m + tile * count + c - c0;
       Lanes down[4][6];
       for (int j = 0; j < 6; j++) {
         Lanes column[6], t[4];

@@ -20,7 +20,17 @@ import type { Binding, NativeBackend, OpAttr } from './native.js';
 
 const inputs = ['x', 'gamma', 'beta', 'bias', 'scale', 'shift'];
 
-/** Registers nn's kernels that this package's own operations of the same names compute, for the native backend. */
+/**
+ * The filters of a 3×3 kernel as {@link CONV_3X3_TRANSFORMED} takes them, for a kernel that does not change. Input kernel
+ * [3, 3, c, o], c and o multiples of 16. Attribute `turned`: of the kernel turned by 180° with c and o exchanged, for the
+ * gradient by the image. Output: a vector, in an order that is this machine's own.
+ */
+export const CONV_3X3_FILTERS = 'LogsnrConv3x3Filters';
+
+/** nn's `CONV_3X3` by filters. Inputs x, filters, bias and residual. Attribute `to`: the channels of y. Output y. */
+export const CONV_3X3_TRANSFORMED = 'LogsnrConv3x3Transformed';
+
+/** Registers this package's own operations for the native backend: nn's kernels of the same names, and two for graphs. */
 export function registerOperations(): void {
   const groupNorm = ({ groups, silu }: GroupNormAttrs, binding: Binding): OpAttr[] => [
     { name: 'groups', type: binding.TF_ATTR_INT, value: groups },
@@ -29,6 +39,12 @@ export function registerOperations(): void {
   register(GROUP_NORM, inputs, 3, groupNorm);
   register(GROUP_NORM_GRADIENT, ['dy', ...inputs, 'mean', 'rstd'], 6, groupNorm);
   register(CONV_3X3, ['x', 'kernel', 'bias', 'residual'], 1, () => []);
+  register(CONV_3X3_FILTERS, ['kernel'], 1, ({ turned }: { turned: boolean }, binding) => [
+    { name: 'turned', type: binding.TF_ATTR_BOOL, value: turned },
+  ]);
+  register(CONV_3X3_TRANSFORMED, ['x', 'filters', 'bias', 'residual'], 1, ({ to }: { to: number }, binding) => [
+    { name: 'to', type: binding.TF_ATTR_INT, value: to },
+  ]);
   register(CONV_3X3_INPUT_GRADIENT, ['dy', 'kernel'], 1, () => []);
   register(CONV_3X3_FILTER_GRADIENT, ['x', 'dy'], 1, () => []);
   // 1 − β apart: as a difference of float32 it would lose digits.

@@ -4,7 +4,7 @@ import { type NativeBackend, nativeBackend } from '../native.js';
 import { cheaper } from './precision.js';
 import { shapeOf } from './proto.js';
 import { record } from './record.js';
-import { newRecording, type Recording, type Source } from './recorder.js';
+import { newRecording, type Recording, type Source } from './recording.js';
 import { Slot, signature, type Tree } from './tree.js';
 
 /** How a captured function computes. */
@@ -76,7 +76,9 @@ export function capture<A extends unknown[]>(fn: (...args: A) => unknown, args: 
   if (precision === 'bfloat16') cheaper(recording);
   const variables = Object.values(engine().registeredVariables).flatMap((variable) => {
     const { dataId } = variable;
-    const closedOver = backend.tensorMap.has(dataId) && recording.sources.has(backend.tensorMap.get(dataId).id);
+    if (!backend.tensorMap.has(dataId)) return [];
+    const { id } = backend.tensorMap.get(dataId);
+    const closedOver = recording.sources.has(id) || recording.filters.has(id);
     return closedOver ? [[variable, dataId] as const] : [];
   });
   return { recording, inputs, outputs, result, variables };

@@ -5,7 +5,7 @@ import { backendInfo } from '../backend.js';
 import { nativeBackend } from '../native.js';
 import { compile } from './compile.js';
 import { record } from './record.js';
-import { newRecording } from './recorder.js';
+import { newRecording } from './recording.js';
 
 const native = backendInfo()?.backend === 'tensorflow';
 const shape = (...sizes: number[]) => normal(key(sizes.length), sizes);

@@ -1,4 +1,4 @@
-import type { Recording } from './recorder.js';
+import type { Recording } from './recording.js';
 
 const FLOAT32 = 1;
 const BFLOAT16 = 14;

@@ -1,6 +1,7 @@
 import { engine, Variable } from '@tensorflow/tfjs-core';
 import type { NativeBackend } from '../native.js';
-import { changes, nameOf, type Recording, recorder, type Source } from './recorder.js';
+import { recorder } from './recorder.js';
+import { changes, nameOf, type Recording, type Source } from './recording.js';
 import { asynchronousNow, cannot, operationNow } from './refuse.js';
 
 let active: Recording | undefined;

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Binding, OpAttr, TensorMetadata } from '../native.js';
-import { type Attr, type Node, shapeOf } from './proto.js';
+import { frozen } from './frozen.js';
+import { type Attr, shapeOf } from './proto.js';
+import { changes, constant, lift, type Recording, type Source } from './recording.js';
 import { cannot, operationNow } from './refuse.js';
-
-/** Where a value comes from in the graph: `name:output`. */
-export type Source = string;
 
 /** Constants larger than this, and tensors of the surrounding scope, become variables, so that the graph stays small. */
 const LIFT_BYTES = 1 << 10;
@@ -13,36 +12,13 @@ const LIFT_BYTES = 1 << 10;
 const SHAPE_OF_VALUES =
   /^(Where|Unique|UniqueV2|ListDiff|NonMaxSuppression.*|SparseFillEmptyRows|SparseSegment.*|Ragged.*)$/;
 
-/** The graph that one run of a function leaves, and which of the binding's tensor numbers stand where in it. */
-export interface Recording {
-  readonly nodes: Node[];
-  readonly sources: Map<number, Source>;
-  /** Copies of the large constants and closed-over tensors, in the order of the variables `closed0`, `closed1`, … */
-  readonly lifted: TensorMetadata[];
-  add(op: string, input: string[], attr: Record<string, Attr>): string;
-}
-
 const bytesOf = (values: ArrayBufferView): Uint8Array =>
   new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-
-/** An empty recording. Names are numbered, so equal functions give equal graphs. */
-export function newRecording(): Recording {
-  const nodes: Node[] = [];
-  return {
-    nodes,
-    sources: new Map(),
-    lifted: [],
-    add(op, input, attr) {
-      const name = `n${nodes.length}`;
-      nodes.push({ name, op, input, attr, from: operationNow() });
-      return name;
-    },
-  };
-}
 
 /** The binding, recording every operation while it executes it. */
 export function recorder(binding: Binding, recording: Recording): Binding {
   const constants = new Map<string, Source>();
+  const placeOf = (id: number) => recording.sources.get(id) ?? captured(binding, recording, id);
   const overrides: Partial<Binding> = {
     createTensor(shape, dtype, values) {
       checkNumbers(values);
@@ -58,13 +34,14 @@ export function recorder(binding: Binding, recording: Recording): Binding {
     },
     executeOp(name, attrs, inputs, outputs) {
       checkOperation(recording, name, inputs);
-      const from = inputs.map((id) => recording.sources.get(id) ?? captured(binding, recording, id));
+      const planned = frozen(binding, recording, name, attrs, inputs);
+      const from = (planned?.input ?? inputs).map((input) => (typeof input === 'string' ? input : placeOf(input)));
       const results = execute(binding, name, attrs, inputs, outputs);
-      const attr = attributes(binding, name, attrs);
+      const attr = planned?.attr ?? attributes(binding, name, attrs);
       // One kernel leaves its types to be inferred, which a graph does not do; one names the type before its own cast.
       if (name === 'ExpandDims') Object.assign(attr, { T: { type: results[0]?.dtype }, Tdim: { type: INT32 } });
       if (name === 'Mean') Object.assign(attr, { T: { type: results[0]?.dtype } });
-      const node = recording.add(name, from, attr);
+      const node = recording.add(planned?.op ?? name, from, attr);
       results.forEach((result, i) => {
         recording.sources.set(result.id, `${node}:${i}`);
       });
@@ -95,25 +72,6 @@ function checkOperation(recording: Recording, name: string, inputs: readonly num
   if (SHAPE_OF_VALUES.test(name) && inputs.some(change)) throw cannot(name, 'its shape depends on values');
 }
 
-export const nameOf = (source: Source): string => source.slice(0, source.lastIndexOf(':'));
-
-/** Whether a value is made of what a replay may change: an argument, as a state is too. */
-export function changes({ nodes }: Recording, source: Source | undefined): boolean {
-  const byName = new Map(nodes.map((node) => [node.name, node]));
-  const seen = new Set<Source>();
-  const pending = source === undefined ? [] : [source];
-  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    const node = byName.get(nameOf(next));
-    if (node?.op === 'Placeholder') return true;
-    for (const input of node?.input ?? [])
-      if (!seen.has(input)) {
-        seen.add(input);
-        pending.push(input);
-      }
-  }
-  return false;
-}
-
 function checkNumbers(values: unknown): void {
   if (!ArrayBuffer.isView(values)) throw cannot('a tensor of strings', 'a graph holds numbers');
 }
@@ -141,17 +99,10 @@ function sourceOf(
 ): Source {
   if (values.byteLength <= LIFT_BYTES) return constant(recording, shape, dtype, bytesOf(values));
   const [copy] = binding.executeOp('Identity', [], [id], 1) as [TensorMetadata];
-  const handle = `closed${recording.lifted.length}:0`;
-  recording.lifted.push(copy);
-  return `${recording.add('ReadVariableOp', [handle], { dtype: { type: dtype } })}:0`;
+  return lift(recording, copy);
 }
 
 type Values = Float32Array | Int32Array | Uint8Array;
-
-function constant(recording: Recording, shape: readonly number[], dtype: number, content: Uint8Array): Source {
-  const tensor = { dtype, shape: shapeOf(shape), content };
-  return `${recording.add('Const', [], { dtype: { type: dtype }, value: { tensor } })}:0`;
-}
 
 /** Many times the same number, such as zeros and ones, as an operation; undefined for other values. */
 function fillOf(recording: Recording, shape: readonly number[], dtype: number, values: Values): Source | undefined {

@@ -6,7 +6,7 @@ import { type CompileOptions, feeds, newGraphs } from './graphs.js';
 import { type Graph, savedModels } from './loader.js';
 import type { Attr, Node } from './proto.js';
 import { recordingNow } from './record.js';
-import { nameOf } from './recorder.js';
+import { nameOf } from './recording.js';
 import { fillSlots, signature, type Tree } from './tree.js';
 import { load, type Variables, variables, write } from './variables.js';
 
