@@ -46,7 +46,8 @@ const torch = options.torch
   ? startProcess(options.torch, ['-u', here('torch_convolution.py'), String(options.threads)])
   : undefined;
 
-const cases = ['forward', 'dx', 'dkernel'] as const;
+// `frozen` is the forward pass by filters that are transformed beforehand, as in a compiled model that is sampled.
+const cases = ['forward', 'frozen', 'dx', 'dkernel'] as const;
 type Case = (typeof cases)[number];
 type Run = (kernel: string, inputs: Record<string, tf.Tensor>, attrs?: object) => () => tf.Tensor;
 const run: Run = (kernel, inputs, attrs) => () => tf.engine().runKernel(kernel, inputs, attrs as never);
@@ -60,17 +61,20 @@ function racers([n, h, w, from, to]: Size) {
   ].map((shape) => tf.randomNormal(shape)) as [tf.Tensor, tf.Tensor, tf.Tensor];
   const nothing = tf.tensor1d([]);
   const plain = { strides: [1, 1], pad: 'same', dataFormat: 'NHWC', dilations: [1, 1] };
+  const filters = run('LogsnrConv3x3Filters', { kernel }, { turned: false })();
   const own: Record<Case, () => tf.Tensor> = {
+    frozen: run('LogsnrConv3x3Transformed', { x, filters, bias: nothing, residual: nothing }, { to }),
     forward: run(CONV_3X3, { x, kernel, bias: nothing, residual: nothing }),
     dx: run(CONV_3X3_INPUT_GRADIENT, { dy, kernel }),
     dkernel: run(CONV_3X3_FILTER_GRADIENT, { x, dy }),
   };
   const library: Record<Case, () => tf.Tensor> = {
     forward: run('Conv2D', { x, filter: kernel }, plain),
+    frozen: run('Conv2D', { x, filter: kernel }, plain),
     dx: run('Conv2DBackpropInput', { dy, filter: kernel }, { ...plain, inputShape: x.shape }),
     dkernel: run('Conv2DBackpropFilter', { x, dy }, { ...plain, filterShape: kernel.shape }),
   };
-  return { own, library, dispose: () => tf.dispose([x, dy, kernel, nothing]) };
+  return { own, library, dispose: () => tf.dispose([x, dy, kernel, nothing, filters]) };
 }
 
 /** The threads of the one that ran spin for a while before they sleep. */
