@@ -3,11 +3,12 @@ import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { arctan, grid } from '@logsnr/schedules';
-import { type Case, networks, settings, type Variant } from './cases.js';
+import { type Case, networks, precisionOf, settings, stepsOf, type Variant } from './cases.js';
 import { findCard, machineFacts } from './machine.js';
 import { insert, markdown, ms } from './markdown.js';
 import { type Cell, measureCell } from './measure.js';
 import { readOptions } from './options.js';
+import { countJob, measurePeaks } from './peak.js';
 import { prepare } from './prepare.js';
 import { type Row, withRatios } from './statistics.js';
 
@@ -19,8 +20,8 @@ const card = findCard();
 const folder = mkdtempSync(join(tmpdir(), 'logsnr-bench-'));
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 
-/** How much longer a case takes than the forward pass: gradients; 50 steps of twice the batch. */
-const multiples: Record<Case, number> = { forward: 1, train: 5, sample: 2 * settings.steps };
+/** How much longer a case takes than the forward pass: gradients; steps of twice the batch. */
+const multipleOf = (what: Case, batch: number) => ({ forward: 1, train: 5, sample: 2 * stepsOf(batch) })[what];
 /** Float32 variants must agree with the reference to this much in the forward pass. */
 const TOLERANCE = 1e-4;
 
@@ -29,7 +30,8 @@ const versions = new Set<string>();
 const notes: string[] = [];
 const counts = new Map<string, number>();
 const worst = new Map<string, number>();
-const lambdas = grid(arctan({ lambdaMin: settings.lambdaMin, lambdaMax: settings.lambdaMax }), settings.steps);
+const schedule = arctan({ lambdaMin: settings.lambdaMin, lambdaMax: settings.lambdaMax });
+const peaks = await measurePeaks(options.torch);
 
 let cellsLeft = options.net.length * options.batch.length * options.case.length;
 for (const network of options.net) {
@@ -47,20 +49,22 @@ for (const network of options.net) {
           (row) => row.network === network && row.batch === batch && row.case === 'forward' && row.variant === variant,
         );
       const variants = options.variant.filter((variant) => {
-        const expected = ((forward(variant)?.medianMs ?? 0) * multiples[what]) / 1000;
+        if (variant === 'onnx' && what !== 'forward') return false;
+        const expected = ((forward(variant)?.medianMs ?? 0) * multipleOf(what, batch)) / 1000;
         if (expected > options.limit)
           notes.push(
             `${network}, ${what}, batch ${batch}: ${variant} left out, it would take about ${expected.toFixed(0)} s a call`,
           );
         return expected <= options.limit;
       });
-      const { w, learningRate } = settings;
-      const job = { case: what, batch, config, ...files, lambdas, w, learningRate };
+      const lambdas = grid(schedule, stepsOf(batch));
+      const job = { ...settings, case: what, batch, config, ...files, lambdas };
+      const flops = await countJob(job);
       const limitMs = 1000 * options.limit;
       const until = performance.now() + left() / cellsLeft--;
-      const { torch, rounds, peak } = options;
+      const { torch, rounds } = options;
       take(
-        await measureCell({ network, job, variants, torch, rounds, limitMs, graceMs: 180_000, until, card, peak }),
+        await measureCell({ network, job, variants, torch, rounds, limitMs, graceMs: 180_000, until, flops, peaks }),
         network,
         what,
         batch,
@@ -77,14 +81,14 @@ function take(cell: Cell, network: string, what: Case, batch: number): void {
   for (const { variant, reference, difference } of cell.differences) {
     const name = `${what}: ${variant} against ${reference}`;
     worst.set(name, Math.max(worst.get(name) ?? 0, difference));
-    if (what === 'forward' && variant !== 'compiled-bf16' && !(difference < TOLERANCE)) {
+    if (what === 'forward' && precisionOf(variant) === 'float32' && !(difference < TOLERANCE)) {
       process.exitCode = 1;
       notes.push(`${network}, batch ${batch}: the outputs of ${variant} and ${reference} differ by ${difference}`);
     }
   }
-  for (const { variant, medianMs, minMs, maxMs, ratioToTorch } of done)
+  for (const { variant, medianMs, minMs, maxMs, ratioToBest, bestRival } of done)
     process.stderr.write(
-      `${network} ${what.padEnd(7)} batch ${String(batch).padStart(2)} ${variant.padEnd(13)} ${ms(medianMs).padStart(7)} ms (${ms(minMs)} – ${ms(maxMs)})${ratioToTorch === null ? '' : `  ${ratioToTorch.toFixed(2)} × torch`}\n`,
+      `${network} ${what.padEnd(7)} batch ${String(batch).padStart(2)} ${variant.padEnd(18)} ${ms(medianMs).padStart(7)} ms (${ms(minMs)} – ${ms(maxMs)})${ratioToBest === null ? '' : `  ${ratioToBest.toFixed(2)} × ${bestRival}`}\n`,
     );
 }
 
@@ -96,10 +100,13 @@ const shown = process.argv.slice(2).map((argument, i, all) => {
   if (all[i - 1] === '--torch') return 'python';
   return all[i - 1] === '--json' || all[i - 1] === '--markdown' ? basename(argument) : argument;
 });
+const peakFact = `Peak, by a large matrix product in this run: ${Object.entries(peaks)
+  .map(([precision, flops]) => `${precision} ${(flops / 1e9).toFixed(0)} GFLOP/s`)
+  .join(', ')}`;
 const minutes = ((performance.now() - started) / 60_000).toFixed(1);
 const text = markdown(rows, {
   command: ['pnpm bench', ...shown].join(' '),
-  facts: [...machineFacts(card), ...versions, `${minutes} minutes, ${new Date().toISOString().slice(0, 10)}`],
+  facts: [...machineFacts(card), ...versions, peakFact, `${minutes} minutes, ${new Date().toISOString().slice(0, 10)}`],
   notes: [`Parameters, the same number in every variant: ${sizes.join(', ')}`, ...compared, ...notes],
 });
 console.log(text);

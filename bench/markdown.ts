@@ -1,4 +1,4 @@
-import { type Case, caseNames, type Variant, variantNames } from './cases.js';
+import { type Case, caseNames, isRival, type Variant, variantNames } from './cases.js';
 import type { Row } from './statistics.js';
 
 /** What the tables say about where they come from. */
@@ -13,7 +13,7 @@ export interface Setting {
 const titles: Record<Case, string> = {
   forward: 'Forward pass',
   train: 'Training step (loss, gradients, Adam)',
-  sample: 'Guided sampling, 50 DDIM steps',
+  sample: 'Guided sampling by DDIM',
 };
 
 /** Milliseconds with three digits that count. */
@@ -31,7 +31,7 @@ export function markdown(rows: readonly Row[], { command, facts, notes }: Settin
   return [
     `\`${command}\``,
     list(facts),
-    'Median milliseconds; in brackets the ratio to PyTorch eager in the same run.',
+    'Median milliseconds; in bold the ratio to the fastest rival of equal precision in the same run, which is named: of those in float32, or of all where bfloat16 is allowed.',
     ...cases.flatMap((name) => [`### ${titles[name]}`, medians(rows.filter((row) => row.case === name))]),
     '### Every row',
     details(rows),
@@ -42,36 +42,52 @@ export function markdown(rows: readonly Row[], { command, facts, notes }: Settin
 function medians(rows: readonly Row[]): string {
   const variants = variantNames.filter((name) => rows.some((row) => row.variant === name));
   const cells = new Map<string, Map<Variant, string>>();
-  for (const { network, batch, variant, medianMs, ratioToTorch } of rows) {
-    const name = `${network}, batch ${batch}`;
+  for (const row of rows) {
+    const { network, batch, variant, steps } = row;
+    const name = `${network}, batch ${batch}${steps ? `, ${steps} steps` : ''}`;
     const cell = cells.get(name) ?? new Map<Variant, string>();
-    const ratio = ratioToTorch === null || variant === 'torch' ? '' : ` (${ratioToTorch.toFixed(2)})`;
-    cells.set(name, cell.set(variant, `${ms(medianMs)}${ratio}`));
+    cells.set(name, cell.set(variant, [ms(row.medianMs), ...(isRival(variant) ? [] : best(row))].join(' ')));
   }
   const body = [...cells].map(([name, cell]) => [name, ...variants.map((variant) => cell.get(variant) ?? '–')]);
   return table(['network', ...variants], body);
 }
 
+/** The ratio to the fastest rival and its name, where there is one. */
+const best = ({ ratioToBest, bestRival }: Row): string[] =>
+  ratioToBest === null ? [] : [`**${ratioToBest.toFixed(2)}** ${bestRival}`];
+
 function details(rows: readonly Row[]): string {
   const graph = rows.some((row) => row.outsideGraph !== undefined);
-  const card = rows.some((row) => row.shareOfPeak !== undefined);
-  const head = ['network', 'case', 'batch', 'variant', 'median ms', 'min – max', 'runs', '× PyTorch', 'first call ms'];
+  const peak = rows.some((row) => row.shareOfPeak !== undefined);
+  const head = [
+    'network',
+    'case',
+    'batch',
+    'variant',
+    'median ms',
+    'min – max',
+    'runs',
+    '× PyTorch',
+    '× best rival',
+    'first call ms',
+  ];
   const percent = (value: number | undefined) => (value === undefined ? '' : `${(100 * value).toFixed(1)} %`);
   return table(
-    [...head, 'peak MiB', ...(graph ? ['outside graphs'] : []), ...(card ? ["of the card's peak"] : [])],
+    [...head, 'peak MiB', ...(graph ? ['outside graphs'] : []), ...(peak ? ['of the peak'] : [])],
     rows.map((row) => [
       row.network,
-      row.case,
+      row.steps ? `${row.case}, ${row.steps} steps` : row.case,
       String(row.batch),
       row.variant,
       ms(row.medianMs),
       `${ms(row.minMs)} – ${ms(row.maxMs)}`,
       String(row.runs),
       row.ratioToTorch?.toFixed(2) ?? '',
+      best(row).join(''),
       row.firstMs.toFixed(0),
       row.peakMiB.toFixed(0),
       ...(graph ? [percent(row.outsideGraph)] : []),
-      ...(card ? [percent(row.shareOfPeak)] : []),
+      ...(peak ? [percent(row.shareOfPeak)] : []),
     ]),
   );
 }

@@ -1,5 +1,5 @@
-import type { Job, Variant } from './cases.js';
-import { type Card, peakOf } from './machine.js';
+import { type Job, precisionOf, type Variant } from './cases.js';
+import type { Peaks } from './peak.js';
 import { largestDifference, type Row, summary } from './statistics.js';
 import { startWorker, type Worker } from './worker-process.js';
 
@@ -9,7 +9,6 @@ interface Racer {
   times: number[];
   outside: number[];
   firstMs: number;
-  flops?: number;
 }
 
 export interface CellOptions {
@@ -23,8 +22,9 @@ export interface CellOptions {
   graceMs: number;
   /** When the cell must be over, by `performance.now()`. */
   until: number;
-  card?: Card | undefined;
-  peak?: number | undefined;
+  /** Floating-point operations of a call, and what the machine does of them in a second. */
+  flops?: number | undefined;
+  peaks: Peaks;
 }
 
 export interface Cell {
@@ -45,7 +45,7 @@ const TURN_MS = 200;
 const PAUSE_MS = 100;
 /** Kept for the turns when first calls are long and time is short. */
 const RESERVE_MS = 10_000;
-/** From this length of a cell on, three rounds have to do. */
+/** From this length of a cell of sampling on, three rounds have to do. */
 const LONG_MS = 60_000;
 
 /** One network, case and batch: every variant in a process of its own, and never two at work at once. */
@@ -78,8 +78,7 @@ export async function measureCell(options: CellOptions): Promise<Cell> {
           within(limitMs + options.graceMs, RESERVE_MS),
         );
         const { values } = await worker.request<{ values: number[] }>({ cmd: 'result' }, limitMs);
-        const flops = loaded.flops === undefined ? {} : { flops: loaded.flops };
-        racers.push({ variant, worker, times: [], outside: [], firstMs, ...flops });
+        racers.push({ variant, worker, times: [], outside: [], firstMs });
         outputs.push({ variant, values, parameters: loaded.parameters });
         cell.versions.push(loaded.version);
       });
@@ -89,7 +88,7 @@ export async function measureCell(options: CellOptions): Promise<Cell> {
     cell.differences.push(...compare(outputs));
     const start = performance.now();
     for (let round = 0; round < rounds; round++) {
-      if (round >= 3 && performance.now() - start > LONG_MS) break;
+      if (job.case === 'sample' && round >= 3 && performance.now() - start > LONG_MS) break;
       if (round >= 1 && within(RESERVE_MS) < RESERVE_MS / 2) break;
       for (const racer of [...racers]) {
         await new Promise((done) => setTimeout(done, PAUSE_MS));
@@ -97,10 +96,9 @@ export async function measureCell(options: CellOptions): Promise<Cell> {
         if (!done) racers.splice(racers.indexOf(racer), 1);
       }
     }
-    const flops = racers.find((racer) => racer.flops !== undefined)?.flops;
     for (const { variant, worker, times, outside, firstMs } of racers) {
       const { peakMiB } = await worker.request<{ peakMiB: number }>({ cmd: 'memory' }, limitMs);
-      const { network, card, peak } = options;
+      const { network, flops, peaks } = options;
       const row: Row = {
         network,
         case: job.case,
@@ -108,11 +106,14 @@ export async function measureCell(options: CellOptions): Promise<Cell> {
         batch: job.batch,
         ...summary(times),
         ratioToTorch: null,
+        ratioToBest: null,
+        bestRival: null,
         firstMs,
         peakMiB,
       };
+      if (job.case === 'sample') row.steps = job.lambdas.length;
       if (job.case === 'sample' && outside.length > 0) row.outsideGraph = summary(outside).medianMs;
-      const most = variant === 'wasm' ? undefined : peakOf(card, variant, peak);
+      const most = peaks[precisionOf(variant)];
       if (flops && most) row.shareOfPeak = flops / (row.medianMs / 1000) / most;
       cell.rows.push(row);
     }
@@ -125,7 +126,6 @@ export async function measureCell(options: CellOptions): Promise<Cell> {
 interface Loaded {
   parameters: number;
   version: string;
-  flops?: number;
 }
 
 async function turn(racer: Racer, limitMs: number): Promise<void> {

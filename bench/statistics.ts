@@ -1,4 +1,4 @@
-import type { Case, Variant } from './cases.js';
+import { type Case, isRival, precisionOf, type Variant } from './cases.js';
 
 /** One line of the result. Times are milliseconds of wall clock. */
 export interface Row {
@@ -12,14 +12,20 @@ export interface Row {
   runs: number;
   /** Median over PyTorch eager's median in the same case; null where that was not measured. */
   ratioToTorch: number | null;
+  /** Median over that of the fastest rival in the same case: of a float32 one, or of any where the row is of bfloat16. */
+  ratioToBest: number | null;
+  /** Which rival that is. */
+  bestRival: Variant | null;
   /** The first call, in which a graph is captured or code is generated. */
   firstMs: number;
   /** The most memory that the variant's process held, in MiB. */
   peakMiB: number;
   /** Of sampling: the share of the time in which no graph ran. */
   outsideGraph?: number;
-  /** Floating-point operations per second over the card's peak. */
+  /** Floating-point operations per second over the peak that was measured in the row's precision. */
   shareOfPeak?: number;
+  /** Of sampling: the DDIM steps of a call. */
+  steps?: number;
 }
 
 /** @throws RangeError when there are no values. */
@@ -38,14 +44,28 @@ export const summary = (times: readonly number[]): Pick<Row, 'medianMs' | 'minMs
   runs: times.length,
 });
 
-/** The rows with `ratioToTorch` filled in from the row of PyTorch eager in the same network, case and batch. */
+/** The rows with their ratios to the rivals of the same network, case and batch. */
 export function withRatios(rows: readonly Row[]): Row[] {
-  const cell = ({ network, case: what, batch }: Row) => `${network} ${what} ${batch}`;
-  const torch = new Map(rows.filter((row) => row.variant === 'torch').map((row) => [cell(row), row.medianMs]));
   return rows.map((row) => {
-    const reference = torch.get(cell(row));
-    return { ...row, ratioToTorch: reference === undefined ? null : row.medianMs / reference };
+    const rivals = rows
+      .filter(({ network, batch, variant }) => network === row.network && batch === row.batch && isRival(variant))
+      .filter((rival) => rival.case === row.case)
+      .sort((a, b) => a.medianMs - b.medianMs);
+    const ratio = (rival?: Row) => (rival ? row.medianMs / rival.medianMs : null);
+    const best = rivals.find(({ variant }) => [precisionOf(row.variant), 'float32'].includes(precisionOf(variant)));
+    return {
+      ...row,
+      ratioToTorch: ratio(rivals.find(({ variant }) => variant === 'torch')),
+      ratioToBest: ratio(best),
+      bestRival: best?.variant ?? null,
+    };
   });
+}
+
+/** Of what each of several got done alone, the shares that they got done at once, and their sum. */
+export function sharing(alone: readonly number[], together: readonly number[]): { shares: number[]; sum: number } {
+  const shares = together.map((speed, i) => speed / (alone[i] as number));
+  return { shares, sum: shares.reduce((sum, share) => sum + share, 0) };
 }
 
 /** The largest difference between two lists of numbers; ∞ where they differ in length or hold a NaN. */

@@ -1,21 +1,22 @@
-"""One variant of PyTorch in a process of its own: answers one line of JSON for each line that it is sent."""
+"""One rival in a process of its own: answers one line of JSON for each line that it is sent."""
 
 import json
-import os
 import resource
 import sys
 import time
 import warnings
 
 import torch
+import torch._inductor.config as inductor
 import torch.nn.functional as F
 from torch_unet import Unet, alpha_sigma, ddim_step, load_weights
 
 warnings.filterwarnings("ignore")
-COMPILED = sys.argv[1] == "torch-compile"
+VARIANT = sys.argv[1]
+COMPILED, HALF, LAST = "compile" in VARIANT, VARIANT.endswith("bf16"), VARIANT not in ("torch", "onnx")
+FORMAT = torch.channels_last if LAST else torch.contiguous_format
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 KINDS = {"F32": torch.float32, "I32": torch.int32}
-torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
 
 
 def read(file):
@@ -39,38 +40,69 @@ class Workload:
     def __init__(self, job):
         model = Unet(job["config"])
         load_weights(model, read(job["weights"]))
-        model.to(DEVICE)
-        self.parameters = sum(p.numel() for p in model.parameters())
-        self.model = torch.compile(model) if COMPILED else model
+        model.to(DEVICE, memory_format=FORMAT)
+        self.weights = list(model.parameters())
+        self.parameters = sum(p.numel() for p in self.weights)
         self.job = job
+        where = torch.cuda.get_device_name() if DEVICE == "cuda" else f"{torch.get_num_threads()} threads, its default"
+        self.version = f"torch: PyTorch {torch.__version__}, {where}"
         inputs = {name: t[: job["batch"]].to(DEVICE) for name, t in read(job["inputs"]).items()}
         for name in ("z", "x", "eps"):
-            inputs[name] = inputs[name].permute(0, 3, 1, 2).contiguous()
+            inputs[name] = inputs[name].permute(0, 3, 1, 2).contiguous(memory_format=FORMAT)
         self.inputs = {**inputs, "labels": inputs["labels"].long()}
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=job["learningRate"])
+        self.model = self.prepared(model)
+        self.optimizer = torch.optim.Adam(self.weights, lr=job["learningRate"], fused=True)
+        self.averages = [p.detach().clone() for p in self.weights]
         self.latest = None
 
+    def prepared(self, model):
+        """The network as the variant runs it; where nothing is trained, with its weights as constants."""
+        if self.job["case"] != "train":
+            model.eval()
+        if VARIANT == "onnx":
+            return self.onnx(model, [self.inputs[name] for name in ("z", "lambda", "labels")])
+        if COMPILED:
+            inductor.freezing = self.job["case"] != "train"
+            return torch.compile(model)
+        return model
+
+    def onnx(self, model, inputs):
+        """The network in ONNX Runtime, by way of PyTorch's export."""
+        import onnxruntime
+
+        program = torch.onnx.export(model, tuple(inputs), dynamo=True, verbose=False)
+        data = program.model_proto.SerializeToString()
+        session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+        self.version = f"onnx: ONNX Runtime {onnxruntime.__version__}, its default threads"
+        feed = {given.name: value.numpy() for given, value in zip(session.get_inputs(), inputs)}
+        return lambda *_: torch.from_numpy(session.run(None, feed)[0])
+
     def run(self):
-        self.latest = getattr(self, self.job["case"])()
+        with torch.inference_mode(self.job["case"] != "train"):
+            self.latest = getattr(self, self.job["case"])()
         self.latest.flatten()[0].item()
 
-    @torch.no_grad()
+    def predict(self, *inputs):
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=HALF):
+            return self.model(*inputs).float()
+
     def forward(self):
-        return self.model(self.inputs["z"], self.inputs["lambda"], self.inputs["labels"])
+        return self.predict(self.inputs["z"], self.inputs["lambda"], self.inputs["labels"])
 
     def train(self):
         x, eps, lam, labels, dropped = (self.inputs[name] for name in ("x", "eps", "lambda", "labels", "dropped"))
         alpha, sigma = alpha_sigma(lam)
         z = alpha * x + sigma * eps
         labels = torch.where(dropped != 0, self.job["config"]["classes"], labels)
-        predicted = sigma * z + alpha * self.model(z, lam, labels)
+        predicted = sigma * z + alpha * self.predict(z, lam, labels)
         loss = F.mse_loss(predicted, eps)
-        self.optimizer.zero_grad()
+        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(self.averages, self.weights, 1 - self.job["emaDecay"])
         return loss.detach()
 
-    @torch.no_grad()
     def sample(self):
         z, labels = self.inputs["z"], self.inputs["labels"]
         both = torch.cat([labels, torch.full_like(labels, self.job["config"]["classes"])])
@@ -79,7 +111,7 @@ class Workload:
             twice = torch.cat([z, z])
             lam = torch.full((len(both),), now, device=z.device)
             alpha, sigma = alpha_sigma(lam)
-            conditional, free = (sigma * twice + alpha * self.model(twice, lam, both)).chunk(2)
+            conditional, free = (sigma * twice + alpha * self.predict(twice, lam, both)).chunk(2)
             z = ddim_step(z, (1 + w) * conditional - w * free, now, after)
         return z
 
@@ -87,6 +119,18 @@ class Workload:
         if self.latest.dim() == 0:
             return [self.latest.item()]
         return self.latest[0].permute(1, 2, 0).flatten().tolist()
+
+
+def peak(precision):
+    """Operations a second of a large matrix product, the best of some."""
+    n = 8192 if DEVICE == "cuda" else 2048
+    a = torch.randn(n, n, device=DEVICE, dtype=getattr(torch, precision))
+    times = []
+    for _ in range(9):
+        start = time.perf_counter()
+        (a @ a)[0, 0].item()
+        times.append(time.perf_counter() - start)
+    return 2 * n**3 / min(times)
 
 
 def timed(workload):
@@ -97,11 +141,11 @@ def timed(workload):
 
 def answer(request, state):
     command = request["cmd"]
+    if command == "peak":
+        return {"flops": peak(request["precision"])}
     if command == "load":
         state["workload"] = workload = Workload(request["job"])
-        where = torch.cuda.get_device_name() if DEVICE == "cuda" else f"{torch.get_num_threads()} threads"
-        version = f"torch: PyTorch {torch.__version__}, {where}"
-        return {"parameters": workload.parameters, "version": version, "device": DEVICE}
+        return {"parameters": workload.parameters, "version": workload.version, "device": DEVICE}
     workload = state["workload"]
     if command == "first":
         return {"ms": timed(workload)}

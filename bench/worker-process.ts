@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { Variant } from './cases.js';
+import { isRival, type Variant } from './cases.js';
 
 /** A variant's process. A request that fails or takes too long rejects and ends the process. */
 export interface Worker {
@@ -13,7 +13,7 @@ export const here = (name: string): string => fileURLToPath(new URL(name, import
 
 /** Starts the process of a variant; `torch` is a Python that has PyTorch. */
 export function startWorker(variant: Variant, torch?: string): Worker {
-  const python = variant === 'torch' || variant === 'torch-compile';
+  const python = isRival(variant);
   if (python && !torch) throw new RangeError(`${variant} needs a Python with PyTorch; name it with --torch.`);
   return python
     ? startProcess(torch as string, ['-u', here('torch_worker.py'), variant])

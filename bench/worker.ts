@@ -1,11 +1,17 @@
 // One variant of this project in a process of its own: answers one line of JSON for each line that it is sent.
 import { createInterface } from 'node:readline';
-import { type Binding, nativeBackend, useBackend } from '@logsnr/tensorflow';
-import type { Job, Variant } from './cases.js';
+import { eager } from '@logsnr/core';
+import { type Binding, native, nativeBackend, useBackend } from '@logsnr/tensorflow';
+import * as tf from '@tensorflow/tfjs-core';
+import type { Job, Precision, Variant } from './cases.js';
 import { countFlops } from './flops.js';
 import { load, type Workload } from './workload.js';
 
-type Request = { cmd: 'load'; job: Job } | { cmd: 'turn'; ms: number } | { cmd: 'first' | 'result' | 'memory' };
+type Request =
+  | { cmd: 'load' | 'count'; job: Job }
+  | { cmd: 'peak'; precision: Precision }
+  | { cmd: 'turn'; ms: number }
+  | { cmd: 'first' | 'result' | 'memory' };
 
 const variant = process.argv[2] as Variant;
 const precision = variant === 'compiled' ? 'float32' : variant === 'compiled-bf16' ? 'bfloat16' : undefined;
@@ -27,11 +33,16 @@ async function answer(request: Request): Promise<object> {
       workload = load(job, precision);
       const { backend, tensorflow, device, threads } = info;
       const version = tensorflow ? `TensorFlow ${tensorflow}, ${threads} threads` : 'WebAssembly, 1 thread';
-      // Counted operation by operation, on one sample, where there is a card to compare with.
-      const one = device === 'cuda' && job.case !== 'sample' ? load({ ...job, batch: 1 }) : undefined;
-      const flops = one ? { flops: job.batch * (await countFlops(one.run)) } : {};
-      return { parameters: workload.parameters, version: `${backend}: ${version}`, device, ...flops };
+      return { parameters: workload.parameters, version: `${backend}: ${version}`, device };
     }
+    case 'count': {
+      const { case: what, batch, lambdas } = request.job;
+      // Of one sample, operation by operation. A guided step asks for two predictions of each.
+      const one = load({ ...request.job, case: what === 'sample' ? 'forward' : what, batch: 1 });
+      return { flops: batch * (what === 'sample' ? 2 * lambdas.length : 1) * (await countFlops(one.run)) };
+    }
+    case 'peak':
+      return { flops: peakOf(request.precision) };
     case 'first':
       return { ms: timed() };
     case 'turn': {
@@ -47,6 +58,23 @@ async function answer(request: Request): Promise<object> {
     case 'memory':
       return { peakMiB: process.resourceUsage().maxRSS / 1024 };
   }
+}
+
+/** Operations a second of a large matrix product, the best of some. */
+function peakOf(precision: Precision): number {
+  const n = info.device === 'cuda' ? 8192 : 2048;
+  const a = tf.randomNormal([n, n]);
+  const runtime = precision === 'bfloat16' ? native({ precision }) : eager;
+  const product = runtime.jit((a: tf.Tensor2D) => tf.slice(tf.matMul(a, a), 0, 1));
+  const times = Array.from({ length: 9 }, () => {
+    const start = performance.now();
+    const row = product(a as tf.Tensor2D);
+    row.dataSync();
+    row.dispose();
+    return performance.now() - start;
+  });
+  a.dispose();
+  return (2 * n ** 3) / (Math.min(...times) / 1000);
 }
 
 /** Milliseconds spent in graphs so far. */

@@ -9,6 +9,7 @@ import { type CompileOptions, type GraphLoader, native } from '@logsnr/tensorflo
 import {
   adam,
   diffusionLoss,
+  ema,
   layoutOf,
   numbersOf,
   packState,
@@ -57,7 +58,7 @@ export function load(job: Job, precision?: CompileOptions['precision'], loader?:
 
 type Inputs = Record<'z' | 'x' | 'eps', tf.Tensor> & Record<'lambda' | 'labels' | 'dropped', tf.Tensor1D>;
 
-/** `train`'s own step in its own session. */
+/** `train`'s own step in its own session, with the average of the weights that `train` keeps. */
 function training(job: Job, parameters: Parameters, inputs: Inputs, runtime: Runtime) {
   const network = unet(job.config);
   const conditioning = labels(job.config.classes);
@@ -68,6 +69,7 @@ function training(job: Job, parameters: Parameters, inputs: Inputs, runtime: Run
   const parts: StepParts<typeof data> = {
     layout,
     optimizer,
+    averages: { ema: ema(job.emaDecay) },
     loss: (weights, data) =>
       diffusionLoss({
         model: (z, lambda, condition) => network.apply(weights, { z, lambda, condition }),
@@ -76,7 +78,7 @@ function training(job: Job, parameters: Parameters, inputs: Inputs, runtime: Run
         ...data,
       }),
   };
-  const first = packState({ step: 0, parameters }, { layout, optimizer, averages: [], accumulate: 1 });
+  const first = packState({ step: 0, parameters }, { layout, optimizer, averages: ['ema'], accumulate: 1 });
   const session = runtime.session(trainStep(parts), first);
   let t = 0;
   return () => {
