@@ -2,7 +2,7 @@
 // noise, FID and Inception Score by an independent judge. Then the two drawbacks of the classifier: what it costs, and that
 // its gradients please itself more than the judge.
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fold, key, type Model, tensorsOf, withCondition } from '@logsnr/core';
 import { batch } from '@logsnr/data';
@@ -24,7 +24,6 @@ import { readOptions } from './options.js';
 const options = readOptions();
 const started = performance.now();
 await useBackend();
-mkdirSync(options.out, { recursive: true });
 const file = (name: string) => join(options.out, name);
 const seed = key(options.seed);
 const data = await mnist();

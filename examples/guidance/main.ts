@@ -1,6 +1,5 @@
 // Every guidance method on one model with the same noise: a labelled grid of digits, and what each method costs.
 
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fold, key, type Model } from '@logsnr/core';
 import { batch } from '@logsnr/data';
@@ -87,7 +86,6 @@ const options = new Command('guidance')
 if (options.quick) Object.assign(options, { trainingSteps: 12, helperSteps: 12, steps: 2 });
 const started = performance.now();
 await useBackend();
-mkdirSync(options.out, { recursive: true });
 const seed = key(options.seed);
 const { w } = options;
 const data = await mnist();

@@ -1,6 +1,5 @@
 // The distribution-level view: three Gaussians in the plane with the exact ε, guided by each method at the same w, beside the
 // exact tilted density Σ_c p(x|c) p(c|x)^w / Z_c.
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fold, key, labels, type Model } from '@logsnr/core';
 import { densityMaps, writePng } from '@logsnr/figures';
@@ -88,7 +87,6 @@ for (const [name, draw] of guided) {
   );
   panels.push(panel(name, density));
 }
-mkdirSync(options.out, { recursive: true });
 const file = join(options.out, 'guidance-mixture.png');
 await writePng(
   file,

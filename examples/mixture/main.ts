@@ -1,6 +1,5 @@
 // Guidance on three Gaussians in the plane, one a class, with the exact ε and no training (the paper's figure 2).
 // Above: the tilted density Σ_c p(x|c) p(c|x)^w / Z_c in closed form. Below: what guided sampling draws.
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { key, labels } from '@logsnr/core';
 import { densityMaps, writePng } from '@logsnr/figures';
@@ -45,7 +44,6 @@ console.log('   w   mean distance from the centre   spread across');
 for (const { w, along, across } of sampled)
   console.log(`${w.toFixed(1).padStart(4)}   ${along.toFixed(3).padStart(29)}   ${across.toFixed(3).padStart(13)}`);
 
-mkdirSync(options.out, { recursive: true });
 const file = join(options.out, 'mixture.png');
 const panels = [
   ...weights.map((w) => panel(`w = ${w}, density`, tilted(mixture, w))),

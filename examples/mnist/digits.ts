@@ -1,5 +1,5 @@
 // The demo's diffusion model: what it is made of, and, for the other examples, its weights.
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fold, type Key, labels } from '@logsnr/core';
@@ -59,6 +59,7 @@ export async function digits(
   data: ImageSet,
   key: Key,
 ): Promise<Digits> {
+  mkdirSync(options.out, { recursive: true });
   const demo = !options.quick && existsSync(demoCheckpoint) ? demoCheckpoint : undefined;
   const from = options.from ?? demo;
   if (from !== undefined) {

@@ -31,15 +31,13 @@ export function checkShape(what: string, x: Tensor, shape: readonly (number | nu
 const kind = (value: unknown): string =>
   value === null || value === undefined ? String(value) : (Object(value).constructor?.name ?? 'an object');
 
-/** Throws a `RangeError` unless every entry of `labels` is an integer in [0, `classes`). */
-export function checkLabels(labels: ArrayLike<number>, classes: number): void {
-  for (let i = 0; i < labels.length; i++) {
-    const label = labels[i] as number;
-    if (!Number.isInteger(label) || label < 0 || label >= classes)
+/** Throws a `RangeError` unless every entry of `indices`, each of them a `what`, is an integer in [0, `count`). */
+export function checkIndices(what: string, indices: ArrayLike<number>, count: number): void {
+  for (const [i, index] of Array.from(indices).entries())
+    if (!Number.isInteger(index) || index < 0 || index >= count)
       throw new RangeError(
-        `label ${label} at position ${i} is out of range; labels are integers in [0, ${classes - 1}].`,
+        `${what} ${index} at position ${i} is out of range; it must be an integer in [0, ${count - 1}].`,
       );
-  }
 }
 
 /** Beyond this |λ|, in nats, is no log-SNR that anybody samples at: σ or α is below e^{−50}. */
@@ -66,6 +64,12 @@ export function checkIncreasing(lambdas: readonly number[]): void {
 export function checkAbove(what: string, value: number, low = 0): void {
   if (!(value > low && Number.isFinite(value)))
     throw new RangeError(`${what} is ${value}; it must be finite and above ${low}.`);
+}
+
+/** Throws a `RangeError` unless `value` is finite and at least 0. */
+export function checkNotNegative(what: string, value: number): void {
+  if (!(value >= 0 && Number.isFinite(value)))
+    throw new RangeError(`${what} is ${value}; it must be finite and at least 0.`);
 }
 
 /** Throws a `RangeError` unless `value` is one of `choices`. */

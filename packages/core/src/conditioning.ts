@@ -1,5 +1,5 @@
 import { cast, concat, fill, notEqual, Tensor, type Tensor1D, tensor1d, tidy, where } from '@tensorflow/tfjs-core';
-import { checkInteger, checkLabels, checkShape } from './check.js';
+import { checkIndices, checkInteger, checkShape } from './check.js';
 
 /** What a kind of condition has to offer: its null token ∅, dropping to it, and joining two batches. ∅ is defined here alone. */
 export interface Conditioning<C> {
@@ -35,7 +35,7 @@ export function labels(classes: number): Labels {
   return {
     classes,
     of(values) {
-      checkLabels(values, classes);
+      checkIndices('label', values, classes);
       return tensor1d(Int32Array.from(values), 'int32');
     },
     drop(c, mask) {

@@ -3,9 +3,10 @@ export {
   checkChoice,
   checkFinite,
   checkIncreasing,
+  checkIndices,
   checkInteger,
   checkKnown,
-  checkLabels,
+  checkNotNegative,
   checkShape,
   checkWithin,
 } from './check.js';

@@ -52,7 +52,7 @@ export function gaussianMixture(components: readonly Component[]): GaussianMixtu
     const chosen = parts.filter((part) => label === undefined || part.label === label);
     if (chosen.length === 0)
       throw new RangeError(`no component has label ${label}; labels are integers in [0, ${classes - 1}].`);
-    const total = chosen.reduce((sum, part) => sum + part.weight, 0);
+    const total = sumOf(chosen, (part) => part.weight);
     return chosen.map((part) => ({ ...part, weight: part.weight / total }));
   };
 
@@ -70,7 +70,7 @@ export function gaussianMixture(components: readonly Component[]): GaussianMixtu
   };
   const logSum = (logs: readonly number[]) => {
     const top = Math.max(...logs);
-    return top + Math.log(logs.reduce((sum, log) => sum + Math.exp(log - top), 0));
+    return top + Math.log(sumOf(logs, (log) => Math.exp(log - top)));
   };
 
   return {
@@ -81,34 +81,28 @@ export function gaussianMixture(components: readonly Component[]): GaussianMixtu
     eps(z, lambda, label) {
       const all = terms(z, lambda, label);
       const total = logSum(all.map((term) => term.log));
-      const eps = new Float64Array(dimensions);
-      for (const { variance, offset, log } of all) {
-        const factor = (sigma(lambda) * Math.exp(log - total)) / variance;
-        offset.forEach((value, i) => {
-          eps[i] = (eps[i] as number) + factor * value;
-        });
-      }
-      return eps;
+      const shares = all.map(({ variance, log }) => (sigma(lambda) * Math.exp(log - total)) / variance);
+      return vector(dimensions, (i) => sumOf(all, ({ offset }, k) => (shares[k] as number) * (offset[i] as number)));
     },
     moments(label) {
       const chosen = members(label);
-      const mean = new Float64Array(dimensions);
-      for (const part of chosen)
-        part.mean.forEach((value, i) => {
-          mean[i] = (mean[i] as number) + part.weight * value;
+      const mean = vector(dimensions, (i) => sumOf(chosen, (part) => part.weight * (part.mean[i] as number)));
+      const covariance = vector(dimensions ** 2, (at) => {
+        const [i, j] = [Math.floor(at / dimensions), at % dimensions];
+        return sumOf(chosen, ({ weight, mean: own, std }) => {
+          const spread = ((own[i] as number) - (mean[i] as number)) * ((own[j] as number) - (mean[j] as number));
+          return weight * (spread + (i === j ? std ** 2 : 0));
         });
-      const covariance = new Float64Array(dimensions ** 2);
-      for (const { weight, mean: own, std } of chosen)
-        for (let i = 0; i < dimensions; i++)
-          for (let j = 0; j < dimensions; j++) {
-            const spread = ((own[i] as number) - (mean[i] as number)) * ((own[j] as number) - (mean[j] as number));
-            covariance[i * dimensions + j] =
-              (covariance[i * dimensions + j] as number) + weight * (spread + (i === j ? std ** 2 : 0));
-          }
+      });
       return { mean, covariance };
     },
   };
 }
+
+const vector = (length: number, of: (i: number) => number): Float64Array =>
+  Float64Array.from({ length }, (_, i) => of(i));
+const sumOf = <T>(items: readonly T[], of: (item: T, k: number) => number): number =>
+  items.reduce((sum, item, k) => sum + of(item, k), 0);
 
 function onTensors(
   parts: readonly Required<Component>[],

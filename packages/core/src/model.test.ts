@@ -175,7 +175,9 @@ describe('labels', () => {
   });
 
   test('a label out of range, or none, is refused', () => {
-    expect(() => classes.of([3, 10])).toThrow('label 10 at position 1 is out of range; labels are integers in [0, 9].');
+    expect(() => classes.of([3, 10])).toThrow(
+      'label 10 at position 1 is out of range; it must be an integer in [0, 9].',
+    );
     expect(() => classes.of([Number.NaN])).toThrow(/label NaN at position 0/);
     expect(() => classes.of([1.5])).toThrow(/label 1.5/);
     expect(() => labels(0)).toThrow(/classes is 0/);

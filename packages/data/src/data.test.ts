@@ -32,7 +32,7 @@ test('batch gathers images and labels in the order asked for', () => {
 });
 
 test('batch refuses positions that are not in the set', () => {
-  expect(() => batch(set, [0, 4])).toThrow('index 4 at position 1 is out of range; the set has images 0 … 3.');
+  expect(() => batch(set, [0, 4])).toThrow('index 4 at position 1 is out of range; it must be an integer in [0, 3].');
   expect(() => batch(set, [-1])).toThrow(/index -1/);
   expect(() => batch(set, [0.5])).toThrow(/index 0.5/);
   expect(() => batch(set, [])).toThrow(/indices is empty/);

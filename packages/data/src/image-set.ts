@@ -1,4 +1,4 @@
-import { checkInteger } from '@logsnr/core';
+import { checkIndices, checkInteger } from '@logsnr/core';
 
 /** Labelled images held as bytes: `images` is NHWC, [count, height, width, channels] in 0 … 255; `labels` is [count]. */
 export interface ImageSet {
@@ -25,7 +25,7 @@ export function subset(set: ImageSet, which: Selection): ImageSet {
       ? Array.from({ length: set.count }, (_, i) => i).filter((i) => which(set.labels[i] as number, i))
       : which;
   if (indices.length === 0) throw new RangeError(`the subset is empty; none of the ${set.count} images is selected.`);
-  checkIndices(indices, set.count);
+  checkIndices('index', indices, set.count);
   const size = set.height * set.width * set.channels;
   const images = new Uint8Array(indices.length * size);
   const labels = new Uint8Array(indices.length);
@@ -57,13 +57,4 @@ export function padTo(set: ImageSet, height: number, width = height): ImageSet {
     images.set(set.images.subarray(line * row, (line + 1) * row), target);
   }
   return { ...set, images, height, width };
-}
-
-/** Throws a `RangeError` unless every entry is an integer in [0, `count`). */
-function checkIndices(indices: ArrayLike<number>, count: number): void {
-  for (let i = 0; i < indices.length; i++) {
-    const index = indices[i] as number;
-    if (!Number.isInteger(index) || index < 0 || index >= count)
-      throw new RangeError(`index ${index} at position ${i} is out of range; the set has images 0 … ${count - 1}.`);
-  }
 }

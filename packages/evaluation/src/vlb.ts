@@ -1,4 +1,5 @@
-import { checkFinite, checkInteger, epsOf, fold, type Key, type ModelLike, normal, sigmoid } from '@logsnr/core';
+import { checkInteger, epsOf, fold, type Key, type ModelLike, normal, sigmoid } from '@logsnr/core';
+import { uniform } from '@logsnr/schedules';
 import { diffusionLoss, drawLambda } from '@logsnr/training';
 import {
   add,
@@ -52,10 +53,7 @@ export interface Vlb {
  */
 export async function vlb<C>(options: VlbOptions<C>): Promise<Vlb> {
   const { model, x, condition, lambdaMin = -5, lambdaMax = 13.3, levels = 256, draws = 1, key } = options;
-  checkFinite('lambdaMin', lambdaMin);
-  checkFinite('lambdaMax', lambdaMax);
-  if (!(lambdaMin < lambdaMax))
-    throw new RangeError(`lambdaMin = ${lambdaMin} must be below lambdaMax = ${lambdaMax}.`);
+  const schedule = uniform({ lambdaMin, lambdaMax });
   if (levels !== 'continuous') checkInteger('levels', levels, 2);
   checkInteger('draws', draws, 1);
   const n = x.shape[0] as number;
@@ -66,7 +64,7 @@ export async function vlb<C>(options: VlbOptions<C>): Promise<Vlb> {
   // σ² − 1 − ln σ² with σ² = 1 − α², without cancellation.
   const prior = 0.5 * (noise * power - noise - Math.log1p(-noise)) * bits;
 
-  const u = drawLambda((u) => lambdaMax + u * (lambdaMin - lambdaMax), fold(key, 0), n * draws);
+  const u = drawLambda(schedule, fold(key, 0), n * draws);
   let squared = 0;
   for (let draw = 0; draw < draws; draw++)
     squared +=

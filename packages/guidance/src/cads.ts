@@ -1,4 +1,4 @@
-import { checkWithin, type Model, type ModelLike, toModel, withCondition } from '@logsnr/core';
+import { checkNotNegative, checkWithin, type Model, type ModelLike, toModel, withCondition } from '@logsnr/core';
 import {
   add,
   clipByValue,
@@ -38,7 +38,7 @@ export function cads(
   model: ModelLike<Tensor2D>,
   { scale, from = 0.6, to = 0.9, mixing = 1 }: CadsOptions,
 ): Model<Seeded<Tensor2D>> {
-  checkWithin('scale', scale, 0, Number.MAX_VALUE);
+  checkNotNegative('scale', scale);
   checkWithin('to', to, 0, 1);
   checkWithin('from', from, 0, to);
   checkWithin('mixing', mixing, 0, 1);

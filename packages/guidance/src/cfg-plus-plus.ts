@@ -32,9 +32,9 @@ export function cfgPlusPlus<C>(
         const { x, eps } = applyRule(extrapolate, own, none, { w: spread(weightsAt(w, lambda), z), z, lambda }, null);
         return { x, eps, renoise: none.eps, variance: own.variance, memory: [own.memory, none.memory] };
       },
-      cost: frame.pairCost,
+      cost: frame.cost,
       gives: { renoise: true, variance: model.gives.variance },
-      start: frame.start,
+      start: (n, shape) => [model.start(n, shape), model.start(n, shape)],
     };
   });
 }

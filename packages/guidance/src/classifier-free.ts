@@ -61,8 +61,6 @@ export function twoOf<C, D>(
       ];
       return evaluate(model, join, evaluation, z, asked) as [Predicted, Predicted];
     },
-    plainCost: model.cost,
-    pairCost: (lambda) => costOf(model, evaluation, 2, lambda),
-    start: (n, shape) => [model.start(n, shape), model.start(n, shape)],
+    cost: (lambda) => costOf(model, evaluation, 2, lambda),
   };
 }

@@ -15,15 +15,13 @@ import { checkWeight, spread, type Weight, weightAt, weightsAt, weightsOf } from
 /** The better and the worse of two: predictions, or what the models that make them remember. */
 export type Pair<T> = readonly [better: T, worse: T];
 
-/** How the two predictions are made and what that costs, and the same where w is 0. Called within a tidy. */
+/** How the two predictions are made, the better one by the first model and the worse one by the last. Called within a tidy. */
 export interface Frame<C> {
   /** The better prediction alone. */
   plain(z: Tensor, lambda: Tensor1D, condition: C, memory: Memory): Predicted;
   pair(z: Tensor, lambda: Tensor1D, condition: C, memories: Pair<Memory>): Pair<Predicted>;
-  plainCost(lambda: number): Cost;
-  pairCost(lambda: number): Cost;
-  /** What the models of the pair remember before the first call. */
-  start(n: number, shape: readonly number[]): Pair<Memory>;
+  /** What a pair costs. */
+  cost(lambda: number): Cost;
   /** Throws on conditions that do not fit n samples, also where w is 0. */
   check?: ((condition: C, n: number) => void) | undefined;
 }
@@ -37,7 +35,7 @@ export interface Frame<C> {
  * @param frame gets the models, or their variants at a λ.
  * @throws RangeError when w is not finite; TypeError when a model gives a second ε̂ to renoise with.
  */
-export function guide<Models extends readonly Model<never>[], C>(
+export function guide<Models extends readonly [Model<never>, ...Model<never>[]], C>(
   models: readonly [...Models],
   frame: (models: readonly [...Models]) => Frame<C>,
   w: Weight,
@@ -46,9 +44,9 @@ export function guide<Models extends readonly Model<never>[], C>(
   checkWeight(w);
   for (const model of models) checkWhole(model);
   const rule = toRule(ruleLike);
-  const variance = models[0]?.gives.variance ?? false;
   return derive<Models, C>(models, (models) => {
-    const { plain, pair, plainCost, pairCost, start, check } = frame(models);
+    const { plain, pair, cost, check } = frame(models);
+    const [first, last] = [models[0], models.at(-1) ?? models[0]];
     const parts = (weights: (lambda: Tensor1D) => number | Tensor1D): ModelParts<C> => ({
       predict(z, lambda, condition, memory) {
         check?.(condition, z.shape[0] as number);
@@ -66,9 +64,9 @@ export function guide<Models extends readonly Model<never>[], C>(
         const { variance } = own;
         return { x: chosen('x'), eps: chosen('eps'), variance, memory: [own.memory, other.memory, guided.memory] };
       },
-      cost: (lambda) => (weightAt(w, lambda) === 0 ? plainCost(lambda) : pairCost(lambda)),
-      gives: { variance },
-      start: (n, shape) => [...start(n, shape), rule.start?.(n, shape) ?? null],
+      cost: (lambda) => (weightAt(w, lambda) === 0 ? first.cost(lambda) : cost(lambda)),
+      gives: { variance: first.gives.variance },
+      start: (n, shape) => [first.start(n, shape), last.start(n, shape), rule.start?.(n, shape) ?? null],
     });
     return variants(parts, w);
   });

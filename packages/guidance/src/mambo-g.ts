@@ -1,4 +1,4 @@
-import { checkWithin } from '@logsnr/core';
+import { checkNotNegative } from '@logsnr/core';
 import { add, div, exp, maximum, mul, sub } from '@tensorflow/tfjs-core';
 import { norm } from './norms.js';
 import { extrapolate, type Rule } from './rule.js';
@@ -10,7 +10,7 @@ import { extrapolate, type Rule } from './rule.js';
  * @throws RangeError when it is negative or not finite.
  */
 export function mamboG(a = 8): Rule {
-  checkWithin('a', a, 0, Number.MAX_VALUE);
+  checkNotNegative('a', a);
   if (a === 0) return extrapolate;
   return {
     acts: 'eps',

@@ -12,6 +12,7 @@ import {
   type Tensor4D,
 } from '@tensorflow/tfjs-core';
 import { alongGradient } from './gradient.js';
+import { within } from './norms.js';
 import type { Weight } from './weight.js';
 
 /** n conditions and what was measured of each of the n samples. */
@@ -46,8 +47,7 @@ export function posteriorSampling<C>(
       const { measurement } = measured;
       const seen = operator(model.predict(z, lambda, measured, memory).x);
       checkShape('A(x̂)', seen, measurement.shape);
-      const axes = seen.shape.map((_, i) => i).slice(1);
-      const square = sum(squaredDifference(seen, measurement), axes) as Tensor1D;
+      const square = sum(squaredDifference(seen, measurement), within(seen)) as Tensor1D;
       // The root has no slope at 0, where there is nothing left to correct.
       return neg(normalized ? sqrt(add(square, 1e-24)) : square) as Tensor1D;
     },

@@ -1,5 +1,6 @@
 import { checkWithin } from '@logsnr/core';
 import { add, divNoNan, greater, moments, mul, onesLike, sqrt, type Tensor, where } from '@tensorflow/tfjs-core';
+import { within } from './norms.js';
 import { combineEps, extrapolate, type Rule, type RuleLike, toRule } from './rule.js';
 
 /**
@@ -26,6 +27,5 @@ export function rescale(phi = 0.7, of: RuleLike = extrapolate): Rule {
 }
 
 function deviation(x: Tensor): Tensor {
-  const axes = x.shape.map((_, i) => i).slice(1);
-  return sqrt(moments(x, axes, true).variance);
+  return sqrt(moments(x, within(x), true).variance);
 }

@@ -15,7 +15,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { classCondition, noCondition, type UnetCondition } from './unet-condition.js';
 import { checkInput, type Level, type UnetConfig, unetLevels } from './unet-config.js';
 import { checkPerturbation, type UnetPerturbation } from './unet-perturbation.js';
-import { filmsOf, goDown, join, stageMaker, through, wayDown } from './unet-stages.js';
+import { filmsOf, goDown, join, type Stage, stageMaker, through, wayDown } from './unet-stages.js';
 
 /** How a {@link unet} is conditioned, and what is broken in it. */
 export interface UnetOptions<C> extends UnetPerturbation {
@@ -54,18 +54,17 @@ export function unet<C>(config: UnetConfig, options: UnetOptions<C> = {}): Netwo
   const down = wayDown(levels, blocks, channels + (condition.channels ?? 0), maker);
   const kept = [...down.kept];
   let from = (levels[levels.length - 1] as Level).channels;
-  const up = levels
-    .map((level, i) => ({ level, i }))
-    .reverse()
-    .map(({ level, i }) => {
-      const inputs = Array.from(
-        { length: blocks + 1 },
-        (_, at) => (at === 0 ? from : level.channels) + (kept.pop() as number),
-      );
-      from = level.channels;
-      return { ...maker.stage(`up.${i}`, level, inputs), upsample: i > 0 ? conv(from, from) : undefined };
-    })
-    .reverse();
+  const up: (Stage & { readonly upsample: Module<tf.Tensor4D, tf.Tensor4D> | undefined })[] = [];
+  for (const [i, level] of [...levels.entries()].reverse()) {
+    const widths = Array.from({ length: blocks + 1 }, (_, at) => (at === 0 ? from : level.channels));
+    from = level.channels;
+    const stage = maker.stage(
+      `up.${i}`,
+      level,
+      widths.map((width) => width + (kept.pop() as number)),
+    );
+    up.unshift({ ...stage, upsample: i > 0 ? conv(from, from) : undefined });
+  }
   checkPerturbation(options, maker.names);
 
   const parts = {

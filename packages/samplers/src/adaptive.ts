@@ -68,7 +68,7 @@ function pair<V extends Value>(
   to: number,
 ): { z: V; slope: V; error: V } {
   const eps = (at: V, lambda: number) => predict(at, lambda).eps;
-  const body = () => {
+  return scoped(() => {
     const [s, end] = [Math.exp(-from / 2), Math.exp(-to / 2)];
     const stage = (part: number, k: V) => {
       const lambda = -2 * Math.log(s + part * (end - s));
@@ -81,8 +81,7 @@ function pair<V extends Value>(
     const next = combine([move.z, z], ...of(2 / 9, 1 / 3, 4 / 9));
     const last = eps(next, to);
     return { z: next, slope: last, error: combine(...of(-5 / 72, 1 / 12, 1 / 9), [-move.eps / 8, last]) };
-  };
-  return scoped(body);
+  });
 }
 
 /** The largest over samples of the root mean square of error/(atol + rtol max(|z|, |z'|)). */

@@ -1,4 +1,4 @@
-import { alpha, checkWithin, combine, type Value } from '@logsnr/core';
+import { alpha, checkNotNegative, combine, type Value } from '@logsnr/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { dataMove, isData, renoisedData } from './exact-moves.js';
 import { adamsBashforth, type Past } from './multistep.js';
@@ -14,7 +14,7 @@ import type { Sampler } from './sampler.js';
  * @param eta η ≥ 0: 0 is the flow; 1 the reverse SDE, whose noise up to the middle is part of that of the whole step.
  */
 export function dpmSolverPP2S<V extends Value = Tensor>({ eta = 0 }: { eta?: number } = {}): Sampler<null, V> {
-  checkWithin('eta', eta, 0, Number.MAX_VALUE);
+  checkNotNegative('eta', eta);
   return {
     name: eta === 0 ? 'dpmSolverPP2S' : `dpmSolverPP2S(eta=${eta})`,
     order: 2,
@@ -58,7 +58,7 @@ export function dpmSolverPP2M<V extends Value = Tensor>({
   eta?: number;
   lowerOrderFinal?: boolean;
 } = {}): Sampler<{ past: Past<V> }, V> {
-  checkWithin('eta', eta, 0, Number.MAX_VALUE);
+  checkNotNegative('eta', eta);
   return {
     name: eta === 0 ? 'dpmSolverPP2M' : `dpmSolverPP2M(eta=${eta})`,
     order: 2,
@@ -93,7 +93,7 @@ export function dpmSolverPP3M<V extends Value = Tensor>({
 }: {
   eta?: number;
 } = {}): Sampler<{ past: Past<V> }, V> {
-  checkWithin('eta', eta, 0, Number.MAX_VALUE);
+  checkNotNegative('eta', eta);
   const name = eta === 0 ? 'dpmSolverPP3M' : `dpmSolverPP3M(eta=${eta})`;
   return adamsBashforth({ name, order: 3, prediction: 'x', eta });
 }

@@ -1,4 +1,4 @@
-import { checkInteger, checkWithin, combine, type Value } from '@logsnr/core';
+import { checkInteger, checkNotNegative, combine, type Value } from '@logsnr/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { dataMove, isData } from './exact-moves.js';
 import { type Past, polynomialWeights, trusted } from './multistep.js';
@@ -34,7 +34,7 @@ export function saSolver<V extends Value = Tensor>({
 }: SASolverOptions = {}): Sampler<SAState<V>, V> {
   checkInteger('predictor', predictor, 1, 4);
   checkInteger('corrector', corrector, 0, 3);
-  if (typeof tau === 'number') checkWithin('tau', tau, 0, Number.MAX_VALUE);
+  if (typeof tau === 'number') checkNotNegative('tau', tau);
   const etaOf = (from: number, to: number) => (typeof tau === 'number' ? tau : tau((from + to) / 2)) ** 2;
   const stepped = (z: V, known: Past<V>, from: number, to: number, noise: V | null): V => {
     const move = dataMove(from, to, etaOf(from, to));

@@ -1,6 +1,6 @@
 import { checkAbove, checkFinite, type Schedule } from '@logsnr/core';
 import { normalCdf, normalQuantile } from './quantiles.js';
-import { checkRange, inTime, type LambdaRange } from './range.js';
+import { inTime, type LambdaRange } from './range.js';
 
 /** λ uniform in its range. As a grid this is the exponential one: ln(σ/α) = −λ/2 falls in equal steps. */
 export function uniform({ lambdaMin = -20, lambdaMax = 20 }: LambdaRange = {}): Schedule {
@@ -62,7 +62,6 @@ export function karras({
   lambdaMax = -2 * Math.log(0.002),
 }: LambdaRange & { rho?: number } = {}): Schedule {
   checkAbove('rho', rho);
-  checkRange(lambdaMin, lambdaMax);
   return inTime(
     (t) => -2 * rho * Math.log(t),
     (lambda) => Math.exp(-lambda / (2 * rho)),

@@ -1,8 +1,8 @@
-import { checkAbove, checkInteger, checkKnown, checkWithin, scoped } from '@logsnr/core';
+import { checkAbove, checkInteger, checkKnown, checkNotNegative, checkWithin, scoped } from '@logsnr/core';
 import { mul, type Scalar, type Tensor, zerosLike } from '@tensorflow/tfjs-core';
 import { adamStep } from './adam-step.js';
 import { clipByGlobalNorm } from './clip.js';
-import { type LearningRate, rateAt } from './learning-rate.js';
+import { type LearningRate, rateAt, warmUp } from './learning-rate.js';
 import type { Optimizer, ParameterGroup } from './optimizer.js';
 
 export interface AdamOptions {
@@ -48,7 +48,7 @@ export function adam(options: AdamOptions): Optimizer {
     numbers(step, progress = 0) {
       checkInteger('step', step);
       checkWithin('progress', progress, 0, 1);
-      const eta = rateAt(learningRate, step, progress) * (warmup > 0 ? Math.min(1, (step + 1) / warmup) : 1);
+      const eta = rateAt(warmup > 0 ? warmUp(learningRate, warmup) : learningRate, step, progress);
       const root = Math.sqrt(oneMinusPower(beta2, step + 1));
       const keep = each.map((own) => 1 - eta * own.rate * own.weightDecay);
       return {
@@ -63,7 +63,7 @@ export function adam(options: AdamOptions): Optimizer {
         throw new RangeError('scalars lacks rate, epsilon or keep; enter what `numbers(step)` returns.');
       return scoped(() => {
         const gradients = weights.map(({ gradient }) => gradient);
-        const used = clipNorm === undefined ? gradients : clipped(gradients, clipNorm);
+        const used = clipNorm === undefined ? gradients : clipByGlobalNorm(gradients, clipNorm);
         const made = weights.map(({ value: p, group }, i): readonly [Tensor, Tensor, Tensor] => {
           const [m, v] = [state.m?.[i], state.v?.[i]];
           if (!m || !v) throw new RangeError(`the state has no m and v for vector ${i}; it is not this optimizer's.`);
@@ -84,16 +84,6 @@ export function adam(options: AdamOptions): Optimizer {
   };
 }
 
-/** Gradients clipped together; those that are not taken stay so. */
-function clipped(gradients: readonly (Tensor | null)[], limit: number): (Tensor | null)[] {
-  const taken = clipByGlobalNorm(
-    gradients.filter((gradient) => gradient !== null),
-    limit,
-  );
-  let next = 0;
-  return gradients.map((gradient) => gradient && (taken[next++] as Tensor));
-}
-
 /** Gains and biases: parameters of fewer than two axes. */
 const vectors: ParameterGroup = { match: (_, shape) => shape.length < 2, weightDecay: 0 };
 
@@ -111,15 +101,14 @@ const oneMinusPower = (beta: number, t: number): number => -Math.expm1(t * Math.
 type Settings = Required<Omit<AdamOptions, 'clipNorm'>> & { readonly clipNorm: number | undefined };
 
 function check({ learningRate, beta1, beta2, epsilon, weightDecay, clipNorm, warmup, groups }: Settings): void {
-  if (typeof learningRate !== 'function') checkWithin('learningRate', learningRate, 0, Number.MAX_VALUE);
+  if (typeof learningRate !== 'function') checkNotNegative('learningRate', learningRate);
   for (const [what, beta] of Object.entries({ beta1, beta2 }))
     if (!(beta >= 0 && beta < 1)) throw new RangeError(`${what} is ${beta}; it must lie in [0, 1).`);
   checkAbove('epsilon', epsilon);
-  checkWithin('weightDecay', weightDecay, 0, Number.MAX_VALUE);
+  checkNotNegative('weightDecay', weightDecay);
   if (clipNorm !== undefined && !(clipNorm > 0 && Number.isFinite(clipNorm)))
     throw new RangeError(`clipNorm is ${clipNorm}; it must be finite and above 0. Leave it out for no clipping.`);
   checkInteger('warmup', warmup);
   for (const [i, { weightDecay = 0, rate = 1 }] of groups.entries())
-    for (const [what, value] of Object.entries({ weightDecay, rate }))
-      checkWithin(`${what} of group ${i}`, value, 0, Number.MAX_VALUE);
+    for (const [what, value] of Object.entries({ weightDecay, rate })) checkNotNegative(`${what} of group ${i}`, value);
 }

@@ -1,4 +1,4 @@
-import { checkAbove } from '@logsnr/core';
+import { checkAbove, scoped } from '@logsnr/core';
 import { addN, div, maximum, mul, type Scalar, sqrt, square, sum, type Tensor, tidy } from '@tensorflow/tfjs-core';
 
 /** ‖g‖ = √(Σ g²) over all elements of all tensors: a scalar that the caller owns. */
@@ -7,12 +7,13 @@ export const globalNorm = (tensors: readonly Tensor[]): Scalar =>
 
 /**
  * Gradients scaled to a global norm of at most `limit`: g · limit / max(‖g‖, limit) (Pascanu et al. 2013, arXiv
- * 1211.5063, section 3.2). Within the limit they are unchanged bit for bit. The caller owns the result.
+ * 1211.5063, section 3.2). Within the limit they are unchanged bit for bit, and null (of frozen weights) stays null. The
+ * caller owns the result.
  */
-export function clipByGlobalNorm(gradients: readonly Tensor[], limit: number): Tensor[] {
+export function clipByGlobalNorm<G extends Tensor | null>(gradients: readonly G[], limit: number): G[] {
   checkAbove('the norm to clip at', limit);
-  return tidy(() => {
-    const factor = div(limit, maximum(globalNorm(gradients), limit));
-    return gradients.map((g) => mul(g, factor));
+  return scoped(() => {
+    const factor = div(limit, maximum(globalNorm(gradients.filter((g) => g !== null)), limit));
+    return gradients.map((g) => g && mul(g, factor)) as G[];
   });
 }

@@ -1,4 +1,4 @@
-import { checkInteger, checkWithin } from '@logsnr/core';
+import { checkInteger, checkNotNegative } from '@logsnr/core';
 
 /** A constant, or a function of the step (from 0) and of the run's progress ∈ [0, 1]. */
 export type LearningRate = number | ((step: number, progress: number) => number);
@@ -9,22 +9,22 @@ export type LearningRate = number | ((step: number, progress: number) => number)
  * well.
  */
 export function cosineDecay(first: number, last = 0): (step: number, progress: number) => number {
-  checkWithin('first', first, 0, Number.MAX_VALUE);
-  checkWithin('last', last, 0, Number.MAX_VALUE);
+  checkNotNegative('first', first);
+  checkNotNegative('last', last);
   return (_step, progress) => last + ((first - last) * (1 + Math.cos(Math.PI * progress))) / 2;
 }
 
 /** The rate of one step. @throws RangeError when it is negative or not finite. */
 export function rateAt(rate: LearningRate, step: number, progress: number): number {
   const value = typeof rate === 'function' ? rate(step, progress) : rate;
-  checkWithin(`the learning rate of step ${step}`, value, 0, Number.MAX_VALUE);
+  checkNotNegative(`the learning rate of step ${step}`, value);
   return value;
 }
 
 /** `first` at the start, `last` at the end, along a straight line over the run's progress. */
 export function linearDecay(first: number, last = 0): (step: number, progress: number) => number {
-  checkWithin('first', first, 0, Number.MAX_VALUE);
-  checkWithin('last', last, 0, Number.MAX_VALUE);
+  checkNotNegative('first', first);
+  checkNotNegative('last', last);
   return (_step, progress) => first + (last - first) * progress;
 }
 
@@ -34,7 +34,7 @@ export function linearDecay(first: number, last = 0): (step: number, progress: n
  * end of the run.
  */
 export function inverseSqrt(rate: number, after: number): (step: number) => number {
-  checkWithin('rate', rate, 0, Number.MAX_VALUE);
+  checkNotNegative('rate', rate);
   checkInteger('after', after, 1);
   return (step) => rate / Math.sqrt(Math.max(1, (step + 1) / after));
 }

@@ -35,7 +35,8 @@ export function withLogVariance<C>(
   if (Object.hasOwn(network.parameters, NAME)) throw new RangeError(`the network has a parameter "${NAME}" already.`);
   const blocks = Math.ceil(channels / 4);
   const f = normalNumbers({ words: fold(key, 0).words, counter: 0, samples: 1, blocks }).subarray(0, channels);
-  const phi = uniforms(fold(key, 1), channels);
+  const frequencies = f.map((value) => (2 * Math.PI * value) / 8);
+  const phases = Float32Array.from(uniforms(fold(key, 1), channels), (phi) => 2 * Math.PI * phi);
   return {
     network: {
       parameters: { ...network.parameters, [NAME]: { weight: constant([channels, 1]) } },
@@ -44,15 +45,7 @@ export function withLogVariance<C>(
     },
     logVariance: (parameters, lambda) =>
       tidy(() => {
-        const frequencies = tensor2d(
-          Array.from(f, (value) => (2 * Math.PI * value) / 8),
-          [1, channels],
-        );
-        const phases = tensor2d(
-          Array.from(phi, (value) => 2 * Math.PI * value),
-          [1, channels],
-        );
-        const angles = add(matMul(reshape(lambda, [-1, 1]) as Tensor2D, frequencies), phases);
+        const angles = add(matMul(reshape(lambda, [-1, 1]) as Tensor2D, tensor2d(frequencies, [1, channels])), phases);
         const features = mul(cos(angles), Math.SQRT2 / Math.sqrt(channels)) as Tensor2D;
         return reshape(matMul(features, (parameters[NAME] as { weight: Tensor2D }).weight), [-1]) as Tensor1D;
       }),

@@ -1,4 +1,4 @@
-import { checkAbove, checkFinite, checkWithin, sigmoid } from '@logsnr/core';
+import { checkAbove, checkFinite, checkNotNegative, sigmoid } from '@logsnr/core';
 
 /**
  * The weight of the loss at a log-SNR λ, on one convention: it multiplies ‖ε̂ − ε‖² of a sample whose λ ~ p(λ),
@@ -55,7 +55,7 @@ export function edm({ sigmaData = 0.5 }: { readonly sigmaData?: number } = {}): 
 /** (k + SNR)^{−γ}: P2 (Choi et al. 2022, arXiv 2204.00227, eq. 8; k = 1 and γ = 0.5 or 1 there). */
 export function p2({ k = 1, gamma = 1 }: { readonly k?: number; readonly gamma?: number } = {}): LossWeight {
   checkAbove('k', k);
-  checkWithin('gamma', gamma, 0, Number.MAX_VALUE);
+  checkNotNegative('gamma', gamma);
   return (lambda) => (k + Math.exp(lambda)) ** -gamma;
 }
 

@@ -1,4 +1,4 @@
-import { checkInteger, eager, mapLeaves } from '@logsnr/core';
+import { checkInteger, eager, mapLeaves, scoped } from '@logsnr/core';
 import type { Parameters } from '@logsnr/nn';
 import { dispose, scalar, type TensorContainer } from '@tensorflow/tfjs-core';
 import { historyOf } from './history.js';
@@ -50,14 +50,6 @@ export async function optimize<I, P extends Parameters = Parameters>(
     }
   }, first);
   dispose(first as unknown as TensorContainer);
-  const stored = () => {
-    const state = session.read();
-    try {
-      return unpackState(state, layout);
-    } finally {
-      dispose(state as unknown as TensorContainer);
-    }
-  };
   const history = historyOf(from);
   const began = performance.now() - 1000 * (from.seconds ?? 0);
   const seconds = () => (performance.now() - began) / 1000;
@@ -65,7 +57,7 @@ export async function optimize<I, P extends Parameters = Parameters>(
   const stateOf = (step: number) =>
     ({
       step,
-      ...stored(),
+      ...scoped(() => unpackState(session.read(), layout)),
       ...history.upTo(step),
       seconds: seconds(),
       ...(key ? { key } : {}),

@@ -52,7 +52,7 @@ export interface EmaSnapshot {
  */
 export function reconstructEma(
   snapshots: readonly EmaSnapshot[],
-  target: { readonly step: number; readonly sigmaRel: number },
+  target: Pick<EmaSnapshot, 'step' | 'sigmaRel'>,
 ): Parameters {
   const used = snapshots.filter(({ step }) => step <= target.step);
   const [first] = used;
@@ -79,10 +79,7 @@ export function reconstructEma(
   return unflatten<Tensor>(sums) as Parameters;
 }
 
-interface Profile {
-  readonly step: number;
-  readonly sigmaRel: number;
-}
+type Profile = Pick<EmaSnapshot, 'step' | 'sigmaRel'>;
 
 /**
  * How much of each snapshot: the solution x of A x = b with A and b the profiles' inner products, divided by its sum (as in

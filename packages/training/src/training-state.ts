@@ -2,7 +2,7 @@ import { flatten, type Key, scoped } from '@logsnr/core';
 import type { Parameters } from '@logsnr/nn';
 import { clone, dispose, scalar, type Tensor, type TensorContainer, zerosLike } from '@tensorflow/tfjs-core';
 import { type Layout, layout } from './layout.js';
-import type { Optimizer } from './optimizer.js';
+import type { Optimizer, Slots } from './optimizer.js';
 import { assertShapes } from './shapes.js';
 import type { StepState } from './step.js';
 
@@ -65,17 +65,7 @@ export function packState(from: TrainingState, { layout, optimizer, averages, ac
   return scoped(() => {
     const weights = layout.pack(parameters);
     const fresh = optimizer.init(weights);
-    if (saved) {
-      const slots = Object.keys(fresh);
-      const named = (names: readonly string[]) =>
-        Object.fromEntries(
-          names.flatMap((slot) => Object.entries(layout.shapes).map(([path, shape]) => [`${slot}.${path}`, shape])),
-        );
-      assertShapes(flatten<Tensor>(saved), named(slots), 'the tensors of the optimizer state');
-    }
-    const slots = saved
-      ? Object.fromEntries(Object.keys(fresh).map((slot) => [slot, layout.pack(saved[slot] as Parameters)]))
-      : fresh;
+    const slots = saved ? packSlots(saved, Object.keys(fresh), layout) : fresh;
     const averaged = averages.map((name) => {
       const own = name === EMA ? from.ema : from.averages?.[name];
       if (!own && step > 0)
@@ -87,10 +77,17 @@ export function packState(from: TrainingState, { layout, optimizer, averages, ac
       return [name, own ? layout.pack(own) : weights.map((vector) => clone(vector))];
     });
     const taken = weights.filter((_, i) => !optimizer.groups[layout.groups[i] as number]?.frozen);
-    const gathered = accumulate > 1 ? [scalar(0), ...taken.map((vector) => zerosLike(vector))] : [];
-    const inAll = gathered as unknown as StepState['gathered'];
-    return { weights, optimizer: slots, averages: Object.fromEntries(averaged), gathered: inAll };
+    const gathered =
+      accumulate > 1 ? ([scalar(0), ...taken.map((vector) => zerosLike(vector))] as const) : ([] as const);
+    return { weights, optimizer: slots, averages: Object.fromEntries(averaged), gathered };
   });
+}
+
+/** The slots of an optimizer's saved state as vectors. @throws RangeError where they are not those of the parameters. */
+function packSlots(saved: Parameters, slots: readonly string[], { shapes, pack }: Layout): Slots {
+  const named = slots.flatMap((slot) => Object.entries(shapes).map(([path, shape]) => [`${slot}.${path}`, shape]));
+  assertShapes(flatten<Tensor>(saved), Object.fromEntries(named), 'the tensors of the optimizer state');
+  return Object.fromEntries(slots.map((slot) => [slot, pack(saved[slot] as Parameters)]));
 }
 
 /** Named tensors from a step's state of vectors. The caller owns them. */

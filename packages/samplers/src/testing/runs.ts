@@ -17,7 +17,7 @@ export type NumbersEps = (z: Float64Array, lambda: number) => Float64Array;
 
 /** `predictEps`, with an ε to renoise with and a variance where they are given. */
 export const estimates =
-  (eps: NumbersEps, more: { renoise?: NumbersEps; variance?: NumbersEps } = {}) =>
+  (eps: NumbersEps, more: { renoise?: NumbersEps | undefined; variance?: NumbersEps | undefined } = {}) =>
   (z: Float64Array, lambda: number): Estimate<Float64Array> => ({
     ...predictEps(eps)(z, lambda),
     renoise: more.renoise?.(z, lambda) ?? null,
@@ -47,7 +47,7 @@ export interface NumbersRun {
 export const steps64 = ({ noise, eps, renoise, variance, ...run }: NumbersRun): Generator<Step<Float64Array>, void> =>
   walk({
     ...run,
-    predict: estimates(eps, { ...(renoise && { renoise }), ...(variance && { variance }) }),
+    predict: estimates(eps, { renoise, variance }),
     noise: noise ?? ((step, draw) => run.z.map((_, i) => Math.sin(17 * step + 5 * draw + 3 * i + 1))),
   });
 
