@@ -4,9 +4,9 @@ import { Command } from 'commander';
 import { expect, test } from 'vitest';
 import { type Variant, variantNames } from './cases.js';
 import { countFlops } from './flops.js';
-import { insert, markdown, ms } from './markdown.js';
+import { markdown, ms } from './markdown.js';
 import { readOptions } from './options.js';
-import { largestDifference, median, type Row, sharing, summary, withRatios } from './statistics.js';
+import { largestDifference, median, type Row, summary, withRatios } from './statistics.js';
 
 const row = (change: Partial<Row>): Row => ({
   network: 'a',
@@ -96,10 +96,6 @@ test('operations are those of direct convolutions and products, by whichever ker
   expect(await countFlops(() => tf.matMul(tf.ones([4, 6]), tf.ones([10, 6]), false, true))).toBe(2 * 4 * 6 * 10);
 });
 
-test('two that share the cores have shares of what each does alone', () => {
-  expect(sharing([10, 4], [6, 1])).toEqual({ shares: [0.6, 0.25], sum: 0.85 });
-});
-
 test('a difference counts what is missing and what is no number', () => {
   expect(largestDifference([1, 2], [1.5, 1.75])).toBe(0.5);
   expect(largestDifference([1], [1, 2])).toBe(Number.POSITIVE_INFINITY);
@@ -139,7 +135,7 @@ test('options that do not fit are refused before any work', () => {
   expect(() => read('--rounds', '2.5')).toThrow(/rounds is "2.5"/);
   expect(() => read('--limit', '0')).toThrow(/limit is "0"/);
   expect(() => read('--json', '/no/such/folder/rows.json')).toThrow(/no file in a folder that is there/);
-  expect(() => read('--markdown', '.')).toThrow(/no file in a folder that is there/);
+  expect(() => read('--json', '.')).toThrow(/no file in a folder that is there/);
 });
 
 test('every rival races unless told otherwise, where there is a Python for them; quickly those that start at once', () => {
@@ -147,15 +143,9 @@ test('every rival races unless told otherwise, where there is a Python for them;
   expect(read('--torch', 'python').variant).toEqual(variantNames.filter((name) => name !== 'wasm'));
   expect(read('--torch', 'python', '--quick').variant).toEqual([
     ...read().variant,
-    ...['torch', 'torch-last', 'torch-bf16'],
+    ...['torch', 'torch-bf16', 'torch-last', 'torch-last-bf16'],
   ]);
   expect(read('--case', 'train,train').case).toEqual(['train']);
-});
-
-test('a document keeps what surrounds its table', () => {
-  const once = insert('# Title\n', 'one');
-  expect(once).toBe('# Title\n\n<!-- bench: begin -->\n\none\n\n<!-- bench: end -->\n');
-  expect(insert(`${once}After.\n`, 'two')).toBe(`${once.replace('one', 'two')}After.\n`);
 });
 
 test('times have three digits that count', () => {

@@ -5,8 +5,8 @@ export const caseNames = ['forward', 'train', 'sample'] as const;
 export type Case = (typeof caseNames)[number];
 
 /**
- * What it is timed on. The first four are this project's, the others its rivals: PyTorch as it is, with channels_last,
- * compiled, each of the last two in bfloat16 too; and ONNX Runtime, for the forward pass alone.
+ * What it is timed on. The first four are this project's, the others its rivals: PyTorch as it is, with channels_last, and
+ * compiled, each in bfloat16 too; and ONNX Runtime, for the forward pass alone.
  */
 export const variantNames = [
   'eager',
@@ -14,8 +14,9 @@ export const variantNames = [
   'compiled-bf16',
   'wasm',
   'torch',
-  'torch-last',
   'torch-bf16',
+  'torch-last',
+  'torch-last-bf16',
   'torch-compile',
   'torch-compile-bf16',
   'onnx',

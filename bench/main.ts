@@ -1,11 +1,11 @@
 // pnpm bench: times every variant side by side, in turns and never at once, and checks that all compute the same.
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { arctan, grid } from '@logsnr/schedules';
-import { type Case, networks, precisionOf, settings, stepsOf, type Variant } from './cases.js';
-import { findCard, machineFacts } from './machine.js';
-import { insert, markdown, ms } from './markdown.js';
+import { type Case, networks, precisionOf, settings, stepsOf } from './cases.js';
+import { machineFacts } from './machine.js';
+import { markdown, ms } from './markdown.js';
 import { type Cell, measureCell } from './measure.js';
 import { readOptions } from './options.js';
 import { countJob, measurePeaks } from './peak.js';
@@ -16,12 +16,9 @@ const options = readOptions();
 const started = performance.now();
 const deadline = options.quick ? started + 105_000 : Number.POSITIVE_INFINITY;
 const left = () => deadline - performance.now();
-const card = findCard();
 const folder = mkdtempSync(join(tmpdir(), 'logsnr-bench-'));
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 
-/** How much longer a case takes than the forward pass: gradients; steps of twice the batch. */
-const multipleOf = (what: Case, batch: number) => ({ forward: 1, train: 5, sample: 2 * stepsOf(batch) })[what];
 /** Float32 variants must agree with the reference to this much in the forward pass. */
 const TOLERANCE = 1e-4;
 
@@ -44,19 +41,8 @@ for (const network of options.net) {
         notes.push(`${network}, ${what}, batch ${batch}: left out, the time was over`);
         continue;
       }
-      const forward = (variant: Variant) =>
-        rows.find(
-          (row) => row.network === network && row.batch === batch && row.case === 'forward' && row.variant === variant,
-        );
-      const variants = options.variant.filter((variant) => {
-        if (variant === 'onnx' && what !== 'forward') return false;
-        const expected = ((forward(variant)?.medianMs ?? 0) * multipleOf(what, batch)) / 1000;
-        if (expected > options.limit)
-          notes.push(
-            `${network}, ${what}, batch ${batch}: ${variant} left out, it would take about ${expected.toFixed(0)} s a call`,
-          );
-        return expected <= options.limit;
-      });
+      // ONNX Runtime races in the forward pass alone.
+      const variants = options.variant.filter((variant) => variant !== 'onnx' || what === 'forward');
       const lambdas = grid(schedule, stepsOf(batch));
       const job = { ...settings, case: what, batch, config, ...files, lambdas };
       const flops = await countJob(job);
@@ -86,6 +72,11 @@ function take(cell: Cell, network: string, what: Case, batch: number): void {
       notes.push(`${network}, batch ${batch}: the outputs of ${variant} and ${reference} differ by ${difference}`);
     }
   }
+  // After every cell, so that a run that is ended early has what it measured.
+  if (options.json) {
+    writeFileSync(`${options.json}.tmp`, `${JSON.stringify(rows, null, 2)}\n`);
+    renameSync(`${options.json}.tmp`, options.json);
+  }
   for (const { variant, medianMs, minMs, maxMs, ratioToBest, bestRival } of done)
     process.stderr.write(
       `${network} ${what.padEnd(7)} batch ${String(batch).padStart(2)} ${variant.padEnd(18)} ${ms(medianMs).padStart(7)} ms (${ms(minMs)} – ${ms(maxMs)})${ratioToBest === null ? '' : `  ${ratioToBest.toFixed(2)} × ${bestRival}`}\n`,
@@ -98,7 +89,7 @@ const compared = [...worst].map(
 const sizes = [...counts].map(([name, count]) => `${name} ${count.toLocaleString('en')}`);
 const shown = process.argv.slice(2).map((argument, i, all) => {
   if (all[i - 1] === '--torch') return 'python';
-  return all[i - 1] === '--json' || all[i - 1] === '--markdown' ? basename(argument) : argument;
+  return all[i - 1] === '--json' ? basename(argument) : argument;
 });
 const peakFact = `Peak, by a large matrix product in this run: ${Object.entries(peaks)
   .map(([precision, flops]) => `${precision} ${(flops / 1e9).toFixed(0)} GFLOP/s`)
@@ -106,17 +97,7 @@ const peakFact = `Peak, by a large matrix product in this run: ${Object.entries(
 const minutes = ((performance.now() - started) / 60_000).toFixed(1);
 const text = markdown(rows, {
   command: ['pnpm bench', ...shown].join(' '),
-  facts: [...machineFacts(card), ...versions, peakFact, `${minutes} minutes, ${new Date().toISOString().slice(0, 10)}`],
+  facts: [...machineFacts(), ...versions, peakFact, `${minutes} minutes, ${new Date().toISOString().slice(0, 10)}`],
   notes: [`Parameters, the same number in every variant: ${sizes.join(', ')}`, ...compared, ...notes],
 });
 console.log(text);
-if (options.json) write(options.json, `${JSON.stringify(rows, null, 2)}\n`);
-if (options.markdown) {
-  const document = existsSync(options.markdown) ? readFileSync(options.markdown, 'utf8') : '';
-  write(options.markdown, insert(document, text));
-}
-
-function write(file: string, content: string): void {
-  writeFileSync(`${file}.tmp`, content);
-  renameSync(`${file}.tmp`, file);
-}

@@ -91,13 +91,3 @@ function details(rows: readonly Row[]): string {
     ]),
   );
 }
-
-const [begin, end] = ['<!-- bench: begin -->', '<!-- bench: end -->'];
-
-/** A document with the text between its two marks replaced; without marks, the text alone between new ones. */
-export function insert(document: string, text: string): string {
-  const [first, last] = [document.indexOf(begin), document.indexOf(end)];
-  const marked = `${begin}\n\n${text}\n\n${end}`;
-  if (first < 0 || last < first) return `${document && `${document.trimEnd()}\n\n`}${marked}\n`;
-  return document.slice(0, first) + marked + document.slice(last + end.length);
-}

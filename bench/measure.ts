@@ -23,7 +23,7 @@ export interface CellOptions {
   /** When the cell must be over, by `performance.now()`. */
   until: number;
   /** Floating-point operations of a call, and what the machine does of them in a second. */
-  flops?: number | undefined;
+  flops: number;
   peaks: Peaks;
 }
 
@@ -113,8 +113,7 @@ export async function measureCell(options: CellOptions): Promise<Cell> {
       };
       if (job.case === 'sample') row.steps = job.lambdas.length;
       if (job.case === 'sample' && outside.length > 0) row.outsideGraph = summary(outside).medianMs;
-      const most = peaks[precisionOf(variant)];
-      if (flops && most) row.shareOfPeak = flops / (row.medianMs / 1000) / most;
+      row.shareOfPeak = flops / (row.medianMs / 1000) / peaks[precisionOf(variant)];
       cell.rows.push(row);
     }
   } finally {

@@ -6,7 +6,6 @@ import { batches, type Case, caseNames, isRival, networks, type Variant, variant
 export interface Options {
   torch?: string;
   json?: string;
-  markdown?: string;
   quick: boolean;
   case: readonly Case[];
   variant: readonly Variant[];
@@ -51,7 +50,6 @@ export function readOptions(program = new Command('bench'), args: readonly strin
     )
     .option('--torch <python>', 'a Python with PyTorch, and onnx and onnxruntime if they are to be compared')
     .option('--json <file>', 'write the rows as JSON', target)
-    .option('--markdown <file>', 'write the table into this document, between its marks', target)
     .option('--quick', 'one small network and batch; ends in 2 minutes', false)
     .option('--case <list>', `of ${caseNames.join(', ')}`, oneOf('case', caseNames), [...caseNames])
     .option(

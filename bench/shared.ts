@@ -7,7 +7,6 @@ import { Command } from 'commander';
 import { networks, settings } from './cases.js';
 import { above } from './options.js';
 import { prepare } from './prepare.js';
-import { sharing } from './statistics.js';
 import { startWorker, type Worker } from './worker-process.js';
 
 const { seconds } = new Command('bench:shared')
@@ -44,12 +43,14 @@ try {
   const alone: number[] = [];
   for (const worker of workers) alone.push(await speed(worker));
   const both = await Promise.all(workers.map(speed));
-  const { shares, sum } = sharing(alone, both);
+  const shares = both.map((speed, i) => speed / (alone[i] as number));
   names.forEach((name, i) => {
     const percent = `${(100 * (shares[i] as number)).toFixed(0)} %`;
     console.log(`${name}: ${alone[i]?.toFixed(2)} steps/s alone, ${both[i]?.toFixed(2)} beside the other, ${percent}`);
   });
-  console.log(`Sum of the shares: ${sum.toFixed(2)}; at 1.00 and above nothing is lost by sharing.`);
+  console.log(
+    `Sum of the shares: ${shares.reduce((sum, share) => sum + share, 0).toFixed(2)}; at 1.00 and above nothing is lost by sharing.`,
+  );
 } finally {
   for (const worker of workers) worker.stop();
   rmSync(folder, { recursive: true, force: true });

@@ -62,12 +62,6 @@ export function withRatios(rows: readonly Row[]): Row[] {
   });
 }
 
-/** Of what each of several got done alone, the shares that they got done at once, and their sum. */
-export function sharing(alone: readonly number[], together: readonly number[]): { shares: number[]; sum: number } {
-  const shares = together.map((speed, i) => speed / (alone[i] as number));
-  return { shares, sum: shares.reduce((sum, share) => sum + share, 0) };
-}
-
 /** The largest difference between two lists of numbers; ∞ where they differ in length or hold a NaN. */
 export function largestDifference(a: readonly number[], b: readonly number[]): number {
   if (a.length !== b.length) return Number.POSITIVE_INFINITY;

@@ -13,7 +13,7 @@ from torch_unet import Unet, alpha_sigma, ddim_step, load_weights
 
 warnings.filterwarnings("ignore")
 VARIANT = sys.argv[1]
-COMPILED, HALF, LAST = "compile" in VARIANT, VARIANT.endswith("bf16"), VARIANT not in ("torch", "onnx")
+COMPILED, HALF, LAST = "compile" in VARIANT, VARIANT.endswith("bf16"), "last" in VARIANT or "compile" in VARIANT
 FORMAT = torch.channels_last if LAST else torch.contiguous_format
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 KINDS = {"F32": torch.float32, "I32": torch.int32}
@@ -78,7 +78,9 @@ class Workload:
         return lambda *_: torch.from_numpy(session.run(None, feed)[0])
 
     def run(self):
-        with torch.inference_mode(self.job["case"] != "train"):
+        trains = self.job["case"] == "train"
+        # Around a whole call, so that autocast rounds the weights once in it.
+        with torch.inference_mode(not trains), torch.autocast(DEVICE, torch.bfloat16, enabled=HALF and not trains):
             self.latest = getattr(self, self.job["case"])()
         self.latest.flatten()[0].item()
 
