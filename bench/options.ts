@@ -54,7 +54,7 @@ export function readOptions(program = new Command('bench'), args: readonly strin
     .option('--case <list>', `of ${caseNames.join(', ')}`, oneOf('case', caseNames), [...caseNames])
     .option(
       '--variant <list>',
-      `of ${variantNames.join(', ')} (default: all but wasm; quick: nor what compiles for long)`,
+      `of ${variantNames.join(', ')} (default: all but wasm; quick: of the rivals torch and torch-bf16)`,
       oneOf('variant', variantNames),
     )
     .option('--batch <list>', 'batch sizes (default: 1,16,64; quick: 16)', (text) =>
@@ -70,7 +70,7 @@ export function readOptions(program = new Command('bench'), args: readonly strin
   const quick = given.quick ?? false;
   const standard = {
     variant: variantNames.filter(
-      (name) => name !== 'wasm' && (given.torch || !isRival(name)) && !(quick && /compile(?!d)|onnx/.test(name)),
+      (name) => name !== 'wasm' && (given.torch || !isRival(name)) && !(quick && /compile(?!d)|last|onnx/.test(name)),
     ),
     batch: quick ? [16] : batches,
     net: quick ? ['28x28-w16'] : Object.keys(networks),

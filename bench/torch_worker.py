@@ -144,7 +144,7 @@ def timed(workload):
 def answer(request, state):
     command = request["cmd"]
     if command == "peak":
-        return {"flops": peak(request["precision"])}
+        return {precision: peak(precision) for precision in ("float32", "bfloat16")}
     if command == "load":
         state["workload"] = workload = Workload(request["job"])
         return {"parameters": workload.parameters, "version": workload.version, "device": DEVICE}

@@ -9,9 +9,8 @@ import { load, type Workload } from './workload.js';
 
 type Request =
   | { cmd: 'load' | 'count'; job: Job }
-  | { cmd: 'peak'; precision: Precision }
   | { cmd: 'turn'; ms: number }
-  | { cmd: 'first' | 'result' | 'memory' };
+  | { cmd: 'first' | 'result' | 'memory' | 'peak' };
 
 const variant = process.argv[2] as Variant;
 const precision = variant === 'compiled' ? 'float32' : variant === 'compiled-bf16' ? 'bfloat16' : undefined;
@@ -42,7 +41,7 @@ async function answer(request: Request): Promise<object> {
       return { flops: batch * (what === 'sample' ? 2 * lambdas.length : 1) * (await countFlops(one.run)) };
     }
     case 'peak':
-      return { flops: peakOf(request.precision) };
+      return { float32: peakOf('float32'), bfloat16: peakOf('bfloat16') };
     case 'first':
       return { ms: timed() };
     case 'turn': {
