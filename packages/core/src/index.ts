@@ -44,5 +44,5 @@ export {
 export { eager, type Jitted, type Runtime, type Session, type SessionStep } from './runtime.js';
 export type { Schedule } from './schedule.js';
 export { scoped } from './scoped.js';
-export { flatten, isBranch, mapLeaves, mapTensors, type Tree, tensorsOf, unflatten, zipTensors } from './tree.js';
+export { flatten, free, isBranch, mapLeaves, mapTensors, type Tree, tensorsOf, unflatten, zipTensors } from './tree.js';
 export { type Combinable, combine, scaleByExp, type Value } from './value.js';

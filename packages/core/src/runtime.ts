@@ -1,5 +1,5 @@
-import { dispose, type TensorContainer, tidy } from '@tensorflow/tfjs-core';
-import { mapTensors } from './tree.js';
+import { scoped } from './scoped.js';
+import { free, mapTensors } from './tree.js';
 
 /** A function that was made faster. What it holds is freed by `dispose`; called after that, it prepares itself anew. */
 export interface Jitted<A extends unknown[], R> {
@@ -37,12 +37,11 @@ export interface Runtime {
 export const eager: Runtime = {
   jit<A extends unknown[], R>(fn: (...args: A) => R): Jitted<A, R> {
     // A clone of each result, as an argument or a closed-over tensor may be among them; all others are freed.
-    const call = (...args: A) => tidy(() => mapTensors(fn(...args), (tensor) => tensor.clone()) as R & TensorContainer);
+    const call = (...args: A) => scoped(() => mapTensors(fn(...args), (tensor) => tensor.clone()));
     return Object.assign(call, { dispose() {} });
   },
   session<S, I, R>(step: SessionStep<S, I, R>, first: S): Session<S, I, R> {
     const copy = (state: S): S => mapTensors(state, (tensor) => tensor.clone());
-    const free = (state: S) => dispose(state as TensorContainer);
     let state: S | undefined = copy(first);
     const open = (): S => {
       if (state === undefined) throw new Error('this session has been disposed.');

@@ -1,4 +1,4 @@
-import { Tensor } from '@tensorflow/tfjs-core';
+import { dispose, Tensor, type TensorContainer } from '@tensorflow/tfjs-core';
 
 /** Leaves in plain objects and arrays, nested as one likes. A leaf alone is a tree. */
 export type Tree<T> = T | readonly Tree<T>[] | { readonly [name: string]: Tree<T> };
@@ -37,6 +37,9 @@ export function tensorsOf(tree: unknown, found: Tensor[] = []): Tensor[] {
   else if (isBranch(tree)) for (const item of Object.values(tree)) tensorsOf(item, found);
   return found;
 }
+
+/** Frees the tensors of a tree. (`dispose` for any type: tfjs's own types know few trees.) */
+export const free = (tree: unknown): void => dispose(tree as TensorContainer);
 
 /**
  * Leaves by the path to them, `down.0.conv.kernel`, in the order of the tree: how trees stand in files.

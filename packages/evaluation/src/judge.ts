@@ -1,4 +1,4 @@
-import { fold, type Key } from '@logsnr/core';
+import { fold, free, type Key } from '@logsnr/core';
 import { batch, type ImageSet, shuffledIndices } from '@logsnr/data';
 import {
   accuracy,
@@ -10,7 +10,7 @@ import {
 import { type Classifier, convClassifier } from '@logsnr/networks';
 import { logProbability } from '@logsnr/nn';
 import { adam, cosineDecay, type OptimizeOptions, type OptimizeResult, optimize } from '@logsnr/training';
-import { dispose, mean, neg, type Tensor1D, type Tensor4D, type TensorContainer } from '@tensorflow/tfjs-core';
+import { mean, neg, type Tensor1D, type Tensor4D } from '@tensorflow/tfjs-core';
 import { type Extracted, type ExtractOptions, extract } from './extract.js';
 
 /** How good images are, in the eyes of one judge. */
@@ -79,7 +79,7 @@ export async function trainJudge({
       images: ({ labels }) => labels.size,
     });
   } finally {
-    dispose(parameters as TensorContainer);
+    free(parameters);
   }
 }
 

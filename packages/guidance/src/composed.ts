@@ -8,10 +8,10 @@ import {
   type Predicted,
   toModel,
 } from '@logsnr/core';
-import { twoOf } from './classifier-free.js';
+import { type ClassifierFreeOptions, twoOf } from './classifier-free.js';
 import { checkEvaluation, costOf, type EvaluationOptions, evaluate } from './evaluate.js';
 import { checkWhole, guide } from './guide.js';
-import { extrapolate, led, type RuleLike } from './rule.js';
+import { extrapolate, led } from './rule.js';
 import type { Weight } from './weight.js';
 
 /** What to lead towards, and what to lead away from, for each of n samples. */
@@ -29,7 +29,7 @@ export function negative<C>(
   model: ModelLike<C>,
   { concat, check }: Pick<Conditioning<C>, 'concat' | 'check'>,
   w: Weight,
-  { evaluation = 'joint', rule = extrapolate }: EvaluationOptions & { rule?: RuleLike | undefined } = {},
+  { evaluation = 'joint', rule = extrapolate }: ClassifierFreeOptions = {},
 ): Model<Negated<C>> {
   return guide<[Model<C>], Negated<C>>(
     [toModel(model)],

@@ -1,15 +1,10 @@
 import { type Conditioning, type Model, type ModelLike, type Predicted, toModel } from '@logsnr/core';
 import { add, argMax, cast, mul, type Tensor, type Tensor1D } from '@tensorflow/tfjs-core';
-import { twoOf } from './classifier-free.js';
-import type { EvaluationOptions } from './evaluate.js';
+import { type ClassifierFreeOptions, twoOf } from './classifier-free.js';
 import { type Frame, guide } from './guide.js';
 import { noiseAt, type Seeded } from './random.js';
-import { extrapolate, moved, type RuleLike } from './rule.js';
+import { extrapolate, moved } from './rule.js';
 import type { Weight } from './weight.js';
-
-interface Options extends EvaluationOptions {
-  rule?: RuleLike | undefined;
-}
 
 /**
  * Independent-condition guidance, ICG (Sadat et al. 2024, arXiv 2407.02687): for a model that never learned ∅,
@@ -23,7 +18,7 @@ export function independentCondition<C>(
   { concat }: Pick<Conditioning<C>, 'concat'>,
   random: (noise: Tensor, condition: C) => C,
   w: Weight,
-  options: Options = {},
+  options: ClassifierFreeOptions = {},
 ): Model<Seeded<C>> {
   return againstPart(model, concat, w, options, (lambda, { condition, noise }) => ({
     lambda,
@@ -48,7 +43,7 @@ export function timeStepGuidance<C>(
   { concat }: Pick<Conditioning<C>, 'concat'>,
   std: number,
   w: Weight,
-  options: Options = {},
+  options: ClassifierFreeOptions = {},
 ): Model<Seeded<C>> {
   const perturbed = (lambda: Tensor1D, { condition, noise }: Seeded<C>) => ({
     lambda: add(lambda, mul(noiseAt(noise, lambda), std)) as Tensor1D,
@@ -66,7 +61,7 @@ function againstPart<C>(
   model: ModelLike<C>,
   join: Conditioning<C>['concat'],
   w: Weight,
-  { evaluation = 'joint', rule = extrapolate }: Options,
+  { evaluation = 'joint', rule = extrapolate }: ClassifierFreeOptions,
   other: (lambda: Tensor1D, condition: Seeded<C>) => { lambda: Tensor1D; condition: C },
   read = (_own: Predicted, made: Predicted, _z: Tensor, _lambda: Tensor1D): Predicted => made,
 ): Model<Seeded<C>> {

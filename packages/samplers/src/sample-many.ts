@@ -1,5 +1,5 @@
-import { checkInteger } from '@logsnr/core';
-import { concat, dispose, type Tensor, type TensorContainer } from '@tensorflow/tfjs-core';
+import { checkInteger, free } from '@logsnr/core';
+import { concat, type Tensor } from '@tensorflow/tfjs-core';
 import type { CompiledSampler, DrawOptions } from './compile-sampler.js';
 
 export interface SampleManyOptions<C> extends Omit<DrawOptions<C>, 'condition' | 'shape' | 'firstSample' | 'z'> {
@@ -33,12 +33,12 @@ export function sampleMany<C>(options: SampleManyOptions<C>): Tensor {
       try {
         parts.push(draw.sample({ ...rest, condition: given, shape: [n, ...shape], firstSample }));
       } finally {
-        dispose(given as TensorContainer);
+        free(given);
       }
       onProgress?.(firstSample + n, samples);
     }
     return concat(parts);
   } finally {
-    dispose(parts);
+    free(parts);
   }
 }

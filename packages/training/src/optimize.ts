@@ -1,6 +1,6 @@
-import { checkInteger, eager, mapLeaves, scoped } from '@logsnr/core';
+import { checkInteger, eager, free, mapLeaves, scoped } from '@logsnr/core';
 import type { Parameters } from '@logsnr/nn';
-import { dispose, scalar, type TensorContainer } from '@tensorflow/tfjs-core';
+import { scalar } from '@tensorflow/tfjs-core';
 import { historyOf } from './history.js';
 import { NonFiniteError } from './non-finite.js';
 import { checkGradients, type OptimizeOptions, type OptimizeResult, rulesOf, startOf } from './optimize-options.js';
@@ -49,7 +49,7 @@ export async function optimize<I, P extends Parameters = Parameters>(
       throw error;
     }
   }, first);
-  dispose(first as unknown as TensorContainer);
+  free(first);
   const history = historyOf(from);
   const began = performance.now() - 1000 * (from.seconds ?? 0);
   const seconds = () => (performance.now() - began) / 1000;
@@ -121,7 +121,7 @@ async function valuesOf<I>(
   try {
     results = advance({ data, scalars });
   } finally {
-    dispose([data, scalars] as unknown as TensorContainer);
+    free([data, scalars]);
   }
   const values: number[] = [];
   for (const result of [results.loss, results.norm]) {

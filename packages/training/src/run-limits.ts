@@ -1,5 +1,4 @@
-import { checkInteger } from '@logsnr/core';
-import { dispose, type TensorContainer } from '@tensorflow/tfjs-core';
+import { checkInteger, free } from '@logsnr/core';
 
 /** When a run ends: whichever of these comes first. At least one of `steps` and `minutes` must be given. */
 export interface RunLimits {
@@ -44,10 +43,7 @@ export async function unlessAborted<T>(
   return new Promise((resolve, reject) => {
     const stop = () => {
       resolve(undefined);
-      work.then(
-        (late) => dispose(late as TensorContainer),
-        () => {},
-      );
+      work.then(free, () => {});
     };
     work.then((data) => resolve({ data }), reject).finally(() => signal.removeEventListener('abort', stop));
     if (signal.aborted) stop();

@@ -1,14 +1,12 @@
-import { checkShape, diffuse, fold, type Key, normal, type Schedule } from '@logsnr/core';
+import { checkShape, diffuse, fold, free, type Key, normal, type Schedule } from '@logsnr/core';
 import { logProbability, type Module } from '@logsnr/nn';
 import {
-  dispose,
   mean,
   neg,
   type Scalar,
   type Tensor,
   type Tensor1D,
   type Tensor2D,
-  type TensorContainer,
   tensor1d,
   tidy,
 } from '@tensorflow/tfjs-core';
@@ -85,6 +83,6 @@ export async function trainNoisyClassifier(options: TrainNoisyClassifierOptions)
         ),
     });
   } finally {
-    if (fresh) dispose(fresh as TensorContainer);
+    if (fresh) free(fresh);
   }
 }

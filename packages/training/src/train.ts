@@ -3,6 +3,7 @@ import {
   checkWithin,
   flatten,
   fold,
+  free,
   type Key,
   mapTensors,
   normal,
@@ -10,15 +11,7 @@ import {
   type Schedule,
 } from '@logsnr/core';
 import { type Network, type Parameters, shapesOf } from '@logsnr/nn';
-import {
-  clone,
-  dispose,
-  slice,
-  type Tensor,
-  type Tensor1D,
-  type TensorContainer,
-  tensor1d,
-} from '@tensorflow/tfjs-core';
+import { clone, slice, type Tensor, type Tensor1D, tensor1d } from '@tensorflow/tfjs-core';
 import { diffusionLoss } from './diffusion-loss.js';
 import { drawDropped, drawLambda, type Spread } from './draws.js';
 import type { LogVariance } from './log-variance.js';
@@ -92,7 +85,7 @@ export async function train<C>(options: TrainOptions<C>): Promise<TrainResult> {
   let given: Batch<C> | undefined;
   let over = false; // A batch may come when nobody waits for it any more.
   const release = () => {
-    if (given) dispose([given.images, given.condition] as TensorContainer);
+    if (given) free(given);
     given = undefined;
   };
   try {
@@ -143,6 +136,6 @@ export async function train<C>(options: TrainOptions<C>): Promise<TrainResult> {
   } finally {
     over = true;
     release();
-    if (fresh) dispose(fresh as TensorContainer);
+    if (fresh) free(fresh);
   }
 }

@@ -1,6 +1,6 @@
-import { flatten, type Key, scoped } from '@logsnr/core';
+import { flatten, free, type Key, scoped } from '@logsnr/core';
 import type { Parameters } from '@logsnr/nn';
-import { clone, dispose, scalar, type Tensor, type TensorContainer, zerosLike } from '@tensorflow/tfjs-core';
+import { clone, scalar, type Tensor, zerosLike } from '@tensorflow/tfjs-core';
 import { type Layout, layout } from './layout.js';
 import type { Optimizer, Slots } from './optimizer.js';
 import { assertShapes } from './shapes.js';
@@ -29,7 +29,7 @@ export interface TrainingState {
 
 /** Disposes of the tensors of a state. */
 export function disposeState({ parameters, ema, averages, optimizer }: TrainingState): void {
-  dispose([parameters, ema ?? {}, averages ?? {}, optimizer ?? {}] as unknown as TensorContainer);
+  free([parameters, ema, averages, optimizer]);
 }
 
 /** Throws unless every parameter is float32; gives their layout in the optimizer's groups. */
