@@ -46,7 +46,7 @@ const target = (text: string): string => {
 export function readOptions(program = new Command('bench'), args: readonly string[] = process.argv.slice(2)): Options {
   const given = program
     .description(
-      'Times the forward pass, the training step and guided sampling by DDIM, in turns, on every variant, checks\nthat all give the same numbers, and prints a Markdown table.',
+      'Times the forward pass, the training step and guided sampling by DDIM, in turns, on every variant, checks that all give the same numbers, and prints a Markdown table.',
     )
     .option('--torch <python>', 'a Python with PyTorch, and onnx and onnxruntime if they are to be compared')
     .option('--json <file>', 'write the rows as JSON', target)
