@@ -9,6 +9,9 @@ import {
   CONV_3X3_INPUT_GRADIENT,
   GROUP_NORM,
   GROUP_NORM_GRADIENT,
+  LINEAR,
+  LINEAR_INPUT_GRADIENT,
+  LINEAR_WEIGHT_GRADIENT,
   PHILOX_UNIFORM,
 } from '@logsnr/nn';
 
@@ -95,6 +98,17 @@ function convolutionCase(kernel: string, draw: Draw): Case {
   return { kernel, inputs: { x, kernel: filters, bias: or([to]), residual: or([...dy.shape]) }, attrs: {} };
 }
 
+export const linears: readonly string[] = [LINEAR, LINEAR_INPUT_GRADIENT, LINEAR_WEIGHT_GRADIENT];
+
+function linearCase(kernel: string, draw: Draw): Case {
+  const [rows, from, to] = [draw.whole(0, 99), 16 * draw.whole(1, 9), 16 * draw.whole(1, 9)];
+  const or = (shape: number[]) => float(draw.chance(0.5) ? shape : none);
+  const [x, dy, weight] = [float([rows, from]), float([rows, to]), float([from, to])];
+  if (kernel === LINEAR_WEIGHT_GRADIENT) return { kernel, inputs: { x, dy }, attrs: {} };
+  if (kernel === LINEAR_INPUT_GRADIENT) return { kernel, inputs: { dy, weight }, attrs: {} };
+  return { kernel, inputs: { x, weight, bias: or([to]), residual: or([rows, to]) }, attrs: {} };
+}
+
 function philoxCase(kernel: string, draw: Draw): Case {
   const size = { samples: draw.whole(0, 17), blocks: draw.whole(0, 17) };
   const [word, counter] = [draw.whole(0, 2 ** 32 - 1), draw.one([0, 5, 2 ** 32 - 1, 2 ** 45 + 3])];
@@ -140,6 +154,7 @@ function spoil(given: Case, draw: Draw): Case {
 function makerOf(kernel: string): (kernel: string, draw: Draw) => Case {
   if (kernel === PHILOX_NORMAL || kernel === PHILOX_UNIFORM) return philoxCase;
   if (kernel === ADAM) return (_, draw) => adamCase(draw);
+  if (linears.includes(kernel)) return linearCase;
   return convolutions.includes(kernel) ? convolutionCase : normCase;
 }
 
@@ -149,6 +164,7 @@ export function caseOf(seed: number, index: number): Case {
   const kernel = draw.one([
     ...[GROUP_NORM, GROUP_NORM_GRADIENT, GROUP_NORM_GRADIENT, ADAM, PHILOX_NORMAL, PHILOX_UNIFORM],
     ...convolutions,
+    ...linears,
   ]);
   let made = makerOf(kernel)(kernel, draw);
   for (let changes = draw.one([0, 1, 1, 2]); changes > 0; changes--) made = spoil(made, draw);
@@ -178,11 +194,26 @@ function normFits(inputs: Readonly<Record<string, Input>>, groups: number): bool
   });
 }
 
+const areChannels = (size = 0): boolean => size >= 16 && size % 16 === 0 && size <= 2 ** 20;
+
+function linearFits({ x, dy, weight, bias, residual }: Readonly<Record<string, Input>>): boolean {
+  const given = [x, dy].flatMap((input) => (input ? [input.shape] : []));
+  if (!given.every((shape) => shape.length === 2 && areChannels(shape[1]))) return false;
+  const rows = given[0]?.[0] as number;
+  if (!weight) return rows === dy?.shape[0];
+  const [from, to] = weight.shape;
+  if (weight.shape.length !== 2 || !areChannels(from) || !areChannels(to)) return false;
+  if (from !== (x?.shape[1] ?? from) || to !== (dy?.shape[1] ?? to)) return false;
+  return (
+    (!bias || isNone(bias) || same(bias.shape, [to as number])) &&
+    (!residual || isNone(residual) || same(residual.shape, [rows, to as number]))
+  );
+}
+
 function convolutionFits(inputs: Readonly<Record<string, Input>>, attrs: Case['attrs']): boolean {
   const { x, dy, filters, bias, residual } = inputs;
-  const channels = (size = 0) => size >= 16 && size % 16 === 0 && size <= 2 ** 20;
   const given = [x, dy].flatMap((input) => (input ? [input.shape] : []));
-  if (!given.every((shape) => areImages(shape) && channels(shape[3]))) return false;
+  if (!given.every((shape) => areImages(shape) && areChannels(shape[3]))) return false;
   const [pixels, from, to] = [given[0]?.slice(0, 3) ?? [], x?.shape[3], dy?.shape[3]];
   // The filters' size says that they are those of such a kernel.
   const whole =
@@ -190,7 +221,7 @@ function convolutionFits(inputs: Readonly<Record<string, Input>>, attrs: Case['a
   const kernel = filters ? { shape: whole ? [3, 3, from ?? 0, attrs.to as number] : none } : inputs.kernel;
   if (!kernel) return same(pixels, dy?.shape.slice(0, 3) ?? []);
   const [rows, columns, c, o] = kernel.shape;
-  if (kernel.shape.length !== 4 || rows !== 3 || columns !== 3 || !channels(c) || !channels(o)) return false;
+  if (kernel.shape.length !== 4 || rows !== 3 || columns !== 3 || !areChannels(c) || !areChannels(o)) return false;
   if (c !== (from ?? c) || o !== (to ?? o)) return false;
   return (
     (!bias || isNone(bias) || same(bias.shape, [o as number])) &&
@@ -231,6 +262,7 @@ export function fits(given: Case): boolean {
   if (Object.values(inputs).some(({ dtype }) => dtype !== type)) return false;
   if (kernel === ADAM) return adamFits(inputs, attrs);
   if (convolutions.includes(kernel)) return convolutionFits(inputs, attrs);
+  if (linears.includes(kernel)) return linearFits(inputs);
   return 'groups' in attrs ? normFits(inputs, attrs.groups as number) : philoxFits(given);
 }
 

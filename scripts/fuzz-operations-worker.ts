@@ -11,13 +11,15 @@ import {
   CONV_3X3_INPUT_GRADIENT,
   GROUP_NORM,
   type GroupNormAttrs,
+  LINEAR,
+  LINEAR_INPUT_GRADIENT,
   ops,
   PHILOX_UNIFORM,
 } from '@logsnr/nn';
 import { useBackend } from '@logsnr/tensorflow';
 import * as tf from '@tensorflow/tfjs-core';
 import { adamStep } from '../packages/training/src/adam-step.js';
-import { caseOf, describe, FILTERS, fits, type Input, TRANSFORMED } from './fuzz-operations-cases.js';
+import { caseOf, describe, FILTERS, fits, type Input, linears, TRANSFORMED } from './fuzz-operations-cases.js';
 
 const [seed = 0, first = 0, end = 0, until = 0] = process.argv.slice(2, 6).map(Number);
 const operations = process.argv[6];
@@ -84,6 +86,20 @@ function convolutionComposed(kernel: string, inputs: Tensors): tf.Tensor {
   return empty ? tf.zeros(given[at].shape) : (tf.grads(library)(given, dy as Images)[at] as tf.Tensor);
 }
 
+function linearComposed(kernel: string, { x, dy, weight, bias, residual }: Tensors): tf.Tensor {
+  const rows = (x ?? (dy as tf.Tensor)).shape[0] as number;
+  const from = x?.shape[1] ?? weight?.shape[0] ?? 0;
+  const to = dy?.shape[1] ?? weight?.shape[1] ?? 0;
+  const given = [x ?? tf.zeros([rows, from]), weight ?? tf.zeros([from, to])] as [tf.Tensor, tf.Tensor];
+  const map = (x: tf.Tensor, weight: tf.Tensor) => ops.linear(x, weight as tf.Tensor2D, {}, 'composed');
+  if (kernel !== LINEAR)
+    return tf.grads(map)(given, dy as tf.Tensor)[kernel === LINEAR_INPUT_GRADIENT ? 0 : 1] as tf.Tensor;
+  return [bias, residual].reduce<tf.Tensor>(
+    (sum, part) => (part && part.size > 0 ? tf.add(sum, part) : sum),
+    map(...given),
+  );
+}
+
 function composed(kernel: string, inputs: Tensors, attrs: unknown): Composed {
   if (kernel === ADAM) {
     const { p, g, m, v, rate, epsilon, keep } = inputs as Record<
@@ -94,6 +110,7 @@ function composed(kernel: string, inputs: Tensors, attrs: unknown): Composed {
   }
   if ([CONV_3X3, CONV_3X3_INPUT_GRADIENT, CONV_3X3_FILTER_GRADIENT, TRANSFORMED].includes(kernel))
     return [convolutionComposed(kernel, inputs)];
+  if (linears.includes(kernel)) return [linearComposed(kernel, inputs)];
   if (kernel !== PHILOX_NORMAL && kernel !== PHILOX_UNIFORM) return normComposed(inputs, attrs as GroupNormAttrs);
   const given = attrs as PhiloxNormalAttrs & { stream: number };
   const numbers =

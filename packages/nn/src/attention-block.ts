@@ -39,8 +39,8 @@ export function attentionBlock(
     const [n, h, w, c] = x.shape;
     const all = qkv(tf.reshape(norm(x), [n, h * w, c])) as tf.Tensor3D;
     const mixed = mix(all, { heads, attends, h, w });
-    const y = tf.reshape(ops.linear(mixed, out.parameters.kernel as tf.Tensor2D), [n, h, w, c]);
-    return ops.addResidual(y as tf.Tensor4D, x, out.parameters.bias as tf.Tensor);
+    const { kernel, bias } = out.parameters as { kernel: tf.Tensor2D; bias: tf.Tensor };
+    return ops.linear(tf.reshape(mixed, [n, h, w, c]) as tf.Tensor4D, kernel, { bias, residual: x });
   });
 }
 

@@ -10,6 +10,9 @@ export {
   GROUP_NORM,
   GROUP_NORM_GRADIENT,
   type GroupNormAttrs,
+  LINEAR,
+  LINEAR_INPUT_GRADIENT,
+  LINEAR_WEIGHT_GRADIENT,
   PHILOX_UNIFORM,
   type PhiloxUniformAttrs,
 } from './kernels.js';

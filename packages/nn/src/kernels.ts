@@ -41,6 +41,20 @@ export const CONV_3X3_INPUT_GRADIENT = 'LogsnrConv3x3InputGrad';
 export const CONV_3X3_FILTER_GRADIENT = 'LogsnrConv3x3FilterGrad';
 
 /**
+ * A linear map of rows: y[r,o] = Σ_c x[r,c] weight[c,o] + bias[o] + residual[r,o].
+ *
+ * Inputs x [rows, c], weight [c, o], bias [o] and residual [rows, o], each of the last two empty, [0], where it is left
+ * out. c and o are multiples of 16. Output y.
+ */
+export const LINEAR = 'LogsnrLinear';
+
+/** The gradient of {@link LINEAR} by x. Inputs dy [rows, o] and weight. Output dx [rows, c]. */
+export const LINEAR_INPUT_GRADIENT = 'LogsnrLinearInputGrad';
+
+/** The gradient of {@link LINEAR} by the weight. Inputs x and dy. Output dweight [c, o]. */
+export const LINEAR_WEIGHT_GRADIENT = 'LogsnrLinearWeightGrad';
+
+/**
  * One step of Adam: m' = β₁ m + (1 − β₁) g, v' = β₂ v + (1 − β₂) g², p' = keep · p − rate · m'/(√v' + epsilon).
  *
  * Inputs p, g, m and v of one shape, and the scalars rate, epsilon and keep. Outputs p', m', v'. Attributes

@@ -19,10 +19,7 @@ export function linear(
   checkInteger('from', from, 1);
   checkInteger('to', to, 1);
   const parts = { kernel: weight([from, to], start), bias: bias ? constant([to]) : undefined };
-  return module(parts, ({ kernel, bias }, x: Tensor) => {
-    const y = ops.linear(x, kernel as Tensor2D);
-    return bias ? ops.addBias(y, bias) : y;
-  });
+  return module(parts, ({ kernel, bias }, x: Tensor) => ops.linear(x, kernel as Tensor2D, { bias }));
 }
 
 export interface ConvLayerOptions extends LinearOptions, Pick<ops.ConvOptions, 'stride' | 'padding'> {

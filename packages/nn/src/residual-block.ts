@@ -58,7 +58,7 @@ export function residualBlock(
 export function films(layers: readonly Pick<Run<never, unknown>, 'parameters'>[], embedding: tf.Tensor2D): ops.Film[] {
   const kernels = layers.map(({ parameters }) => parameters.kernel as tf.Tensor2D);
   const biases = layers.map(({ parameters }) => parameters.bias as tf.Tensor1D);
-  const all = ops.addBias(ops.linear(embedding, tf.concat(kernels, 1)), tf.concat(biases));
+  const all = ops.linear(embedding, tf.concat(kernels, 1), { bias: tf.concat(biases) });
   const sizes = kernels.flatMap((kernel) => [kernel.shape[1] / 2, kernel.shape[1] / 2]);
   const parts = tf.split(tf.reshape(all, [embedding.shape[0], 1, 1, all.shape[1]]), sizes, 3);
   return layers.map((_, i) => ({ scale: parts[2 * i] as tf.Tensor, shift: parts[2 * i + 1] as tf.Tensor }));

@@ -9,9 +9,6 @@
 
 namespace {
 
-// More could overflow the size of a kernel, and an empty batch may say that it has them.
-constexpr int64_t kMostChannels = 1 << 20;
-
 int64_t Channels(const Input& input, int axis) {
   const int64_t channels = input.shape[axis];
   if (channels < 1 || channels % kUnit || channels > kMostChannels)

@@ -95,6 +95,9 @@ class Attributes {
   TF_OpKernelConstruction* construction_;
 };
 
+// More could overflow the size of a kernel, and an empty batch may say that it has them.
+constexpr int64_t kMostChannels = 1 << 20;
+
 struct Input {
   const char* name;
   Shape shape;

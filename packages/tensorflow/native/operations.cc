@@ -8,6 +8,7 @@
 void RegisterGroupNorm(TF_Status*);
 void RegisterAdam(TF_Status*);
 void RegisterConvolution(TF_Status*);
+void RegisterLinear(TF_Status*);
 
 namespace {
 
@@ -17,6 +18,7 @@ std::string RegisterAll() {
   RegisterGroupNorm(status);
   RegisterAdam(status);
   RegisterConvolution(status);
+  RegisterLinear(status);
   const std::string failure = TF_GetCode(status) == TF_OK ? "" : TF_Message(status);
   TF_DeleteStatus(status);
   return failure;

@@ -35,7 +35,9 @@ const linkFlags = ['--no-as-needed', '--allow-shlib-undefined'].flatMap((flag) =
 
 // Arithmetic is compiled for this very processor, which is part of the binding's key.
 const fast = ['-O3', '-fno-math-errno', '-march=native', '-pthread'];
-const operationSources = ['operations', 'group-norm', 'adam', 'convolution'].map((unit) => join(sources, `${unit}.cc`));
+const operationSources = ['operations', 'group-norm', 'adam', 'convolution', 'linear'].map((unit) =>
+  join(sources, `${unit}.cc`),
+);
 
 /** What a compiled binding depends on: anything else may change and it stays good. */
 export interface BindingParts {

@@ -7,6 +7,9 @@ import {
   GROUP_NORM,
   GROUP_NORM_GRADIENT,
   type GroupNormAttrs,
+  LINEAR,
+  LINEAR_INPUT_GRADIENT,
+  LINEAR_WEIGHT_GRADIENT,
 } from '@logsnr/nn';
 import {
   getKernel,
@@ -46,6 +49,9 @@ export function registerOperations(): void {
     { name: 'to', type: binding.TF_ATTR_INT, value: to },
   ]);
   register(CONV_3X3_INPUT_GRADIENT, ['dy', 'kernel'], 1, () => []);
+  register(LINEAR, ['x', 'weight', 'bias', 'residual'], 1, () => []);
+  register(LINEAR_INPUT_GRADIENT, ['dy', 'weight'], 1, () => []);
+  register(LINEAR_WEIGHT_GRADIENT, ['x', 'dy'], 1, () => []);
   register(CONV_3X3_FILTER_GRADIENT, ['x', 'dy'], 1, () => []);
   // 1 − β apart: as a difference of float32 it would lose digits.
   register(ADAM, ['p', 'g', 'm', 'v', 'rate', 'epsilon', 'keep'], 3, ({ beta1, beta2 }: AdamAttrs, binding) =>

@@ -3,7 +3,7 @@ export { addBias, addResidual } from './bias.js';
 export { blurMatrix } from './blur.js';
 export { type ConvGradients, type ConvOptions, conv2d, type Padding } from './conv2d.js';
 export { type Film, type GroupNormInputs, type GroupNormMethod, groupNorm } from './group-norm.js';
-export { linear } from './linear.js';
+export { type LinearInputs, type LinearMethod, linear } from './linear.js';
 export { downsample, upsample } from './resample.js';
 export { rows } from './rows.js';
 export { silu } from './silu.js';

@@ -1,18 +1,78 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { LINEAR, LINEAR_INPUT_GRADIENT, LINEAR_WEIGHT_GRADIENT } from '../kernels.js';
+import { addBias, addResidual } from './bias.js';
 import { ofTwo } from './of-two.js';
 
-/** y = x W over the last axis: `x` [..., in], `weight` [in, out], result [..., out]. Differentiable once in both. */
-export function linear<T extends tf.Tensor>(x: T, weight: tf.Tensor2D): T {
-  const [from, to] = weight.shape;
-  const rows = x.size / from;
-  const op = ofTwo<tf.Tensor, tf.Tensor2D, tf.Tensor>(product, (dy, a, w) =>
-    tf.tidy(() => [product(dy, w, false, true), product(a, dy, true)]),
-  );
-  if (x.rank === 2) return op(x, weight) as T;
-  return tf.tidy(
-    () => tf.reshape(op(tf.reshape(x, [rows, from]), weight), [...x.shape.slice(0, -1), to]) as unknown as T,
-  );
+/** What is added to a linear map: a bias [out], and a residual of the result's shape. */
+export interface LinearInputs {
+  bias?: tf.Tensor | undefined;
+  residual?: tf.Tensor | undefined;
 }
+
+/** How a linear map is made: by a kernel of the backend's for maps of rows, or by its matrix products. */
+export type LinearMethod = 'kernel' | 'composed';
+
+/**
+ * y = x W + bias + residual over the last axis: `x` [..., in], `weight` [in, out], result [..., out]. Differentiable once in
+ * all of them.
+ */
+export function linear<T extends tf.Tensor>(
+  x: T,
+  weight: tf.Tensor2D,
+  { bias, residual }: LinearInputs = {},
+  method: LinearMethod = linearMethod(weight),
+): T {
+  const [from, to] = weight.shape;
+  const [rows, shape] = [x.size / from, [...x.shape.slice(0, -1), to]];
+  return tf.tidy(() => {
+    const flat = tf.reshape(x, [rows, from]);
+    if (method === 'kernel') {
+      const nothing = tf.tensor1d([]);
+      const added = residual ? tf.reshape(residual, [rows, to]) : nothing;
+      return tf.reshape(byKernel({ x: flat, weight, bias: bias ?? nothing, residual: added }), shape) as T;
+    }
+    const y = tf.reshape(byProduct(flat, weight), shape) as T;
+    if (residual && bias) return addResidual(y, residual as T, bias);
+    return bias ? addBias(y, bias) : residual ? tf.add(y, residual) : y;
+  });
+}
+
+/**
+ * `kernel` where the current backend has them and they are faster. Measured on one thread, time over the library's for
+ * the map and its gradients: 98 rows of 32 × 32 channels 0.5, 1,024 of 128 × 384 0.94 to 0.98, 16,384 of 96 × 32 0.7 to 1.0; a
+ * weight of 1,024 × 1,024, which no cache holds beside its rows, 1.0 to 1.25.
+ */
+function linearMethod({ shape, size }: tf.Tensor2D): LinearMethod {
+  const kernels = [LINEAR, LINEAR_INPUT_GRADIENT, LINEAR_WEIGHT_GRADIENT];
+  const suits = size <= 1 << 18 && shape.every((channels) => channels > 0 && channels % 16 === 0);
+  return suits && kernels.every((name) => tf.getKernel(name, tf.getBackend())) ? 'kernel' : 'composed';
+}
+
+function byKernel(inputs: Record<'x' | 'weight' | 'bias' | 'residual', tf.Tensor>): tf.Tensor2D {
+  if (!tf.getGradient(LINEAR)) tf.registerGradient(gradient);
+  return tf.engine().runKernel(LINEAR, inputs);
+}
+
+// What is not asked for is not computed: the gradient by an image alone needs none by the weights.
+const gradient: tf.GradConfig = {
+  kernelName: LINEAR,
+  inputsToSave: ['x', 'weight'],
+  gradFunc(given, saved) {
+    const dy = given as tf.Tensor2D;
+    const [x, weight] = saved as [tf.Tensor2D, tf.Tensor2D];
+    return {
+      x: () => tf.engine().runKernel(LINEAR_INPUT_GRADIENT, { dy, weight }),
+      weight: () => tf.engine().runKernel(LINEAR_WEIGHT_GRADIENT, { x, dy }),
+      bias: () => tf.sum(dy, 0),
+      // A clone: the accumulation of gradients disposes what it has added up.
+      residual: () => tf.clone(dy),
+    };
+  },
+};
+
+const byProduct = ofTwo<tf.Tensor, tf.Tensor2D, tf.Tensor>(product, (dy, a, w) =>
+  tf.tidy(() => [product(dy, w, false, true), product(a, dy, true)]),
+);
 
 // WebAssembly multiplies fast only what needs no transposing, so there the transposing is a step of its own. The kernel
 // is called directly: it takes matrices as they are, where `tf.matMul` reshapes them to rank 3 and back.
