@@ -73,7 +73,9 @@ const jobs = {
     await install();
     // The base settings have no paths to the sources, so the example runs on what was built, as a user's program does.
     const example = (file) =>
-      run([...tsx(), `examples/mnist/${file}`, ...args], { TSX_TSCONFIG_PATH: 'tsconfig.base.json' });
+      run([...tsx(), 'scripts/one-line.mjs', `examples/mnist/${file}`, ...args], {
+        TSX_TSCONFIG_PATH: 'tsconfig.base.json',
+      });
     // Options first, before anything that takes minutes. This prints the help too.
     const code = await example('options.ts');
     if (code !== 0 || args.includes('--help') || args.includes('-h')) return code;

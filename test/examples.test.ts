@@ -1,5 +1,14 @@
 import { execFile } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -61,6 +70,7 @@ test.each([
   ['--w 1e39', /w is "1e39"; it must be a list of finite float32 numbers/],
   ['--from nowhere.safetensors', /There is no file nowhere\.safetensors/],
   ['--training-steps 0', /training-steps is "0"/],
+  ['--minutes 1e6', /minutes is "1e6"; it must be above 0 and below 100000\./],
 ])('npm run demo -- %s is refused before the set-up of TensorFlow', async (option, message) => {
   const job = [`${root}/scripts/run.mjs`, 'demo', ...option.split(' ')];
   const { code, stderr } = await run(process.execPath, job).catch((error) => error);
@@ -68,13 +78,42 @@ test.each([
   expect(stderr).not.toContain('TensorFlow');
 });
 
+test('an error that ends the demo is one line that says what is wrong, and its code is 1', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'logsnr-demo-'));
+  const file = join(folder, 'junk');
+  writeFileSync(file, 'junk');
+  try {
+    for (const [option, message] of [
+      [`--from ${file}`, `${file} has 4 bytes; a safetensors file has at least 8.`],
+      [`--out ${file}`, `${file} cannot be written: it is there already. Choose another name (EEXIST).`],
+    ] as const) {
+      const job = [
+        '--import',
+        'tsx',
+        'scripts/one-line.mjs',
+        'examples/mnist/main.ts',
+        '--quick',
+        ...option.split(' '),
+      ];
+      const env = { ...process.env, TSX_TSCONFIG_PATH: `${root}/tsconfig.base.json` };
+      const { code, stderr } = await run(process.execPath, job, { cwd: root, env }).catch((error) => error);
+      expect([code, stderr.trimEnd().split('\n').slice(-2)]).toEqual([
+        1,
+        [expect.stringMatching(/^backend: /), message],
+      ]);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}, 120_000);
+
 test('the launcher installs anew what is gone from node_modules', { timeout: 120_000 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'logsnr-installed-'));
   const help = () => run(process.execPath, [`${folder}/scripts/run.mjs`, 'demo', '--help']);
   const commander = join(folder, 'examples/mnist/node_modules/commander');
   try {
     await run('git', ['clone', '-q', root, folder]);
-    cpSync(`${root}/scripts/run.mjs`, `${folder}/scripts/run.mjs`);
+    for (const name of ['run.mjs', 'one-line.mjs']) cpSync(`${root}/scripts/${name}`, `${folder}/scripts/${name}`);
     expect((await help()).stderr).toContain('setup: packages');
     expect((await help()).stderr).not.toContain('setup: packages');
     for (const gone of [realpathSync(commander), commander]) {

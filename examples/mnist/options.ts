@@ -47,7 +47,7 @@ export function readOptions(): Options {
     .option(
       '--minutes <M>',
       'stop training after so long, if the steps are not done by then',
-      number('minutes', (m) => m > 0 && m < 1e5, 'above 0'),
+      number('minutes', (m) => m > 0 && m < 1e5, 'above 0 and below 100000'),
     )
     .option('--judge-steps <n>', 'training steps of the classifier that judges', integer('judge-steps', 1), 1500)
     .option('--out <dir>', 'the run folder: the same command again goes on from its newest checkpoint', 'out/mnist')
@@ -60,7 +60,7 @@ export function readOptions(): Options {
     )
     .option('--seed <n>', 'seed of everything random', integer('seed', 0), 0)
     .option('--from <file>', 'begin with the weights of this checkpoint.safetensors', file)
-    .option('--fresh', 'begin anew: removes the run in the folder')
+    .option('--fresh', 'begin anew: remove what the folder has of an earlier run, unless that is at work')
     .addOption(
       new Option('--progress <mode>', 'how training reports: for people, for machines, or not at all')
         .choices(['line', 'json', 'quiet'])

@@ -104,15 +104,15 @@ export async function readText(path: string, most = 2 ** 29): Promise<string | u
   }
 }
 
-/** Throws where `path` itself, a link not followed, is there and is no regular file. */
-export async function assertNoLink(path: string): Promise<void> {
+/** Throws where `path` itself, a link not followed, is there and can be no lock, not being a regular file. */
+export async function assertLock(path: string): Promise<void> {
   const stats = await lstat(path).catch((error: unknown) => {
     if (codeOf(error) !== 'ENOENT') throw explained(error, path, 'read');
   });
-  if (stats) assertFile(stats, path);
+  if (stats) assertFile(stats, path, 'a lock');
 }
 
-export function assertFile(stats: Stats, path: string, what: 'read' | 'replaced' = 'read'): void {
+export function assertFile(stats: Stats, path: string, what: 'read' | 'replaced' | 'a lock' = 'read'): void {
   if (stats.isFile()) return;
   const kinds = [
     [stats.isDirectory(), 'a folder'],
@@ -121,7 +121,8 @@ export function assertFile(stats: Stats, path: string, what: 'read' | 'replaced'
     [stats.isSocket(), 'a socket'],
   ] as const;
   const kind = kinds.find(([is]) => is)?.[1] ?? 'a device';
-  throw new DamagedFile(`${path} is ${kind}; only a file can be ${what}.`);
+  const todo = what === 'a lock' ? ' Delete it, unless another program needs it.' : '';
+  throw new DamagedFile(`${path} is ${kind}; only a file can be ${what}.${todo}`);
 }
 
 /** The system's code of an error, such as ENOENT. */

@@ -152,7 +152,7 @@ describe('what is no lock', () => {
   test('a link that leads nowhere, a link, a folder', async () => {
     await symlink(join(folder, 'nowhere'), path);
     await expect(takeLock(path, { waitMs: 60_000 })).rejects.toThrow(
-      `${path} is a symbolic link; only a file can be read.`,
+      `${path} is a symbolic link; only a file can be a lock. Delete it, unless another program needs it.`,
     );
     await rm(path);
     await writeFile(join(folder, 'file'), JSON.stringify(owner));

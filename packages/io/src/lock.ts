@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { copyFile, link, rename, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { besideOf, piecesOf, sweepBeside, writeSynced } from './durable.js';
-import { assertNoLink, codeOf, explained, readText } from './files.js';
+import { assertLock, codeOf, explained, readText } from './files.js';
 import { aliveAs, type Owner, ownerOf, thisProcess } from './owner.js';
 
 /** A file that this process alone has. */
@@ -112,7 +112,7 @@ async function name(own: string, path: string): Promise<boolean> {
 
 /** The text of a lock; undefined where there is none. A link is refused: it may lead nowhere, which no lock replaces. */
 async function textAt(path: string): Promise<string | undefined> {
-  await assertNoLink(path);
+  await assertLock(path);
   return readText(path, 2 ** 22);
 }
 

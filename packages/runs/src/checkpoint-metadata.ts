@@ -1,3 +1,4 @@
+import { checkInteger } from '@logsnr/core';
 import { DamagedFile, type Metadata } from '@logsnr/io';
 import { faultOf } from '@logsnr/io/node';
 import type { TrainingState } from '@logsnr/training';
@@ -51,7 +52,7 @@ export function numbersOf(metadata: Metadata, what: string): Numbers {
   return { step, skipped, seconds, ...(key ? { key: { words: key } } : {}), metadata: Object.fromEntries(notes) };
 }
 
-/** The metadata of a state. @throws RangeError on notes under a key of the checkpoint's own. */
+/** The metadata of a state. @throws RangeError on numbers that no state has, and on notes under a key of the checkpoint's own. */
 export function textOf({
   metadata = {},
   step,
@@ -61,6 +62,12 @@ export function textOf({
 }: TrainingState & { readonly metadata?: Metadata }): Metadata {
   for (const name of OWN)
     if (Object.hasOwn(metadata, name)) throw new RangeError(`the metadata key "${name}" is the checkpoint's own.`);
+  checkInteger('step', step);
+  skipped.forEach((at, i) => {
+    checkInteger(`skipped[${i}]`, at, 1);
+  });
+  if (!(seconds >= 0 && seconds < Number.POSITIVE_INFINITY))
+    throw new RangeError(`seconds is ${seconds}; it must be a finite number of at least 0.`);
   return {
     ...metadata,
     format: CHECKED,

@@ -7,7 +7,7 @@ import { disposeState } from '@logsnr/training';
 import { openEvents, type Picture } from './events.js';
 import { openMetrics } from './metrics-file.js';
 
-/** Pictures of samples, drawn from the state of every so many steps. */
+/** Pictures of samples, drawn from the state of every so many steps. Where `draw` throws, that is said once and the run goes on. */
 export interface Samples {
   readonly every: number;
   /** Borrows the state. The noise should be the same each time, so that the pictures show the training alone. */

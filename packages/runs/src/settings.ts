@@ -1,8 +1,20 @@
 import { inspect, isDeepStrictEqual } from 'node:util';
 import type { Json, Settings } from './manifest.js';
 
+/** More levels are of no settings, and of some number on no reader of JSON has a stack for them. */
+const DEEPEST = 100;
+
+/** Whether a value has more levels. One that holds itself has not, and is refused for that. */
+const isDeep = (value: unknown, within: readonly unknown[] = []): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  !within.includes(value) &&
+  (within.length === DEEPEST || Object.values(value).some((part) => isDeep(part, [...within, value])));
+
 /** @throws RangeError that names the first part of `value` which would not come back from JSON as it is. */
 export function assertJson(value: unknown, path: string, within: readonly unknown[] = []): void {
+  if (within.length === 0 && isDeep(value))
+    throw new RangeError(`${path} are nested more than ${DEEPEST} deep. Make them flatter, or write a part as text.`);
   const whole = !within.includes(value);
   if (whole && isDeepStrictEqual(copied(value), value)) return;
   if (whole && typeof value === 'object' && value !== null)

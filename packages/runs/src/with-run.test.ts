@@ -147,6 +147,22 @@ test('an error of a callback or of the data loses no step, and is the error that
   expect(tf.memory().numTensors).toBe(before);
 });
 
+test('messages that cannot be shown end nothing, whether `say` throws or rejects', async () => {
+  const fail = () => {
+    throw new Error('nobody listens');
+  };
+  const kinds: ((text: string) => void)[] = [fail, async () => fail()];
+  for (const say of kinds) {
+    const folder = newFolder();
+    const more = { say, samples: { every: 2, draw: fail } };
+    for (const last of [4, 8]) {
+      const { result } = await run(folder, last, more);
+      expect(result.step).toBe(last);
+      disposeState(result);
+    }
+  }
+});
+
 test('stopped before the first step, a run leaves no checkpoint, and begins when it is asked again', async () => {
   const folder = newFolder();
   const stopped = await bitsAfter(folder, 4, { signal: AbortSignal.abort() });
@@ -253,6 +269,7 @@ test('a run that continues on another backend says so, and its files say which s
 test('settings that a file cannot hold are refused before anything is written, by their path', async () => {
   const cyclic: Record<string, unknown> = { seed: 1 };
   cyclic.self = { cyclic };
+  const deep = JSON.parse(`${'[{"a":'.repeat(1500)}1${'}]'.repeat(1500)}`);
   const cases: [Record<string, unknown>, RegExp][] = [
     [{ rate: { decay: [1, Number.POSITIVE_INFINITY] } }, /settings\.rate\.decay\.1 is Infinity, which/],
     [{ rate: Number.NaN }, /settings\.rate is NaN/],
@@ -263,6 +280,7 @@ test('settings that a file cannot hold are refused before anything is written, b
     [{ seed: 1n }, /settings\.seed is 1n/],
     [{ map: new Map([[1, 2]]) }, /settings\.map is Map/],
     [cyclic, /settings\.self\.cyclic is/],
+    [{ deep }, /^settings are nested more than 100 deep/],
   ];
   for (const [settings, expected] of cases) {
     const folder = newFolder();

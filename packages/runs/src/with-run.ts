@@ -34,7 +34,10 @@ export interface RunOptions {
   /** Steps between lines of `metrics.jsonl` and points in TensorBoard. 10 unless given. */
   readonly logEvery?: number;
   readonly samples?: Samples;
-  /** Called after each step, before its checkpoint. Where it throws, the step is saved and the error passed on. */
+  /**
+   * Called after each step, before its checkpoint. It is part of the run: where it throws, the step is saved and the
+   * error passed on. One that only reports, such as `progressLine().update`, should throw nothing.
+   */
   readonly onStep?: (report: StepReport) => void | Promise<void>;
   /**
    * Ends the run when it aborts. Unless given, Ctrl-C, SIGTERM and a hangup save and then end the process, and an error
@@ -45,7 +48,7 @@ export interface RunOptions {
    * Seconds to wait for space where the disk is full at the end, so that the last steps are not lost. 600 unless given.
    */
   readonly patience?: number;
-  /** Where messages go: standard error unless given. Where that cannot be written nothing is shown, and the run goes on. */
+  /** Where messages go: standard error unless given. It only reports: where it throws or rejects, the run goes on. */
   readonly say?: (text: string) => void;
 }
 
@@ -78,7 +81,7 @@ export async function withRun<R extends OptimizeResult>(
   body: (run: RunHooks) => Promise<R>,
 ): Promise<R> {
   const { folder, settings = {}, shapes, keep, logEvery = 10, samples, keepAverages, patience = 600 } = options;
-  const { say = sayOnStderr } = options;
+  const say = tolerantOf(options.say ?? sayOnStderr);
   assertJson(settings, 'settings');
   checkInteger('logEvery', logEvery, 1);
   if (keepAverages !== undefined) checkInteger('keepAverages', keepAverages, 1);
@@ -158,6 +161,11 @@ export async function withRun<R extends OptimizeResult>(
     await lock.release().catch((error) => say(error.message));
   }
 }
+
+/** Messages are for people: where one cannot be shown, at once or later, nothing else comes of it. */
+const tolerantOf = (say: (text: string) => void) => (text: string) => {
+  new Promise<void>((done) => done(say(text))).catch(() => {});
+};
 
 /** Removes what a folder has of a run, but for the lock. */
 async function clear(folder: string): Promise<void> {

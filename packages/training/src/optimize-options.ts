@@ -55,6 +55,10 @@ export interface OptimizeOptions<I, P extends Parameters = Parameters> extends R
   readonly skipLimit?: number;
   /** Images in the inputs, for the speed. 1 unless given. */
   readonly images?: (inputs: I) => number;
+  /**
+   * Called after each step and waited for. It is part of the training: where it throws, the loop ends with `onEnd` and that
+   * error. The same holds for `inputs`, `loss`, `images` and `reduce`.
+   */
   readonly onStep?: ((report: StepReport) => void | Promise<void>) | undefined;
   /**
    * Called once, where the loop ends: by its limits, by `signal`, or by an error of `inputs`, `loss` or `onStep`.

@@ -28,11 +28,12 @@ export interface Compiled<A extends unknown[], R> {
  *
  * Inside another compiled function it becomes part of that one's graph. Under an eager gradient (`tf.grad`), and on a
  * backend other than `tensorflow`, it runs operation by operation.
- * @throws TypeError on an argument that could change unseen, such as a class instance, and where `fn` is asynchronous.
+ * @throws TypeError where `fn` is no function; at a call, on an argument that could change unseen, such as a class instance, and where `fn` is asynchronous.
  * @throws Error naming the operation, at the first call, where a graph cannot hold what `fn` does: it reads values that
  *   depend on the arguments, or draws random numbers of its own. `docs/compile-ops.md` lists the operations.
  */
 export function compile<A extends unknown[], R>(fn: (...args: A) => R, options: CompileOptions = {}): Compiled<A, R> {
+  if (typeof fn !== 'function') throw new TypeError(`compile takes a function, not ${fn}.`);
   const graphs = newGraphs<Captured & { graph: Graph }>(options);
   const { loader = savedModels } = options;
   const plain = eager.jit(fn);

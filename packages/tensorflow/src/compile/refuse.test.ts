@@ -14,6 +14,11 @@ const a = tf.tensor1d([1, 2]);
 const state = () => ({ w: tf.scalar(1) });
 const step = ({ w }: { w: tf.Tensor }) => ({ state: { w: tf.add(w, 1) }, result: tf.neg(w) });
 
+test('what is no function is refused before it is called', () => {
+  expect(() => compile(3 as never)).toThrow('compile takes a function, not 3.');
+  expect(() => session({} as never, state())).toThrow('session takes a step, a function, not [object Object].');
+});
+
 describe.runIf(backendInfo()?.backend === 'tensorflow')(
   'what cannot be compiled is refused by name, and nothing is left',
   () => {

@@ -35,6 +35,7 @@ export function session<S, I, R>(
   first: S,
   options: CompileOptions = {},
 ): GraphSession<S, I, R> {
+  if (typeof step !== 'function') throw new TypeError(`session takes a step, a function, not ${step}.`);
   checkOutside();
   if (getBackend() !== 'tensorflow') return { ...eager.session(step, first), captures: () => 0 };
   const shapes = signature(first);
