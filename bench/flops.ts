@@ -5,6 +5,9 @@ import {
   CONV_3X3_INPUT_GRADIENT,
   GROUP_NORM,
   GROUP_NORM_GRADIENT,
+  LINEAR,
+  LINEAR_INPUT_GRADIENT,
+  LINEAR_WEIGHT_GRADIENT,
 } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -40,7 +43,10 @@ function flopsOf({ name, inputShapes, outputShapes }: Kernel): number {
     case CONV_3X3_FILTER_GRADIENT:
       return 2 * product(b) * product(out?.slice(0, 3));
     case 'BatchMatMul':
-    case '_FusedMatMul': {
+    case '_FusedMatMul':
+    case LINEAR:
+    case LINEAR_INPUT_GRADIENT:
+    case LINEAR_WEIGHT_GRADIENT: {
       // Of [B, m, k] and [B, k, n], whichever is transposed: sizes B m k · B k n / B m n = B k².
       const inner = Math.sqrt((product(a) * product(b)) / (product(out) * product(out?.slice(0, -2))));
       return 2 * product(out) * inner;
