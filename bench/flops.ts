@@ -1,5 +1,7 @@
 import {
   ADAM,
+  ATTENTION,
+  ATTENTION_GRADIENT,
   CONV_3X3,
   CONV_3X3_FILTER_GRADIENT,
   CONV_3X3_INPUT_GRADIENT,
@@ -51,6 +53,12 @@ function flopsOf({ name, inputShapes, outputShapes }: Kernel): number {
       const inner = Math.sqrt((product(a) * product(b)) / (product(out) * product(out?.slice(0, -2))));
       return 2 * product(out) * inner;
     }
+    case ATTENTION:
+      // Q Kᵀ and P V: 2 n t² c each.
+      return 4 * product(out) * (a?.[1] ?? 0);
+    case ATTENTION_GRADIENT:
+      // dP, dQ, dK and dV, without the scores that are made again.
+      return 8 * product(a) * (a?.[1] ?? 0);
     case GROUP_NORM:
     case GROUP_NORM_GRADIENT:
     case ADAM:

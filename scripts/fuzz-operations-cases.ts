@@ -4,6 +4,8 @@
 import { fold, key, PHILOX_NORMAL, uniforms } from '@logsnr/core';
 import {
   ADAM,
+  ATTENTION,
+  ATTENTION_GRADIENT,
   CONV_3X3,
   CONV_3X3_FILTER_GRADIENT,
   CONV_3X3_INPUT_GRADIENT,
@@ -109,6 +111,12 @@ function linearCase(kernel: string, draw: Draw): Case {
   return { kernel, inputs: { x, weight, bias: or([to]), residual: or([rows, to]) }, attrs: {} };
 }
 
+function attentionCase(kernel: string, draw: Draw): Case {
+  const [n, t, heads, d] = [draw.whole(0, 3), draw.whole(1, 70), draw.whole(1, 4), draw.whole(1, 40)];
+  const [qkv, dy] = [float([n, t, 3 * heads * d]), float([n, t, heads * d])];
+  return { kernel, inputs: kernel === ATTENTION ? { qkv } : { dy, qkv }, attrs: { heads } };
+}
+
 function philoxCase(kernel: string, draw: Draw): Case {
   const size = { samples: draw.whole(0, 17), blocks: draw.whole(0, 17) };
   const [word, counter] = [draw.whole(0, 2 ** 32 - 1), draw.one([0, 5, 2 ** 32 - 1, 2 ** 45 + 3])];
@@ -155,6 +163,7 @@ function makerOf(kernel: string): (kernel: string, draw: Draw) => Case {
   if (kernel === PHILOX_NORMAL || kernel === PHILOX_UNIFORM) return philoxCase;
   if (kernel === ADAM) return (_, draw) => adamCase(draw);
   if (linears.includes(kernel)) return linearCase;
+  if (kernel === ATTENTION || kernel === ATTENTION_GRADIENT) return attentionCase;
   return convolutions.includes(kernel) ? convolutionCase : normCase;
 }
 
@@ -163,6 +172,7 @@ export function caseOf(seed: number, index: number): Case {
   const draw = drawOf(seed, index);
   const kernel = draw.one([
     ...[GROUP_NORM, GROUP_NORM_GRADIENT, GROUP_NORM_GRADIENT, ADAM, PHILOX_NORMAL, PHILOX_UNIFORM],
+    ...[ATTENTION, ATTENTION_GRADIENT],
     ...convolutions,
     ...linears,
   ]);
@@ -229,6 +239,13 @@ function convolutionFits(inputs: Readonly<Record<string, Input>>, attrs: Case['a
   );
 }
 
+function attentionFits({ dy, qkv }: Readonly<Record<string, Input>>, heads: number): boolean {
+  const [n = 0, t = 0, channels = 0] = qkv?.shape ?? [];
+  if (!(Number.isInteger(heads) && heads >= 1 && heads <= 2 ** 20) || qkv?.shape.length !== 3) return false;
+  if (t < 1 || channels < 1 || channels % (3 * heads) !== 0 || Math.max(1, n) * t * channels >= 2 ** 61) return false;
+  return !dy || same(dy.shape, [n, t, channels / 3]);
+}
+
 function adamFits(inputs: Readonly<Record<string, Input>>, attrs: Case['attrs']): boolean {
   const share = (value: unknown) => typeof value === 'number' && value >= 0 && value <= 1;
   const shape = (name: string) => inputs[name]?.shape ?? [];
@@ -261,6 +278,7 @@ export function fits(given: Case): boolean {
   const type = kernel === PHILOX_UNIFORM ? 'int32' : 'float32';
   if (Object.values(inputs).some(({ dtype }) => dtype !== type)) return false;
   if (kernel === ADAM) return adamFits(inputs, attrs);
+  if ('heads' in attrs) return attentionFits(inputs, attrs.heads as number);
   if (convolutions.includes(kernel)) return convolutionFits(inputs, attrs);
   if (linears.includes(kernel)) return linearFits(inputs);
   return 'groups' in attrs ? normFits(inputs, attrs.groups as number) : philoxFits(given);

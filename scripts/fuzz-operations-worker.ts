@@ -6,6 +6,9 @@ import { normalNumbers, PHILOX_NORMAL, type PhiloxNormalAttrs } from '@logsnr/co
 import {
   ADAM,
   type AdamAttrs,
+  ATTENTION,
+  ATTENTION_GRADIENT,
+  type AttentionAttrs,
   CONV_3X3,
   CONV_3X3_FILTER_GRADIENT,
   CONV_3X3_INPUT_GRADIENT,
@@ -100,6 +103,14 @@ function linearComposed(kernel: string, { x, dy, weight, bias, residual }: Tenso
   );
 }
 
+function attentionComposed({ dy, qkv }: Tensors, heads: number): tf.Tensor {
+  const op = (x: tf.Tensor) => ops.attention(x as tf.Tensor3D, heads, 'composed');
+  const given = qkv as tf.Tensor;
+  // The library takes no empty batch of any size.
+  if (given.size === 0) return tf.zeros(dy ? given.shape : [0, given.shape[1] ?? 0, (given.shape[2] ?? 0) / 3]);
+  return dy ? tf.grad(op)(given, dy) : op(given);
+}
+
 function composed(kernel: string, inputs: Tensors, attrs: unknown): Composed {
   if (kernel === ADAM) {
     const { p, g, m, v, rate, epsilon, keep } = inputs as Record<
@@ -111,6 +122,8 @@ function composed(kernel: string, inputs: Tensors, attrs: unknown): Composed {
   if ([CONV_3X3, CONV_3X3_INPUT_GRADIENT, CONV_3X3_FILTER_GRADIENT, TRANSFORMED].includes(kernel))
     return [convolutionComposed(kernel, inputs)];
   if (linears.includes(kernel)) return [linearComposed(kernel, inputs)];
+  if (kernel === ATTENTION || kernel === ATTENTION_GRADIENT)
+    return [attentionComposed(inputs, (attrs as AttentionAttrs).heads)];
   if (kernel !== PHILOX_NORMAL && kernel !== PHILOX_UNIFORM) return normComposed(inputs, attrs as GroupNormAttrs);
   const given = attrs as PhiloxNormalAttrs & { stream: number };
   const numbers =

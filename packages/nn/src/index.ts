@@ -4,6 +4,9 @@ export { dropout } from './dropout.js';
 export {
   ADAM,
   type AdamAttrs,
+  ATTENTION,
+  ATTENTION_GRADIENT,
+  type AttentionAttrs,
   CONV_3X3,
   CONV_3X3_FILTER_GRADIENT,
   CONV_3X3_INPUT_GRADIENT,

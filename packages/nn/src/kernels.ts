@@ -55,6 +55,20 @@ export const LINEAR_INPUT_GRADIENT = 'LogsnrLinearInputGrad';
 export const LINEAR_WEIGHT_GRADIENT = 'LogsnrLinearWeightGrad';
 
 /**
+ * Multi-head self-attention: softmax(Q Kᵀ/√d) V for each head. Input qkv [n, t, 3c], t of at least 1, whose channels are q, k
+ * and v in this order and each (head, d), d = c/heads of at least 1. Output y [n, t, c]. Attributes {@link AttentionAttrs}.
+ */
+export const ATTENTION = 'LogsnrAttention';
+
+/** The gradient of {@link ATTENTION}. Inputs dy [n, t, c] and qkv. Output dqkv. */
+export const ATTENTION_GRADIENT = 'LogsnrAttentionGrad';
+
+export interface AttentionAttrs {
+  /** Divides c. */
+  heads: number;
+}
+
+/**
  * One step of Adam: m' = β₁ m + (1 − β₁) g, v' = β₂ v + (1 − β₂) g², p' = keep · p − rate · m'/(√v' + epsilon).
  *
  * Inputs p, g, m and v of one shape, and the scalars rate, epsilon and keep. Outputs p', m', v'. Attributes

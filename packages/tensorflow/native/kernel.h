@@ -155,16 +155,20 @@ class Call {
   std::vector<std::unique_ptr<TF_Tensor, void (*)(TF_Tensor*)>> owned_;
 };
 
+// An empty batch can have any other sizes, so their product may overflow.
+inline void CheckProduct(const Input& x) {
+  int64_t bytes = sizeof(float);
+  for (int64_t size : x.shape)
+    if (__builtin_mul_overflow(bytes, std::max<int64_t>(size, 1), &bytes))
+      Refuse(x.name, " has shape ", x.shape, "; its sizes must multiply to less than 2^61");
+}
+
 // Images [n, h, w, c], whose sizes this checks before anything is computed from them.
 inline const Input& CheckImages(const Input& x) {
   const Shape& shape = x.shape;
   if (shape.size() != 4 || shape[1] < 1 || shape[2] < 1 || shape[3] < 1)
     Refuse(x.name, " has shape ", shape, "; it must have [n, h, w, c], with h, w and c of at least 1");
-  // An empty batch can have any other sizes, so their product may overflow.
-  int64_t bytes = sizeof(float);
-  for (int64_t size : shape)
-    if (__builtin_mul_overflow(bytes, std::max<int64_t>(size, 1), &bytes))
-      Refuse(x.name, " has shape ", shape, "; its sizes must multiply to less than 2^61");
+  CheckProduct(x);
   return x;
 }
 

@@ -9,6 +9,7 @@ void RegisterGroupNorm(TF_Status*);
 void RegisterAdam(TF_Status*);
 void RegisterConvolution(TF_Status*);
 void RegisterLinear(TF_Status*);
+void RegisterAttention(TF_Status*);
 
 namespace {
 
@@ -19,6 +20,7 @@ std::string RegisterAll() {
   RegisterAdam(status);
   RegisterConvolution(status);
   RegisterLinear(status);
+  RegisterAttention(status);
   const std::string failure = TF_GetCode(status) == TF_OK ? "" : TF_Message(status);
   TF_DeleteStatus(status);
   return failure;

@@ -35,7 +35,7 @@ const linkFlags = ['--no-as-needed', '--allow-shlib-undefined'].flatMap((flag) =
 
 // Arithmetic is compiled for this very processor, which is part of the binding's key.
 const fast = ['-O3', '-fno-math-errno', '-march=native', '-pthread'];
-const operationSources = ['operations', 'group-norm', 'adam', 'convolution', 'linear'].map((unit) =>
+const operationSources = ['operations', 'group-norm', 'adam', 'convolution', 'linear', 'attention'].map((unit) =>
   join(sources, `${unit}.cc`),
 );
 

@@ -1,5 +1,7 @@
 import {
   ADAM,
+  ATTENTION,
+  ATTENTION_GRADIENT,
   CONV_3X3,
   CONV_3X3_FILTER_GRADIENT,
   CONV_3X3_INPUT_GRADIENT,
@@ -28,6 +30,8 @@ const good = {
   [CONV_3X3]: { x: [2, 5, 3, 16], kernel: [3, 3, 16, 32], bias: [32], residual: [2, 5, 3, 32] },
   [CONV_3X3_INPUT_GRADIENT]: { dy: [2, 5, 3, 32], kernel: [3, 3, 16, 32] },
   [CONV_3X3_FILTER_GRADIENT]: { x: [2, 5, 3, 16], dy: [2, 5, 3, 32] },
+  [ATTENTION]: { qkv: [2, 5, 18] },
+  [ATTENTION_GRADIENT]: { dy: [2, 5, 6], qkv: [2, 5, 18] },
 };
 const attrs = {
   [GROUP_NORM]: { groups: 3, silu: true },
@@ -36,6 +40,8 @@ const attrs = {
   [CONV_3X3]: {},
   [CONV_3X3_INPUT_GRADIENT]: {},
   [CONV_3X3_FILTER_GRADIENT]: {},
+  [ATTENTION]: { heads: 3 },
+  [ATTENTION_GRADIENT]: { heads: 3 },
 };
 type Kernel = keyof typeof good;
 const kernels = Object.keys(good) as Kernel[];
@@ -67,6 +73,14 @@ const norm: Rows = [
   ['scale', `it ${film}`, ...films],
   ['shift', `it ${film}`, ...films],
 ];
+const tokens: Rows = [
+  [
+    'qkv',
+    'it must have [n, t, 3c], with t of at least 1 and c a multiple of 3, the heads',
+    ...[[2, 0, 18], [2, 5, 0], [2, 5, 15], [5, 18], [2, 5, 3, 18], []],
+  ],
+  ['qkv', 'its sizes must multiply to less than 2^61', [0, 2 ** 40, 9 * 2 ** 40]],
+];
 const wrong: Readonly<Record<Kernel, Rows>> = {
   [GROUP_NORM]: norm,
   [GROUP_NORM_GRADIENT]: [
@@ -91,6 +105,11 @@ const wrong: Readonly<Record<Kernel, Rows>> = {
     ...images('x'),
     ...images('dy'),
     ['dy', 'it must have [n, h, w, to], n, h and w those of x, [2, 5, 3, 16]', [1, 5, 3, 32], [2, 3, 5, 32]],
+  ],
+  [ATTENTION]: tokens,
+  [ATTENTION_GRADIENT]: [
+    ...tokens,
+    ['dy', "it must have [2, 5, 6], a third of qkv's channels", [0], [2, 5, 18], [2, 6, 5], [1, 5, 6], [2, 5, 6, 1]],
   ],
   [ADAM]: [
     ...['g', 'm', 'v'].map((input): Row => [input, `it ${vector}`, [0], [15], [5, 3], [3, 4], []]),
@@ -134,6 +153,12 @@ describe.skipIf(backendInfo()?.backend !== 'tensorflow').each(kernels)('%s', (ke
               ),
             ];
     for (const [attrs, text] of cases) refused(() => run(kernel, good[kernel], attrs), `${kernel}: ${text}`);
+    if ('heads' in attrs[kernel])
+      for (const heads of [0, -3, 2 ** 40])
+        refused(
+          () => run(kernel, good[kernel], { heads }),
+          `${kernel}: heads is ${heads}; it must be from 1 to 1048576`,
+        );
     if ('groups' in attrs[kernel])
       for (const groups of [1.5, Number.NaN])
         expect(() => tf.tidy(() => run(kernel, good[kernel], { groups, silu: true }))).toThrow(
@@ -171,6 +196,17 @@ describe.skipIf(backendInfo()?.backend !== 'tensorflow')('an empty batch', () =>
       const [dkernel] = run(CONV_3X3_FILTER_GRADIENT, { x, dy }, {}) as [tf.Tensor];
       expect(dkernel.shape).toEqual(kernel);
       expect(tf.max(tf.abs(dkernel)).dataSync()[0]).toBe(0);
+    });
+  });
+
+  test('of attention has an empty result and an empty gradient', () => {
+    tf.tidy(() => {
+      const [dy, qkv] = [
+        [0, 5, 6],
+        [0, 5, 18],
+      ];
+      expect(shapesOf(run(ATTENTION, { qkv }, { heads: 3 }))).toEqual([dy]);
+      expect(shapesOf(run(ATTENTION_GRADIENT, { dy, qkv }, { heads: 3 }))).toEqual([qkv]);
     });
   });
 

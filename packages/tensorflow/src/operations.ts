@@ -1,6 +1,9 @@
 import {
   ADAM,
   type AdamAttrs,
+  ATTENTION,
+  ATTENTION_GRADIENT,
+  type AttentionAttrs,
   CONV_3X3,
   CONV_3X3_FILTER_GRADIENT,
   CONV_3X3_INPUT_GRADIENT,
@@ -53,6 +56,11 @@ export function registerOperations(): void {
   register(LINEAR_INPUT_GRADIENT, ['dy', 'weight'], 1, () => []);
   register(LINEAR_WEIGHT_GRADIENT, ['x', 'dy'], 1, () => []);
   register(CONV_3X3_FILTER_GRADIENT, ['x', 'dy'], 1, () => []);
+  const attention = ({ heads }: AttentionAttrs, binding: Binding): OpAttr[] => [
+    { name: 'heads', type: binding.TF_ATTR_INT, value: heads },
+  ];
+  register(ATTENTION, ['qkv'], 1, attention);
+  register(ATTENTION_GRADIENT, ['dy', 'qkv'], 1, attention);
   // 1 − β apart: as a difference of float32 it would lose digits.
   register(ADAM, ['p', 'g', 'm', 'v', 'rate', 'epsilon', 'keep'], 3, ({ beta1, beta2 }: AdamAttrs, binding) =>
     Object.entries({ beta1, beta2, rest1: 1 - beta1, rest2: 1 - beta2 }).map(([name, value]) => ({

@@ -64,12 +64,13 @@ test('the sanitizers find nothing in the native operations, whatever sizes they 
 
 // A processor with wide vectors can be told to do with narrow ones.
 test.each(process.arch === 'x64' ? ['-mno-avx512f', '-mno-avx'] : [])(
-  'nor in convolutions compiled with %s',
+  'nor in convolutions and attention compiled with %s',
   async (flag) => {
     if (reason) return;
-    const narrow = await compile(`convolution${flag}.o`, join(sources, 'convolution.cc'), flag);
-    const others = objects.filter((object) => !object.endsWith('convolution.cc.o'));
-    const operations = await compile(`operations${flag}.node`, ...others, narrow);
+    const units = ['convolution.cc', 'attention.cc'];
+    const narrow = await Promise.all(units.map((unit) => compile(`${unit}${flag}.o`, join(sources, unit), flag)));
+    const others = objects.filter((object) => !units.some((unit) => object.endsWith(`${unit}.o`)));
+    const operations = await compile(`operations${flag}.node`, ...others, ...narrow);
     const { results, failures } = await fuzz('operations', { seed: 3, cases: 150, operations, env });
     expect(failures).toEqual([]);
     expect(results).toBeGreaterThan(30);

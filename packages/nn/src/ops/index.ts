@@ -1,4 +1,4 @@
-export { attention } from './attention.js';
+export { type AttentionMethod, attention } from './attention.js';
 export { addBias, addResidual } from './bias.js';
 export { blurMatrix } from './blur.js';
 export { type ConvGradients, type ConvOptions, conv2d, type Padding } from './conv2d.js';

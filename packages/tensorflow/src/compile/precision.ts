@@ -15,7 +15,7 @@ const PRODUCTS: Readonly<Record<string, { a: boolean; b: boolean }>> = {
 
 /**
  * Puts casts to bfloat16 around every convolution and matrix product of the library's from node number `from` on, and around linear
- * maps; everything else stays float32, also the 3×3 convolutions of this package's own, which are as fast so.
+ * maps; everything else stays float32, also the 3×3 convolutions and attention of this package's own, the former as fast so.
  */
 export function cheaper({ nodes }: Recording, from = 0): void {
   const added: Node[] = [];
