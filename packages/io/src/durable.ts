@@ -1,7 +1,7 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { assertFile, codeOf, explained, type Fingerprint, MOST } from './files.js';
+import { assertFile, codeOf, explained, MOST } from './files.js';
 
 /** A name beside `path` that no other writer has. */
 export const besideOf = (path: string): string => `${path}.${process.pid}-${randomBytes(6).toString('hex')}.tmp`;
@@ -20,22 +20,20 @@ export async function sweepBeside(path: string): Promise<void> {
   }
 }
 
+/** The pieces of a file, in order. What the generator returns at its end takes the place of the first bytes. */
+export type Pieces = AsyncGenerator<Uint8Array, Uint8Array | undefined>;
+
 /**
  * Writes a new file and returns only when the disk has it: its pieces, then fsync. A file that could not be written in
  * full is removed.
  * @throws Error that names the file and says what to do, such as where the disk is full.
  */
-export async function writeSynced(path: string, pieces: AsyncIterable<Uint8Array>): Promise<Fingerprint> {
-  const hash = createHash('sha256');
-  let bytes = 0;
+export async function writeSynced(path: string, pieces: Pieces): Promise<void> {
   let file: FileHandle | undefined;
   try {
     file = await open(path, 'wx');
-    for await (const piece of pieces) {
-      await writeAll(file, piece);
-      hash.update(piece);
-      bytes += piece.length;
-    }
+    const beginning = await writePieces(file, pieces);
+    if (beginning) await writeAll(file, beginning, 0);
     await file.sync();
     await file.close();
   } catch (error) {
@@ -43,7 +41,6 @@ export async function writeSynced(path: string, pieces: AsyncIterable<Uint8Array
     if (file) await rm(path, { force: true }).catch(() => {});
     throw explained(error, path);
   }
-  return { bytes, sha256: hash.digest('hex') };
 }
 
 /**
@@ -51,13 +48,13 @@ export async function writeSynced(path: string, pieces: AsyncIterable<Uint8Array
  * the way, `path` is the old file or the new one.
  * @throws DamagedFile where `path` is something else, such as a device.
  */
-export async function replaceFile(path: string, pieces: AsyncIterable<Uint8Array>): Promise<Fingerprint> {
+export async function replaceFile(path: string, pieces: Pieces): Promise<void> {
   const there = await stat(path).catch((error: unknown) => {
     if (codeOf(error) !== 'ENOENT') throw explained(error, path);
   });
   if (there) assertFile(there, path, 'replaced');
   const beside = besideOf(path);
-  const fingerprint = await writeSynced(beside, pieces);
+  await writeSynced(beside, pieces);
   try {
     await rename(beside, path);
     await syncFolder(dirname(path));
@@ -66,12 +63,12 @@ export async function replaceFile(path: string, pieces: AsyncIterable<Uint8Array
     throw explained(error, path);
   }
   await sweepBeside(path);
-  return fingerprint;
 }
 
 /** Text or bytes as the pieces of a file. */
-export async function* piecesOf(content: string | Uint8Array): AsyncGenerator<Uint8Array> {
+export async function* piecesOf(content: string | Uint8Array): Pieces {
   yield typeof content === 'string' ? new TextEncoder().encode(content) : content;
+  return undefined;
 }
 
 /** Makes the names in a folder durable, so that a rename in it outlasts a power cut. */
@@ -86,7 +83,22 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+/** @returns what the generator does. */
+async function writePieces(file: FileHandle, pieces: Pieces): Promise<Uint8Array | undefined> {
+  let at = 0;
+  try {
+    for (;;) {
+      const { done, value } = await pieces.next();
+      if (done) return value;
+      await writeAll(file, value, at);
+      at += value.length;
+    }
+  } finally {
+    await pieces.return(undefined);
+  }
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   for (let at = 0; at < bytes.length; )
-    at += (await file.write(bytes, at, Math.min(bytes.length - at, MOST))).bytesWritten;
+    at += (await file.write(bytes, at, Math.min(bytes.length - at, MOST), position + at)).bytesWritten;
 }

@@ -1,4 +1,4 @@
-export { besideOf, piecesOf, replaceFile, syncFolder, writeSynced } from './durable.js';
+export { besideOf, type Pieces, piecesOf, replaceFile, syncFolder, writeSynced } from './durable.js';
 export { faultOf } from './fault.js';
 export {
   codeOf,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { DamagedFile } from './damaged-file.js';
 import { writeSynced } from './durable.js';
+import { fingerprintOf } from './files.js';
 import type { Heading } from './header.js';
 import { decodeSafetensors, encodeSafetensors } from './safetensors.js';
 import { safetensorsPieces, withSafetensors } from './safetensors-file.js';
@@ -22,10 +23,9 @@ const headings: Heading[] = [
   { name: 'n', dtype: 'I32', shape: [] },
 ];
 const arrays = [Float32Array.of(1.5, -2), Int32Array.of(7)];
-const bytes = (...all: Values[]) =>
-  async function* () {
-    for (const { buffer, byteOffset, byteLength } of all) yield new Uint8Array(buffer, byteOffset, byteLength);
-  };
+async function* bytes(...all: Values[]) {
+  for (const { buffer, byteOffset, byteLength } of all) yield new Uint8Array(buffer, byteOffset, byteLength);
+}
 const read = (from: string) =>
   withSafetensors(from, async ({ entries, metadata, checked, values }) => {
     const all = new Map<string, Values>();
@@ -52,14 +52,19 @@ test('one byte changed is refused before a tensor is read', async () => {
   expect((error as Error).message).toMatch(`${path} was changed since it was written`);
 });
 
-test('tensors that do not fit their shapes, or change meanwhile, leave no file', async () => {
-  const write = (data: () => AsyncIterable<Uint8Array>) => writeSynced(path, safetensorsPieces(headings, {}, data));
-  await expect(write(bytes(Float32Array.of(1)))).rejects.toThrow('the tensors have 4 bytes; their shapes need 12.');
-  let asked = 0;
-  await expect(write(() => bytes(Float32Array.of(0, asked++), Int32Array.of(7))())).rejects.toThrow(
-    'the tensors changed while they were written',
-  );
+test('tensors that do not fit their shapes leave no file', async () => {
+  const written = writeSynced(path, safetensorsPieces(headings, {}, bytes(Float32Array.of(1))));
+  await expect(written).rejects.toThrow('the tensors have 4 bytes; their shapes need 12.');
   expect(await readdir(folder)).toEqual([]);
+});
+
+test('a file has the fingerprint that it must have, or is refused before a tensor is read', async () => {
+  await writeSynced(path, safetensorsPieces(headings, {}, bytes(...arrays)));
+  const written = await fingerprintOf(path);
+  const read = (other: object) => withSafetensors(path, async () => 'read', { ...written, ...other });
+  expect(await read({})).toBe('read');
+  await expect(read({ sha256: 'f'.repeat(64) })).rejects.toThrow(`${path} was changed since it was written`);
+  await expect(read({ bytes: 7 })).rejects.toThrow(`${path} has ${written.bytes} bytes where 7 were written`);
 });
 
 test('a name of a megabyte is refused in few words', async () => {

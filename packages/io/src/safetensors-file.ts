@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
-import { withFile } from './files.js';
+import { DamagedFile } from './damaged-file.js';
+import type { Pieces } from './durable.js';
+import { type Fingerprint, withFile } from './files.js';
 import {
   assertChecksum,
   dataStartOf,
@@ -24,48 +26,57 @@ export interface OpenSafetensors {
 
 /**
  * Opens a safetensors file, hands it to `body` and closes it. One tensor at a time is in memory.
+ * @param written the fingerprint that the file must have.
  * @throws DamagedFile that names the file and what is wrong with it.
  * @throws Error where it cannot be read.
  */
-export const withSafetensors = <R>(path: string, body: (file: OpenSafetensors) => Promise<R>): Promise<R> =>
+export const withSafetensors = <R>(
+  path: string,
+  body: (file: OpenSafetensors) => Promise<R>,
+  written?: Fingerprint,
+): Promise<R> =>
   withFile(path, async ({ bytes, read, pieces }) => {
+    if (written && bytes !== written.bytes)
+      throw new DamagedFile(`${path} has ${bytes} bytes where ${written.bytes} were written`);
     const dataStart = dataStartOf(await read(0, Math.min(8, bytes)), bytes, path);
-    const header = parseHeader(await read(0, dataStart), bytes, path);
+    const beginning = await read(0, dataStart);
+    const header = parseHeader(beginning, bytes, path);
     const { entries, metadata, checksum } = header;
-    if (checksum) {
-      const hash = createHash('sha256').update(checksum.header);
-      for await (const piece of pieces(dataStart)) hash.update(piece);
-      assertChecksum(header, hash.digest('hex'), path);
-    }
+    const own = checksum && createHash('sha256').update(checksum.header);
+    const whole = written && createHash('sha256').update(beginning);
+    if (own || whole)
+      for await (const piece of pieces(dataStart)) {
+        own?.update(piece);
+        whole?.update(piece);
+      }
+    if (whole && whole.digest('hex') !== written.sha256)
+      throw new DamagedFile(`${path} was changed since it was written`);
+    if (own) assertChecksum(header, own.digest('hex'), path);
     const values = async ({ dtype, start, end }: Entry) => valuesOf(dtype, await read(dataStart + start, end - start));
     return body({ entries, metadata, checked: checksum !== undefined, values });
   });
 
 /**
  * The pieces of a safetensors file with a checksum, for `writeSynced` and `replaceFile`. `data` gives the bytes of each
- * tensor, and is asked twice: the checksum stands before them.
- * @throws RangeError on whatever could not be read; Error where the bytes are others the second time.
+ * tensor, one after the other. The checksum, which stands before them, comes last.
+ * @throws RangeError on whatever could not be read.
  */
 export async function* safetensorsPieces(
   headings: readonly Heading[],
   metadata: Metadata,
-  data: () => AsyncIterable<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
+  data: AsyncIterable<Uint8Array>,
+): Pieces {
   const { header, length } = frame(headings, metadata);
-  const first = createHash('sha256').update(header);
+  const hash = createHash('sha256').update(header);
+  yield header;
   let bytes = 0;
-  for await (const piece of data()) {
-    first.update(piece);
+  for await (const given of data) {
+    // Others may write to what was given, such as a tensor's own memory, while the disk is waited for.
+    const piece = given.slice();
+    hash.update(piece);
     bytes += piece.length;
-  }
-  if (bytes !== length) throw new RangeError(`the tensors have ${bytes} bytes; their shapes need ${length}.`);
-  const sha256 = first.digest('hex');
-  yield sealed(header, sha256);
-  const second = createHash('sha256').update(header);
-  for await (const piece of data()) {
-    second.update(piece);
     yield piece;
   }
-  if (second.digest('hex') !== sha256)
-    throw new Error('the tensors changed while they were written. Write a copy of them.');
+  if (bytes !== length) throw new RangeError(`the tensors have ${bytes} bytes; their shapes need ${length}.`);
+  return sealed(header, hash.digest('hex'));
 }

@@ -7,7 +7,7 @@ import type { Parameters as Weights } from '@logsnr/nn';
 import type { TrainingState } from '@logsnr/training';
 import { adam, disposeState, optimize } from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { loadCheckpoint, saveCheckpoint } from './checkpoint.js';
 
 type Saved = Parameters<typeof saveCheckpoint>[1];
@@ -82,6 +82,24 @@ test('a write that fails leaves the old file and no other', async () => {
   expect(decodeSafetensors(await readFile(path)).metadata.step).toBe('2');
   expect(await readdir(own)).toEqual(['a.safetensors']);
   tf.dispose([good, gone.w] as unknown as tf.TensorContainer);
+});
+
+test('each tensor is fetched once, and all are of one moment', async () => {
+  const path = join(folder, 'moment.safetensors');
+  const parameters = { a: tf.variable(tf.ones([2])), b: tf.variable(tf.ones([2])) };
+  const fetched = vi.spyOn(tf.Tensor.prototype, 'data').mockImplementation(async function (this: tf.Tensor) {
+    parameters.b.assign(tf.zeros([2]));
+    return this.dataSync() as never;
+  });
+  try {
+    await saveCheckpoint(path, { step: 1, parameters });
+    expect(fetched).toHaveBeenCalledTimes(2);
+  } finally {
+    fetched.mockRestore();
+  }
+  const { tensors } = decodeSafetensors(await readFile(path));
+  expect([...(tensors['parameters.b']?.data ?? [])]).toEqual([1, 1]);
+  tf.dispose(parameters);
 });
 
 test('refuses, before any tensor is made, what does not fit', async () => {

@@ -1,6 +1,15 @@
 import { flatten, unflatten } from '@logsnr/core';
 import { DamagedFile, type Entry, type Heading, type Metadata } from '@logsnr/io';
-import { type Fingerprint, replaceFile, safetensorsPieces, withSafetensors, writeSynced } from '@logsnr/io/node';
+import {
+  type Fingerprint,
+  fingerprintOf,
+  type OpenSafetensors,
+  type Pieces,
+  replaceFile,
+  safetensorsPieces,
+  withSafetensors,
+  writeSynced,
+} from '@logsnr/io/node';
 import type { Parameters } from '@logsnr/nn';
 import { assertShapes, type TrainingState } from '@logsnr/training';
 import { dispose, type Tensor, tensor } from '@tensorflow/tfjs-core';
@@ -33,10 +42,12 @@ export async function saveCheckpoint(path: string, state: Saved): Promise<void> 
 }
 
 /** Writes a checkpoint to a new file, synced. */
-export const writeCheckpoint = (path: string, state: Saved): Promise<Fingerprint> =>
-  writeSynced(path, checkpointPieces(state));
+export async function writeCheckpoint(path: string, state: Saved): Promise<Fingerprint> {
+  await writeSynced(path, checkpointPieces(state));
+  return fingerprintOf(path);
+}
 
-async function* checkpointPieces(state: Saved): AsyncGenerator<Uint8Array> {
+async function* checkpointPieces(state: Saved): Pieces {
   const { parameters, ema = {}, averages = {}, optimizer = {}, losses = [] } = state;
   const tensors = Object.entries(flatten<Tensor>({ parameters, ema, averages, optimizer }));
   const headings = tensors.map(([name, { dtype, shape }]): Heading => {
@@ -47,13 +58,21 @@ async function* checkpointPieces(state: Saved): AsyncGenerator<Uint8Array> {
   headings.push({ name: LOSSES, dtype: 'F32', shape: [losses.length] });
   const metadata = textOf(state);
   check(headings, numbersOf(metadata, 'the checkpoint').step, 'the checkpoint');
-  yield* safetensorsPieces(headings, metadata, async function* () {
-    for (const [, value] of tensors) {
-      const { buffer, byteOffset, byteLength } = await value.data<'float32' | 'int32'>();
+  const copies: Tensor[] = [];
+  const data = async function* () {
+    for (const copy of copies) {
+      const { buffer, byteOffset, byteLength } = await copy.data<'float32' | 'int32'>();
       yield new Uint8Array(buffer, byteOffset, byteLength);
     }
     yield new Uint8Array(Float32Array.from(losses).buffer);
-  });
+  };
+  try {
+    // All as they are now: a variable among them may be assigned to while the disk is waited for.
+    for (const [, value] of tensors) copies.push(value.clone());
+    return yield* safetensorsPieces(headings, metadata, data());
+  } finally {
+    dispose(copies);
+  }
 }
 
 /**
@@ -64,8 +83,15 @@ async function* checkpointPieces(state: Saved): AsyncGenerator<Uint8Array> {
 export const loadCheckpoint = (
   path: string,
   { shapes }: { readonly shapes?: Readonly<Record<string, readonly number[]>> } = {},
-): Promise<Checkpoint> =>
-  withSafetensors(path, async ({ entries, metadata, checked, values }) => {
+): Promise<Checkpoint> => readCheckpoint(path, shapes);
+
+/** Reads a checkpoint that has the fingerprint `written`, as `loadCheckpoint` does. */
+export const readCheckpoint = (
+  path: string,
+  shapes?: Readonly<Record<string, readonly number[]>>,
+  written?: Fingerprint,
+): Promise<Checkpoint> => {
+  const read = async ({ entries, metadata, checked, values }: OpenSafetensors): Promise<Checkpoint> => {
     const numbers = numbersOf(metadata, path);
     if (metadata.format === CHECKED && !checked) throw new DamagedFile(`${path} has lost its checksum.`);
     check(entries, numbers.step, path);
@@ -87,7 +113,9 @@ export const loadCheckpoint = (
       dispose([...tensors.values()]);
       throw error;
     }
-  });
+  };
+  return withSafetensors(path, read, written);
+};
 
 /** Throws unless these can be a checkpoint's tensors. */
 function check(headings: readonly Heading[], step: number, what: string): void {

@@ -39,10 +39,11 @@ export async function writeManifest(folder: string, manifest: Manifest): Promise
 
 /**
  * The manifest of a checkpoint's folder, checked, and every file that it lists with it, byte by byte.
+ * @param others the files that the caller reads and checks itself.
  * @throws DamagedFile that names the file which is missing, cut short or changed.
  * @throws Error where a file cannot be read, which is no damage, or the format is one of a later version.
  */
-export async function readManifest(folder: string): Promise<Manifest> {
+export async function readManifest(folder: string, others: readonly string[] = []): Promise<Manifest> {
   const path = join(folder, NAME);
   const text = await readText(path, LONGEST).catch((error: unknown) => {
     throw codeOf(error) === 'ENOTDIR' ? new DamagedFile(`${folder} is no folder`) : error;
@@ -50,6 +51,7 @@ export async function readManifest(folder: string): Promise<Manifest> {
   if (text === undefined) throw new DamagedFile(`${path} is missing`);
   const contents = contentsOf(text, path);
   for (const [name, { bytes, sha256 }] of Object.entries(contents.files)) {
+    if (others.includes(name)) continue;
     const file = join(folder, name);
     const found = await fingerprintOf(file).catch((error: unknown) => {
       throw codeOf(error) === 'ENOENT' ? new DamagedFile(`${file} is missing`) : error;

@@ -6,7 +6,7 @@ import { besideOf, codeOf, explained, syncFolder } from '@logsnr/io/node';
 import type { Parameters } from '@logsnr/nn';
 import { disposeState, type TrainingState } from '@logsnr/training';
 import { dispose, getBackend, type TensorContainer } from '@tensorflow/tfjs-core';
-import { type Checkpoint, loadCheckpoint, writeCheckpoint } from './checkpoint.js';
+import { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.js';
 import { type Manifest, readManifest, type Settings, writeManifest } from './manifest.js';
 import { checkSettings } from './settings.js';
 
@@ -178,14 +178,18 @@ async function open(
   settings?: Settings,
   shapes?: Readonly<Record<string, readonly number[]>>,
 ): Promise<Found> {
-  const manifest = await readManifest(path);
+  const manifest = await readManifest(path, [STATE]);
   if (manifest.step !== step) throw new DamagedFile(`${path} holds step ${manifest.step}, not the step of its name`);
-  if (!manifest.files[STATE]) throw new DamagedFile(`${join(path, 'manifest.json')} does not list ${STATE}`);
+  const written = manifest.files[STATE];
+  if (!written) throw new DamagedFile(`${join(path, 'manifest.json')} does not list ${STATE}`);
   if (settings) checkSettings(manifest.settings, settings, path);
-  const checkpoint = await loadCheckpoint(join(path, STATE), shapes ? { shapes } : {});
+  const state = join(path, STATE);
+  const checkpoint = await readCheckpoint(state, shapes, written).catch((error: unknown) => {
+    throw codeOf(error) === 'ENOENT' ? new DamagedFile(`${state} is missing`) : error;
+  });
   if (checkpoint.step === step) return { checkpoint, folder: path, backends: manifest.backends };
   disposeState(checkpoint);
-  throw new DamagedFile(`${join(path, STATE)} is of step ${checkpoint.step}, not ${step}`);
+  throw new DamagedFile(`${state} is of step ${checkpoint.step}, not ${step}`);
 }
 
 /** Which of `steps` (rising) to remove. */
