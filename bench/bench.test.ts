@@ -94,6 +94,9 @@ test('operations are those of direct convolutions and products, by whichever ker
   expect(await countFlops(() => ops.conv2d(x, kernel, { gradients: 'kernels' }))).toBe(image);
   expect(await countFlops(() => back([x, kernel]))).toBe(3 * image);
   expect(await countFlops(() => tf.matMul(tf.ones([4, 6]), tf.ones([10, 6]), false, true))).toBe(2 * 4 * 6 * 10);
+  const [rows, weight] = [tf.ones([5, 16]), tf.ones<tf.Rank.R2>([16, 48])];
+  const map = tf.grads((rows: tf.Tensor, weight: tf.Tensor) => ops.linear(rows, weight as tf.Tensor2D));
+  expect(await countFlops(() => map([rows, weight]))).toBe(3 * 2 * 5 * 16 * 48);
 });
 
 test('a difference counts what is missing and what is no number', () => {
