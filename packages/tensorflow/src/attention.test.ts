@@ -138,11 +138,12 @@ describe.skipIf(backendInfo()?.backend !== 'tensorflow')('attention', () => {
     tf.tidy(() => {
       const size = { n: 1, t: 21, heads: 1, d: 1 };
       const [q, k] = [(i: number) => (i % 2 ? 1e4 : -1e4), (j: number) => 1 + ((j * 8) % 21) / 10];
-      const values = Array.from({ length: size.t }, (_, i) => [q(i), k(i), i + 1]);
-      const qkv = tf.tensor3d([values]);
-      const keys = values.map((_, i) => k(i));
+      const keys = Array.from({ length: size.t }, (_, i) => k(i));
       const [least, most] = [keys.indexOf(Math.min(...keys)), keys.indexOf(Math.max(...keys))];
-      expect([...forward(qkv, 1).dataSync()]).toEqual(values.map((_, i) => (i % 2 ? most : least) + 1));
+      // All others have weight 0, so that not even such a value is seen.
+      const value = (i: number) => (i === least || i === most ? i + 1 : 1e38);
+      const qkv = tf.tensor3d([keys.map((key, i) => [q(i), key, value(i)])]);
+      expect([...forward(qkv, 1).dataSync()]).toEqual(keys.map((_, i) => (i % 2 ? most : least) + 1));
       const gradient = backward(tf.ones([1, size.t, 1]), qkv, 1).dataSync();
       expect(gradient.every(Number.isFinite)).toBe(true);
     }));

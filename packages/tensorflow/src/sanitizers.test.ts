@@ -34,7 +34,7 @@ async function compile(output: string, ...inputs: string[]): Promise<string> {
   const { found } = await registerTensorflow();
   const headers = [require('node-api-headers').include_dir, join(found.folder, 'include'), sources];
   const { code, err } = await command(program, [
-    ...['-w', '-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'],
+    ...['-w', '-Wno-psabi', '-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'],
     ...['-std=c++17', '-march=native', '-pthread', '-fPIC', output.endsWith('.o') ? '-c' : '-shared'],
     ...['-DNAPI_VERSION=8', '-DBUILDING_NODE_EXTENSION', ...headers.map((header) => `-I${header}`)],
     ...inputs,
