@@ -19,7 +19,7 @@ async function firstMissing(): Promise<string | undefined> {
   return undefined;
 }
 
-test('convolutions and linear maps in vectors of NEON are those of float64', async ({ skip }) => {
+test('convolutions, linear maps and attention in vectors of NEON are those of float64', async ({ skip }) => {
   skip(missing !== undefined, `an emulated aarch64 is not for ${missing}`);
   const source = fileURLToPath(new URL('../test/portable.cc', import.meta.url));
   const program = join(folder, 'portable');
@@ -27,6 +27,6 @@ test('convolutions and linear maps in vectors of NEON are those of float64', asy
   const built = await command(compiler, [...flags, source, '-o', program]);
   expect(built.err).toBe('');
   const { code, out } = await command(emulator, [program]);
-  expect(out).toMatch(/^lanes 4 convolutions [\d.e-]+ maps [\d.e-]+\n$/);
+  expect(out).toMatch(/^lanes 4 convolutions [\d.e-]+ maps [\d.e-]+ attention [\d.e-]+\n$/);
   expect(code).toBe(0);
 }, 120_000);

@@ -1,10 +1,11 @@
-// Convolutions and linear maps of random sizes against their definitions in float64, for processors that TensorFlow is not at
+// Convolutions, linear maps and attention of random sizes against their definitions in float64, for processors that TensorFlow is not at
 // hand for. Prints the largest relative error of each and ends with 1 where one is too large.
 #include <cmath>
 #include <cstdio>
 #include <random>
 #include <vector>
 
+#include "../native/attend.h"
 #include "../native/convolve.h"
 #include "../native/multiply.h"
 
@@ -33,7 +34,7 @@ double Error(const Values& got, const Sums& expected) {
   return std::sqrt(off / all);
 }
 
-double worst_convolution = 0, worst_map = 0;
+double worst_convolution = 0, worst_map = 0, worst_attention = 0;
 
 void CheckConvolution() {
   const int64_t n = Whole(1, 2), h = Whole(1, 13), w = Whole(1, 13), from = 16 * Whole(1, 3), to = 16 * Whole(1, 4);
@@ -85,11 +86,46 @@ void CheckMap() {
     worst_map = std::max(worst_map, error);
 }
 
+void CheckAttention() {
+  const Heads s{Whole(1, 2), Whole(1, 150), Whole(1, 3), Whole(1, 40)};
+  const int64_t t = s.tokens, d = s.each, c = s.channels();
+  const Values qkv = Random(3 * s.samples * t * c), dy = Random(s.samples * t * c);
+  Values y(dy.size()), dqkv(qkv.size());
+  Attend(s, qkv.data(), y.data());
+  AttentionGradient(s, qkv.data(), dy.data(), dqkv.data()).Run();
+  Sums y64(y.size()), dqkv64(qkv.size());
+  for (int64_t pair = 0; pair < s.pairs(); pair++)
+    for (int64_t i = 0; i < t; i++) {
+      const auto at = [&](int64_t token, int64_t part) {
+        return ((pair / s.heads * t + token) * 3 + part) * c + pair % s.heads * d;
+      };
+      const int64_t out = (pair / s.heads * t + i) * c + pair % s.heads * d;
+      Sums p(t), dp(t);
+      double total = 0, mean = 0;
+      for (int64_t j = 0; j < t; j++) {
+        for (int64_t k = 0; k < d; k++) p[j] += double(qkv[at(i, 0) + k]) * qkv[at(j, 1) + k] / std::sqrt(double(d));
+        for (int64_t k = 0; k < d; k++) dp[j] += double(dy[out + k]) * qkv[at(j, 2) + k];
+        total += p[j] = std::exp(p[j]);
+      }
+      for (int64_t j = 0; j < t; j++) mean += (p[j] /= total) * dp[j];
+      for (int64_t j = 0; j < t; j++)
+        for (int64_t k = 0; k < d; k++) {
+          const double ds = p[j] * (dp[j] - mean) / std::sqrt(double(d));
+          y64[out + k] += p[j] * qkv[at(j, 2) + k];
+          dqkv64[at(i, 0) + k] += ds * qkv[at(j, 1) + k];
+          dqkv64[at(j, 1) + k] += ds * qkv[at(i, 0) + k];
+          dqkv64[at(j, 2) + k] += p[j] * dy[out + k];
+        }
+    }
+  for (const double error : {Error(y, y64), Error(dqkv, dqkv64)}) worst_attention = std::max(worst_attention, error);
+}
+
 }  // namespace
 
 int main() {
   for (int i = 0; i < 30; i++) CheckConvolution();
   for (int i = 0; i < 10; i++) CheckMap();
-  std::printf("lanes %d convolutions %.2g maps %.2g\n", kLanes, worst_convolution, worst_map);
-  return worst_convolution < 3e-6 && worst_map < 1e-6 ? 0 : 1;
+  for (int i = 0; i < 20; i++) CheckAttention();
+  std::printf("lanes %d convolutions %.2g maps %.2g attention %.2g\n", kLanes, worst_convolution, worst_map, worst_attention);
+  return worst_convolution < 3e-6 && worst_map < 1e-6 && worst_attention < 1e-6 ? 0 : 1;
 }
