@@ -5,7 +5,7 @@ import { ATTENTION, ATTENTION_GRADIENT, type AttentionAttrs } from '../kernels.j
 export type AttentionMethod = 'kernel' | 'composed';
 
 /**
- * `kernel` where the current backend has one, up to 4096 tokens. Forward pass and gradients then take 0.1 to 0.3 times as long
+ * `kernel` where the current backend has one, up to 4096 tokens. Forward pass and gradients then take 0.1 to 0.35 times as long
  * as composed at 2 samples of 49 or 64 tokens, 0.5 to 0.8 at 16 of 256, and 0.7 and 0.95 at one of 4096 (one thread of a Zen 4
  * core).
  */
