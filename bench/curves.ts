@@ -62,7 +62,7 @@ ours.forEach((loss, i) => {
   console.log(`| ${50 * i}–${50 * i + 50} | ${cells.join(' | ')} |`);
 });
 const apart = (curve: readonly number[]) => mean(curve.map((loss, i) => Math.abs(loss / (ours[i] as number) - 1)));
-const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
+const percent = (share: number) => `${(100 * share).toPrecision(2)} %`;
 console.log(
   `From own operations, mean over the rows: the library's ${percent(apart(library))}, other seeds ${seeds.map((curve) => percent(apart(curve))).join(' and ')}.`,
 );
