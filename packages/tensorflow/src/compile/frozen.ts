@@ -58,7 +58,8 @@ export function frozen(
   };
 }
 
-function shapeIn(binding: Binding, id: number): number[] {
+/** The shape of a tensor by its number, which the binding tells only of results. */
+export function shapeIn(binding: Binding, id: number): number[] {
   const [copy] = binding.executeOp('Identity', [], [id], 1) as [TensorMetadata];
   binding.deleteTensor(copy.id);
   return copy.shape;

@@ -70,6 +70,8 @@ export interface Node {
   attr: Record<string, Attr>;
   /** The operation of TensorFlow.js that made it, `tf.add`, for messages; no part of the graph. */
   from?: string | undefined;
+  /** Multiplications of a linear map, for the choice of its precision; no part of the graph. */
+  products?: number;
 }
 
 export const TAG = 'logsnr';

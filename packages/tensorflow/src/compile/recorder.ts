@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Binding, OpAttr, TensorMetadata } from '../native.js';
-import { frozen } from './frozen.js';
-import { type Attr, shapeOf } from './proto.js';
+import { frozen, shapeIn } from './frozen.js';
+import { PRODUCTS } from './precision.js';
+import { type Attr, type Node, shapeOf } from './proto.js';
 import { changes, constant, lift, type Recording, type Source } from './recording.js';
 import { cannot, operationNow } from './refuse.js';
 
@@ -42,6 +43,12 @@ export function recorder(binding: Binding, recording: Recording): Binding {
       if (name === 'ExpandDims') Object.assign(attr, { T: { type: results[0]?.dtype }, Tdim: { type: INT32 } });
       if (name === 'Mean') Object.assign(attr, { T: { type: results[0]?.dtype } });
       const node = recording.add(planned?.op ?? name, from, attr);
+      if (name in PRODUCTS) {
+        // Of m × k and k × n, whichever is transposed: (m k · k n · m n)^½ = m k n.
+        const shapes = [...inputs.slice(0, 2).map((id) => shapeIn(binding, id)), results[0]?.shape ?? []];
+        const last = recording.nodes.at(-1) as Node;
+        last.products = Math.sqrt(shapes.flat().reduce((all, size) => all * size, 1));
+      }
       results.forEach((result, i) => {
         recording.sources.set(result.id, `${node}:${i}`);
       });
