@@ -1,10 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { fold, key, normal, uniforms } from '@logsnr/core';
 import { ATTENTION, ATTENTION_GRADIENT, ops } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { expectNoLeak } from '../../../test/no-leak.js';
+import { expectSameBits } from '../test/threads.js';
 import { backendInfo } from './backend.js';
 import { compile } from './compile/compile.js';
 
@@ -180,29 +179,11 @@ describe.skipIf(backendInfo()?.backend !== 'tensorflow')('attention', () => {
   });
 
   test('any number of threads gives the same bits', () => {
-    const root = fileURLToPath(new URL('../../..', import.meta.url));
-    const code = `
-      import { createHash } from 'node:crypto';
-      import { key, normal } from '@logsnr/core';
-      import { ATTENTION, ATTENTION_GRADIENT } from '@logsnr/nn';
-      import { useBackend } from '@logsnr/tensorflow';
-      import * as tf from '@tensorflow/tfjs-core';
-      await useBackend({ backend: 'tensorflow', quiet: true });
-      const hash = createHash('sha256');
+    expectSameBits(`
       for (const [n, t, heads, d] of [[1, 300, 1, 20], [1, 70, 2, 32], [1, 1050, 1, 16], [3, 64, 2, 48]]) {
         const [qkv, dy] = [normal(key(1), [n, t, 3 * heads * d]), normal(key(2), [n, t, heads * d])];
-        for (const [name, inputs] of [[ATTENTION, { qkv }], [ATTENTION_GRADIENT, { dy, qkv }]])
-          hash.update(tf.engine().runKernel(name, inputs, { heads }).dataSync());
-      }
-      console.log(hash.digest('hex'));`;
-    const [one, four] = ['1', '4'].map((threads) =>
-      execFileSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {
-        cwd: root,
-        env: { ...process.env, TSX_TSCONFIG_PATH: `${root}tsconfig.json`, TF_NUM_INTRAOP_THREADS: threads },
-        encoding: 'utf8',
-      }),
-    );
-    expect(one).toMatch(/^[0-9a-f]{64}\n$/);
-    expect(four).toBe(one);
+        run(nn.ATTENTION, { qkv }, { heads });
+        run(nn.ATTENTION_GRADIENT, { dy, qkv }, { heads });
+      }`);
   });
 });

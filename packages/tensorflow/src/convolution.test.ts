@@ -1,9 +1,8 @@
-import { execFileSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { fold, key, normal, uniforms } from '@logsnr/core';
 import { CONV_3X3, CONV_3X3_FILTER_GRADIENT, CONV_3X3_INPUT_GRADIENT } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
+import { expectSameBits } from '../test/threads.js';
 import { backendInfo } from './backend.js';
 import { compile } from './compile/compile.js';
 
@@ -145,33 +144,12 @@ describe.skipIf(backendInfo()?.backend !== 'tensorflow')('3×3 convolutions', ()
   });
 
   test('any number of threads gives the same bits', () => {
-    const root = fileURLToPath(new URL('../../..', import.meta.url));
-    const code = `
-      import { createHash } from 'node:crypto';
-      import { key, normal } from '@logsnr/core';
-      import { CONV_3X3, CONV_3X3_FILTER_GRADIENT, CONV_3X3_INPUT_GRADIENT } from '@logsnr/nn';
-      import { useBackend } from '@logsnr/tensorflow';
-      import * as tf from '@tensorflow/tfjs-core';
-      await useBackend({ backend: 'tensorflow', quiet: true });
-      const hash = createHash('sha256');
+    expectSameBits(`
       for (const [n, h, from, to] of [[9, 18, 16, 48], [1, 9, 64, 80]]) {
         const [x, dy, kernel] = [[n, h, h, from], [n, h, h, to], [3, 3, from, to]].map((s, i) => normal(key(i), s));
-        const nothing = tf.tensor1d([]);
-        for (const [name, inputs] of [
-          [CONV_3X3, { x, kernel, bias: nothing, residual: nothing }],
-          [CONV_3X3_INPUT_GRADIENT, { dy, kernel }],
-          [CONV_3X3_FILTER_GRADIENT, { x, dy }],
-        ]) hash.update(tf.engine().runKernel(name, inputs).dataSync());
-      }
-      console.log(hash.digest('hex'));`;
-    const [one, three] = ['1', '3'].map((threads) =>
-      execFileSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {
-        cwd: root,
-        env: { ...process.env, TSX_TSCONFIG_PATH: `${root}tsconfig.json`, TF_NUM_INTRAOP_THREADS: threads },
-        encoding: 'utf8',
-      }),
-    );
-    expect(one).toMatch(/^[0-9a-f]{64}\n$/);
-    expect(three).toBe(one);
+        run(nn.CONV_3X3, { x, kernel, bias: tf.tensor1d([]), residual: tf.tensor1d([]) });
+        run(nn.CONV_3X3_INPUT_GRADIENT, { dy, kernel });
+        run(nn.CONV_3X3_FILTER_GRADIENT, { x, dy });
+      }`);
   });
 });

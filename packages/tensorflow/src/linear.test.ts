@@ -1,9 +1,8 @@
-import { execFileSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { fold, key, normal, uniforms } from '@logsnr/core';
 import { LINEAR, LINEAR_INPUT_GRADIENT, LINEAR_WEIGHT_GRADIENT, ops } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
+import { expectSameBits } from '../test/threads.js';
 import { backendInfo } from './backend.js';
 import { compile } from './compile/compile.js';
 import { registerTensorflow } from './native.js';
@@ -131,33 +130,12 @@ describe.runIf(native)('linear maps of our own', () => {
   });
 
   test('any number of threads gives the same bits', () => {
-    const root = fileURLToPath(new URL('../../..', import.meta.url));
-    const code = `
-      import { createHash } from 'node:crypto';
-      import { key, normal } from '@logsnr/core';
-      import { LINEAR, LINEAR_INPUT_GRADIENT, LINEAR_WEIGHT_GRADIENT } from '@logsnr/nn';
-      import { useBackend } from '@logsnr/tensorflow';
-      import * as tf from '@tensorflow/tfjs-core';
-      await useBackend({ backend: 'tensorflow', quiet: true });
-      const hash = createHash('sha256');
+    expectSameBits(`
       for (const [rows, from, to] of [[1500, 64, 80], [5, 512, 240]]) {
         const [x, dy, weight] = [[rows, from], [rows, to], [from, to]].map((s, i) => normal(key(i), s));
-        const nothing = tf.tensor1d([]);
-        for (const [name, inputs] of [
-          [LINEAR, { x, weight, bias: nothing, residual: dy }],
-          [LINEAR_INPUT_GRADIENT, { dy, weight }],
-          [LINEAR_WEIGHT_GRADIENT, { x, dy }],
-        ]) hash.update(tf.engine().runKernel(name, inputs).dataSync());
-      }
-      console.log(hash.digest('hex'));`;
-    const [one, three] = ['1', '3'].map((threads) =>
-      execFileSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {
-        cwd: root,
-        env: { ...process.env, TSX_TSCONFIG_PATH: `${root}tsconfig.json`, TF_NUM_INTRAOP_THREADS: threads },
-        encoding: 'utf8',
-      }),
-    );
-    expect(one).toMatch(/^[0-9a-f]{64}\n$/);
-    expect(three).toBe(one);
+        run(nn.LINEAR, { x, weight, bias: tf.tensor1d([]), residual: dy });
+        run(nn.LINEAR_INPUT_GRADIENT, { dy, weight });
+        run(nn.LINEAR_WEIGHT_GRADIENT, { x, dy });
+      }`);
   });
 });
