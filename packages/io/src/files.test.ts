@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { DamagedFile } from './damaged-file.js';
 import { piecesOf, replaceFile, writeSynced } from './durable.js';
-import { fingerprintOf, readText, withFile } from './files.js';
+import { fingerprintOf, makeFolder, readText, withFile } from './files.js';
 
 let folder = '';
 beforeEach(async () => {
@@ -24,6 +24,17 @@ test('a text comes back, whole and in pieces; none where there is no file', asyn
   expect(await fingerprintOf(path)).toEqual({ bytes: 6_000_000, sha256 });
   expect(await readText(join(folder, 'b'))).toBeUndefined();
   await expect(readText(path, 5_999_999)).rejects.toThrow(`${path} has 6000000 bytes; it should have at most 5999999.`);
+});
+
+test('a folder is made with those above it, and where none can be made it is an error that comes at once', async () => {
+  const deep = join(folder, 'a', 'b', 'c');
+  await makeFolder(deep);
+  await makeFolder(deep);
+  expect((await lstat(deep)).isDirectory()).toBe(true);
+  await writeFile(join(folder, 'file'), '');
+  await expect(makeFolder(join(folder, 'file'))).rejects.toThrow('EEXIST');
+  await expect(makeFolder(join(folder, 'file', 'below'))).rejects.toThrow('ENOTDIR');
+  if (process.platform === 'linux') await expect(makeFolder('/proc/none/below')).rejects.toThrow('ENOENT');
 });
 
 describe.skipIf(process.platform === 'win32')('only a regular file is read', () => {

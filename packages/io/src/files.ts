@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
-import { type FileHandle, lstat, open, stat } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import * as v from 'valibot';
 import { DamagedFile } from './damaged-file.js';
 
@@ -152,4 +153,20 @@ export function explained(error: unknown, path: string, what: 'written' | 'read'
   const missing = what === 'read' ? 'it is missing' : noFolder;
   const advice = code === 'ENOENT' ? missing : (ADVICE[code] ?? error.message);
   return Object.assign(new Error(`${path} cannot be ${what}: ${advice} (${code}).`, { cause: error }), { code });
+}
+
+/** Makes a folder and those above it that are missing. Node's own way, `recursive`, never ends where the system lets none be made. */
+export async function makeFolder(folder: string, options: { mode?: number } = {}): Promise<void> {
+  try {
+    await mkdir(folder, options);
+  } catch (error) {
+    const above = dirname(folder);
+    if (codeOf(error) === 'EEXIST' && (await stat(folder)).isDirectory()) return;
+    if (codeOf(error) !== 'ENOENT' || above === folder) throw error;
+    await makeFolder(above, options);
+    await mkdir(folder, options).catch(async (again) => {
+      // Another process may have made it meanwhile.
+      if (codeOf(again) !== 'EEXIST' || !(await stat(folder)).isDirectory()) throw again;
+    });
+  }
 }

@@ -6,6 +6,7 @@ export {
   type Fingerprint,
   fingerprintOf,
   fingerprintSchema,
+  makeFolder,
   type Reading,
   readText,
   withFile,

@@ -1,7 +1,7 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkInteger } from '@logsnr/core';
-import { explained, say as sayOnStderr, takeLock } from '@logsnr/io/node';
+import { explained, makeFolder, say as sayOnStderr, takeLock } from '@logsnr/io/node';
 import { disposeState, type OptimizeResult, type StepReport, type TrainingState } from '@logsnr/training';
 import { endBy, interruptible } from './interrupt.js';
 import type { Settings } from './manifest.js';
@@ -87,7 +87,7 @@ export async function withRun<R extends OptimizeResult>(
   if (keepAverages !== undefined) checkInteger('keepAverages', keepAverages, 1);
   if (samples) checkInteger('samples.every', samples.every, 1);
   const timing = timingOf(options.save ?? { seconds: 60 });
-  await mkdir(folder, { recursive: true }).catch((error) => {
+  await makeFolder(folder).catch((error) => {
     throw explained(error, folder);
   });
   const lock = await takeLock(join(folder, 'lock'), { what: 'trains in this folder' });

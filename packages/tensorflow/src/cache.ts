@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { lstat, mkdir, readdir, rename, rm, utimes } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { say, syncFolder, takeLock } from '@logsnr/io/node';
+import { makeFolder, say, syncFolder, takeLock } from '@logsnr/io/node';
 import envPaths from 'env-paths';
 import { faultOf, seal, whyUntrusted } from './entry.js';
 import { tensorflowVersion } from './plan.js';
@@ -76,7 +76,7 @@ export async function provide(
 
 /** Runs `work` while no other process does so for this cache, which is made if need be; first collects what is left over. */
 async function alone(cache: string, work: () => Promise<void>, waitMs = 3_600_000): Promise<void> {
-  await mkdir(cache, { recursive: true, mode: 0o700 });
+  await makeFolder(cache, { mode: 0o700 });
   checkCache(cache);
   const lock = await takeLock(join(cache, 'lock'), { waitMs, onWait: say, what: 'installs TensorFlow' });
   try {
