@@ -1,7 +1,7 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
-import { explained, piecesOf, replaceFile } from '@logsnr/io/node';
+import { explained, makeFolder, piecesOf, replaceFile } from '@logsnr/io/node';
 import type { StepReport, TrainingState } from '@logsnr/training';
 import { disposeState } from '@logsnr/training';
 import { openEvents, type Picture } from './events.js';
@@ -100,7 +100,7 @@ async function drawn(report: StepReport, { draw }: Samples): Promise<Picture> {
 }
 
 async function save(path: string, bytes: Uint8Array): Promise<void> {
-  await mkdir(dirname(path), { recursive: true }).catch((error) => {
+  await makeFolder(dirname(path)).catch((error) => {
     throw explained(error, path);
   });
   await replaceFile(path, piecesOf(bytes));

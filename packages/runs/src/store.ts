@@ -1,8 +1,8 @@
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { checkInteger } from '@logsnr/core';
 import { DamagedFile } from '@logsnr/io';
-import { besideOf, codeOf, explained, syncFolder } from '@logsnr/io/node';
+import { besideOf, codeOf, explained, makeFolder, syncFolder } from '@logsnr/io/node';
 import type { Parameters } from '@logsnr/nn';
 import { disposeState, type TrainingState } from '@logsnr/training';
 import { dispose, getBackend, type TensorContainer } from '@tensorflow/tfjs-core';
@@ -49,7 +49,7 @@ export async function openStore(
   checkInteger('keep.last', last, 1);
   if (every !== undefined) checkInteger('keep.every', every, 1);
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     await syncFolder(dirname(folder));
     for (const name of await readdir(folder))
       if (name.endsWith('.tmp')) await rm(join(folder, name), { recursive: true, force: true });
@@ -98,7 +98,7 @@ export async function openStore(
       const path = join(folder, nameOf(state.step));
       const beside = besideOf(path);
       try {
-        await mkdir(beside, { recursive: true });
+        await makeFolder(beside);
         const written = await writeCheckpoint(join(beside, STATE), state);
         const name = getBackend();
         if (backends.at(-1)?.name !== name) backends = [...backends, { from: next, name }];

@@ -1,18 +1,17 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { ATTENTION, ATTENTION_GRADIENT, type AttentionAttrs } from '../kernels.js';
+import { hasKernels, runWithGradient } from './kernel.js';
 
 /** How attention is made: by a kernel of the backend's, or from many of its operations. */
 export type AttentionMethod = 'kernel' | 'composed';
 
 /**
- * `kernel` where the current backend has one, up to 4096 tokens. Forward pass and gradients then take 0.1 to 0.35 times as long
- * as composed at 2 samples of 49 or 64 tokens, 0.5 to 0.8 at 16 of 256, and 0.7 and 0.95 at one of 4096 (one thread of a Zen 4
- * core).
+ * `kernel` where the current backend has one, up to 4096 tokens. Forward pass and gradients then take 0.11 to 0.31 times as long
+ * as composed at 2 samples of 49 or 64 tokens, 0.51 and 0.61 at 16 of 256, and 0.69 and 0.87 at one of 4096 (`pnpm bench:products`,
+ * one thread of a Zen 4 core).
  */
 export const attentionMethod = (tokens: number): AttentionMethod =>
-  tokens <= 4096 && [ATTENTION, ATTENTION_GRADIENT].every((name) => tf.getKernel(name, tf.getBackend()))
-    ? 'kernel'
-    : 'composed';
+  tokens <= 4096 && hasKernels(ATTENTION, ATTENTION_GRADIENT) ? 'kernel' : 'composed';
 
 /**
  * Multi-head self-attention (Vaswani et al. 2017, arXiv 1706.03762, equation 1): softmax(Q Kᵀ/√d) V for each head.
@@ -21,7 +20,7 @@ export const attentionMethod = (tokens: number): AttentionMethod =>
  * result is [n, t, c]. Differentiable once.
  */
 export function attention(qkv: tf.Tensor3D, heads: number, method = attentionMethod(qkv.shape[1])): tf.Tensor3D {
-  if (method === 'kernel') return byKernel(qkv, heads);
+  if (method === 'kernel') return runWithGradient(gradient, { qkv }, { heads } satisfies AttentionAttrs);
   const [n, t, channels] = qkv.shape;
   const [c, d] = [channels / 3, channels / 3 / heads];
   return tf.tidy(() => {
@@ -35,11 +34,6 @@ export function attention(qkv: tf.Tensor3D, heads: number, method = attentionMet
 // The scale goes to q, which is smaller than the table of scores.
 const attend = <T extends tf.Tensor>(q: T, k: T, v: T, d: number): T =>
   tf.matMul(tf.softmax(tf.matMul(tf.mul(q, 1 / Math.sqrt(d)), k, false, true)), v) as T;
-
-function byKernel(qkv: tf.Tensor3D, heads: number): tf.Tensor3D {
-  if (!tf.getGradient(ATTENTION)) tf.registerGradient(gradient);
-  return tf.engine().runKernel(ATTENTION, { qkv }, { heads } satisfies AttentionAttrs as never);
-}
 
 const gradient: tf.GradConfig = {
   kernelName: ATTENTION,

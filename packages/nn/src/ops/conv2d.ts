@@ -1,7 +1,8 @@
 import { checkInteger } from '@logsnr/core';
 import * as tf from '@tensorflow/tfjs-core';
-import { addBias, addResidual } from './bias.js';
+import { plus } from './bias.js';
 import { conv3x3, suitsKernel } from './conv3x3.js';
+import { hasKernels } from './kernel.js';
 import { ofTwo } from './of-two.js';
 
 /** How a convolution's gradients are made: by the backend's kernels, or from slices, products and convolutions. */
@@ -9,9 +10,7 @@ export type ConvGradients = 'kernels' | 'composed';
 
 /** `kernels` where the current backend has them, else `composed` (WebAssembly has no filter gradient). */
 export const convGradients = (): ConvGradients =>
-  tf.getKernel(tf.Conv2DBackpropFilter, tf.getBackend()) && tf.getKernel(tf.Conv2DBackpropInput, tf.getBackend())
-    ? 'kernels'
-    : 'composed';
+  hasKernels(tf.Conv2DBackpropFilter, tf.Conv2DBackpropInput) ? 'kernels' : 'composed';
 
 /** Rows and columns of zeros around an image: [[top, bottom], [left, right]]. */
 export type Padding = 'same' | number | readonly [readonly [number, number], readonly [number, number]];
@@ -37,9 +36,7 @@ export function conv2d(x: tf.Tensor4D, kernel: tf.Tensor4D, options: ConvOptions
   const around = pairsOf(padding, x, kernel, stride);
   const one = stride === 1 && around.flat().every((size) => size === 1);
   if (one && !options.gradients && suitsKernel(x, kernel)) return conv3x3(x, kernel, bias, residual);
-  const y = byLibrary(x, kernel, options, around);
-  if (residual && bias) return addResidual(y, residual, bias);
-  return bias ? addBias(y, bias) : residual ? tf.add(y, residual) : y;
+  return plus(byLibrary(x, kernel, options, around), { bias, residual });
 }
 
 function byLibrary(x: tf.Tensor4D, kernel: tf.Tensor4D, options: ConvOptions, around: Pairs): tf.Tensor4D {

@@ -1,5 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { CONV_3X3, CONV_3X3_FILTER_GRADIENT, CONV_3X3_INPUT_GRADIENT } from '../kernels.js';
+import { addedGradients } from './bias.js';
+import { hasKernels, runWithGradient } from './kernel.js';
 
 /**
  * Whether the current backend has kernels for 3×3 convolutions that are faster than the library's at this size.
@@ -17,9 +19,7 @@ export function suitsKernel(x: tf.Tensor4D, kernel: tf.Tensor4D): boolean {
   const [n, h, w] = x.shape;
   const tiles = n * Math.ceil(h / 4) * Math.ceil(w / 4);
   if (from * to > 8192 * tiles || n * h * w < 6 * tiles) return false;
-  return [CONV_3X3, CONV_3X3_INPUT_GRADIENT, CONV_3X3_FILTER_GRADIENT].every((name) =>
-    tf.getKernel(name, tf.getBackend()),
-  );
+  return hasKernels(CONV_3X3, CONV_3X3_INPUT_GRADIENT, CONV_3X3_FILTER_GRADIENT);
 }
 
 /** y = x * kernel + bias + residual, by the backend's kernel; see {@link CONV_3X3}. Differentiable once in all four. */
@@ -29,10 +29,9 @@ export function conv3x3(
   bias?: tf.Tensor | undefined,
   residual?: tf.Tensor4D | undefined,
 ): tf.Tensor4D {
-  if (!tf.getGradient(CONV_3X3)) tf.registerGradient(gradient);
   return tf.tidy(() => {
     const nothing = tf.tensor1d([]);
-    return run(CONV_3X3, { x, kernel, bias: bias ?? nothing, residual: residual ?? nothing });
+    return runWithGradient(gradient, { x, kernel, bias: bias ?? nothing, residual: residual ?? nothing });
   });
 }
 
@@ -49,9 +48,7 @@ const gradient: tf.GradConfig = {
     return {
       x: () => run(CONV_3X3_INPUT_GRADIENT, { dy, kernel }),
       kernel: () => run(CONV_3X3_FILTER_GRADIENT, { x, dy }),
-      bias: () => tf.sum(dy, [0, 1, 2]),
-      // A clone: the accumulation of gradients disposes what it has added up.
-      residual: () => tf.clone(dy),
+      ...addedGradients(dy),
     };
   },
 };

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { GROUP_NORM, GROUP_NORM_GRADIENT, type GroupNormAttrs } from '../kernels.js';
+import { hasKernels } from './kernel.js';
 import { siluGradient } from './silu.js';
 
 /** FiLM conditioning, scale and shift of each sample: [n, 1, 1, c]. */
@@ -27,9 +28,7 @@ export type GroupNormMethod = 'kernel' | 'composed';
 
 /** `kernel` where the current backend has one. */
 export const groupNormMethod = (): GroupNormMethod =>
-  tf.getKernel(GROUP_NORM, tf.getBackend()) && tf.getKernel(GROUP_NORM_GRADIENT, tf.getBackend())
-    ? 'kernel'
-    : 'composed';
+  hasKernels(GROUP_NORM, GROUP_NORM_GRADIENT) ? 'kernel' : 'composed';
 
 /**
  * Group norm (Wu & He 2018, arXiv 1803.08494) of `x` [n, h, w, c] in groups of c/groups neighbouring channels:

@@ -1,9 +1,9 @@
 export { type AttentionMethod, attention } from './attention.js';
-export { addBias, addResidual } from './bias.js';
+export { type Added, addBias, addResidual } from './bias.js';
 export { blurMatrix } from './blur.js';
 export { type ConvGradients, type ConvOptions, conv2d, type Padding } from './conv2d.js';
 export { type Film, type GroupNormInputs, type GroupNormMethod, groupNorm } from './group-norm.js';
-export { type LinearInputs, type LinearMethod, linear } from './linear.js';
+export { type LinearMethod, linear } from './linear.js';
 export { downsample, upsample } from './resample.js';
 export { rows } from './rows.js';
 export { silu } from './silu.js';

@@ -1,13 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { LINEAR, LINEAR_INPUT_GRADIENT, LINEAR_WEIGHT_GRADIENT } from '../kernels.js';
-import { addBias, addResidual } from './bias.js';
+import { type Added, addedGradients, plus } from './bias.js';
+import { hasKernels, runWithGradient } from './kernel.js';
 import { ofTwo } from './of-two.js';
-
-/** What is added to a linear map: a bias [out], and a residual of the result's shape. */
-export interface LinearInputs {
-  bias?: tf.Tensor | undefined;
-  residual?: tf.Tensor | undefined;
-}
 
 /** How a linear map is made: by a kernel of the backend's for maps of rows, or by its matrix products. */
 export type LinearMethod = 'kernel' | 'composed';
@@ -19,21 +14,17 @@ export type LinearMethod = 'kernel' | 'composed';
 export function linear<T extends tf.Tensor>(
   x: T,
   weight: tf.Tensor2D,
-  { bias, residual }: LinearInputs = {},
+  added: Added = {},
   method: LinearMethod = linearMethod(weight),
 ): T {
   const [from, to] = weight.shape;
   const [rows, shape] = [x.size / from, [...x.shape.slice(0, -1), to]];
   return tf.tidy(() => {
     const flat = tf.reshape(x, [rows, from]);
-    if (method === 'kernel') {
-      const nothing = tf.tensor1d([]);
-      const added = residual ? tf.reshape(residual, [rows, to]) : nothing;
-      return tf.reshape(byKernel({ x: flat, weight, bias: bias ?? nothing, residual: added }), shape) as T;
-    }
-    const y = tf.reshape(byProduct(flat, weight), shape) as T;
-    if (residual && bias) return addResidual(y, residual as T, bias);
-    return bias ? addBias(y, bias) : residual ? tf.add(y, residual) : y;
+    if (method === 'composed') return plus(tf.reshape(byProduct(flat, weight), shape) as T, added);
+    const { bias = tf.tensor1d([]) } = added;
+    const residual = added.residual ? tf.reshape(added.residual, [rows, to]) : tf.tensor1d([]);
+    return tf.reshape(runWithGradient(gradient, { x: flat, weight, bias, residual }), shape) as T;
   });
 }
 
@@ -43,14 +34,8 @@ export function linear<T extends tf.Tensor>(
  * 0.7. A weight of 1,024 × 1,024, which no cache holds beside its rows, takes longer.
  */
 function linearMethod({ shape, size }: tf.Tensor2D): LinearMethod {
-  const kernels = [LINEAR, LINEAR_INPUT_GRADIENT, LINEAR_WEIGHT_GRADIENT];
   const suits = size <= 1 << 18 && shape.every((channels) => channels > 0 && channels % 16 === 0);
-  return suits && kernels.every((name) => tf.getKernel(name, tf.getBackend())) ? 'kernel' : 'composed';
-}
-
-function byKernel(inputs: Record<'x' | 'weight' | 'bias' | 'residual', tf.Tensor>): tf.Tensor2D {
-  if (!tf.getGradient(LINEAR)) tf.registerGradient(gradient);
-  return tf.engine().runKernel(LINEAR, inputs);
+  return suits && hasKernels(LINEAR, LINEAR_INPUT_GRADIENT, LINEAR_WEIGHT_GRADIENT) ? 'kernel' : 'composed';
 }
 
 // What is not asked for is not computed: the gradient by an image alone needs none by the weights.
@@ -63,9 +48,7 @@ const gradient: tf.GradConfig = {
     return {
       x: () => tf.engine().runKernel(LINEAR_INPUT_GRADIENT, { dy, weight }),
       weight: () => tf.engine().runKernel(LINEAR_WEIGHT_GRADIENT, { x, dy }),
-      bias: () => tf.sum(dy, 0),
-      // A clone: the accumulation of gradients disposes what it has added up.
-      residual: () => tf.clone(dy),
+      ...addedGradients(dy),
     };
   },
 };

@@ -7,8 +7,9 @@ import { changes, constant, lift, type Recording, type Source } from './recordin
 
 /**
  * Filters take four times the memory of their kernel. So images of more tiles of 4×4 pixels than this keep the kernel: there
- * transforming it at each call is a small part of the work. And so do kernels whose filters fit no cache, where tiles are few: to
- * read them takes longer than the library's convolution (512 × 512 channels at 1 to 8 tiles, 1.0 to 2.0 times).
+ * transforming it at each call is a small part of the work. And so do kernels of very many weights where tiles are few, whose filters
+ * fit no cache: 512 × 512 channels at one tile take 2.03 times as long as the library's convolution, and 256 × 256 0.93 (`pnpm
+ * bench:convolution --sizes`, one thread). The bound is on the side of memory: at 2 to 16 tiles 512 × 512 take 0.43 to 0.72.
  */
 const MOST_TILES = 1024;
 const MOST_WEIGHTS = (tiles: number) => 65_536 * Math.max(1, tiles / 16);
