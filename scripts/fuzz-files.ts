@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { flatten } from '@logsnr/core';
 import { mnist } from '@logsnr/data/node';
 import { decodeSafetensors, encodeSafetensors } from '@logsnr/io';
-import { takeLock } from '@logsnr/io/node';
+import { takeLock, withPytorch } from '@logsnr/io/node';
 import type { Parameters as Weights } from '@logsnr/nn';
 import { loadCheckpoint, saveCheckpoint, withRun } from '@logsnr/runs';
 import { adam, disposeState, type OptimizeResult, optimize, type TrainingState } from '@logsnr/training';
@@ -107,7 +107,8 @@ const array = {
   half: { shape: [1, 1], data: Float32Array.of(1.5), dtype: 'F16' },
   empty: { shape: [0, 2], data: new Float32Array(0) },
 } as const;
-const oldCheckpoint = fileURLToPath(new URL('../test/fixtures/flat-checkpoint.safetensors', import.meta.url));
+const torchFiles = ['unchecked.pt', 'views.pt'];
+const fixture = (path: string) => readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)));
 
 export const readers: readonly Reader[] = [
   {
@@ -151,8 +152,26 @@ export const readers: readonly Reader[] = [
   },
   {
     ...{ name: 'old checkpoint', weight: 3, checked: false },
-    make: async (folder) => writeFileSync(join(folder, 'old.safetensors'), readFileSync(oldCheckpoint)),
+    make: async (folder) =>
+      writeFileSync(join(folder, 'old.safetensors'), fixture('test/fixtures/flat-checkpoint.safetensors')),
     read: (folder) => bitsAt(join(folder, 'old.safetensors')),
+  },
+  {
+    // Without checksums, so that what is spoilt gets to the parsers.
+    ...{ name: 'PyTorch checkpoint', weight: 12, checked: false },
+    async make(folder) {
+      for (const name of torchFiles) writeFileSync(join(folder, name), fixture(`packages/io/test/fixtures/${name}`));
+    },
+    async read(folder) {
+      const found = torchFiles.map((name) =>
+        withPytorch(join(folder, name), async ({ entries, metadata, values }) => {
+          const tensors: unknown[] = [];
+          for (const entry of entries) tensors.push([entry, hex(await values(entry))]);
+          return [tensors, metadata];
+        }),
+      );
+      return JSON.stringify(await Promise.all(found));
+    },
   },
   {
     ...{ name: 'MNIST', weight: 6, checked: false },

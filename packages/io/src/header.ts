@@ -6,12 +6,21 @@ import { repeatedKey } from './repeated-key.js';
 /** Text under text keys. */
 export type Metadata = Readonly<Record<string, string>>;
 
-/** The format's types, by their codes in a file. */
+/**
+ * The format's types, by their codes in a file. Those of less than a byte (F4, F6_E2M3, F6_E3M2) are refused: the format
+ * does not say how they are packed.
+ */
 export type Dtype =
   | 'F64'
   | 'F32'
   | 'F16'
   | 'BF16'
+  | 'F8_E4M3'
+  | 'F8_E5M2'
+  | 'F8_E8M0'
+  | 'F8_E4M3FNUZ'
+  | 'F8_E5M2FNUZ'
+  | 'C64'
   | 'I64'
   | 'I32'
   | 'I16'
@@ -24,7 +33,8 @@ export type Dtype =
 
 /** Bytes of a value of each type. */
 export const bytesOf: Readonly<Record<Dtype, number>> = {
-  ...{ F64: 8, F32: 4, F16: 2, BF16: 2 },
+  ...{ F64: 8, F32: 4, F16: 2, BF16: 2, C64: 8 },
+  ...{ F8_E4M3: 1, F8_E5M2: 1, F8_E8M0: 1, F8_E4M3FNUZ: 1, F8_E5M2FNUZ: 1 },
   ...{ I64: 8, I32: 4, I16: 2, I8: 1, U64: 8, U32: 4, U16: 2, U8: 1, BOOL: 1 },
 };
 
@@ -60,8 +70,9 @@ const SEAL = `{"${NOTES}":{"${CHECKSUM}":"`;
 const DIGITS = 64;
 
 const sizes = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const codes = Object.keys(bytesOf) as Dtype[];
 const fieldSchema = v.object({
-  dtype: v.picklist(Object.keys(bytesOf) as Dtype[]),
+  dtype: v.picklist(codes, ({ received }) => `received ${received}, expected ${codes.join(', ')}`),
   // More axes than any library has.
   shape: v.pipe(v.array(sizes), v.maxLength(64)),
   data_offsets: v.strictTuple([sizes, sizes]),

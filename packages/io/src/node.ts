@@ -1,3 +1,4 @@
+export { type Crc, crcOf } from './crc.js';
 export { besideOf, type Pieces, piecesOf, replaceFile, syncFolder, writeSynced } from './durable.js';
 export { faultOf } from './fault.js';
 export {
@@ -12,5 +13,9 @@ export {
   withFile,
 } from './files.js';
 export { type Lock, type LockOptions, takeLock } from './lock.js';
+export type { OpenTensors } from './open-tensors.js';
+export { withPytorch } from './pytorch-file.js';
+export { pytorchPieces } from './pytorch-pieces.js';
 export { type OpenSafetensors, safetensorsPieces, withSafetensors } from './safetensors-file.js';
+export { withTensors } from './tensors-file.js';
 export { say, type TextStream, tolerant } from './text-stream.js';

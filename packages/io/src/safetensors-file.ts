@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { DamagedFile } from './damaged-file.js';
 import type { Pieces } from './durable.js';
-import { type Fingerprint, withFile } from './files.js';
+import { type Fingerprint, type Reading, withFile } from './files.js';
 import {
   assertChecksum,
   dataStartOf,
@@ -12,16 +12,14 @@ import {
   parseHeader,
   sealed,
 } from './header.js';
-import { type Values, valuesOf } from './values.js';
+import { namedIn, type OpenTensors } from './open-tensors.js';
+import { valuesOf } from './values.js';
 
 /** A safetensors file that is open, its header checked, and the whole of it where it has a checksum. */
-export interface OpenSafetensors {
+export interface OpenSafetensors extends OpenTensors {
   readonly entries: readonly Entry[];
-  readonly metadata: Metadata;
   /** Whether the file has a checksum. */
   readonly checked: boolean;
-  /** The values of a tensor, read now. */
-  values(entry: Entry): Promise<Values>;
 }
 
 /**
@@ -34,27 +32,36 @@ export const withSafetensors = <R>(
   path: string,
   body: (file: OpenSafetensors) => Promise<R>,
   written?: Fingerprint,
-): Promise<R> =>
-  withFile(path, async ({ bytes, read, pieces }) => {
-    if (written && bytes !== written.bytes)
-      throw new DamagedFile(`${path} has ${bytes} bytes where ${written.bytes} were written`);
-    const dataStart = dataStartOf(await read(0, Math.min(8, bytes)), bytes, path);
-    const beginning = await read(0, dataStart);
-    const header = parseHeader(beginning, bytes, path);
-    const { entries, metadata, checksum } = header;
-    const own = checksum && createHash('sha256').update(checksum.header);
-    const whole = written && createHash('sha256').update(beginning);
-    if (own || whole)
-      for await (const piece of pieces(dataStart)) {
-        own?.update(piece);
-        whole?.update(piece);
-      }
-    if (whole && whole.digest('hex') !== written.sha256)
-      throw new DamagedFile(`${path} was changed since it was written`);
-    if (own) assertChecksum(header, own.digest('hex'), path);
-    const values = async ({ dtype, start, end }: Entry) => valuesOf(dtype, await read(dataStart + start, end - start));
-    return body({ entries, metadata, checked: checksum !== undefined, values });
-  });
+): Promise<R> => withFile(path, async (file) => body(await openSafetensors(file, path, written)));
+
+export async function openSafetensors(
+  { bytes, read, pieces }: Reading,
+  path: string,
+  written?: Fingerprint,
+): Promise<OpenSafetensors> {
+  if (written && bytes !== written.bytes)
+    throw new DamagedFile(`${path} has ${bytes} bytes where ${written.bytes} were written`);
+  const dataStart = dataStartOf(await read(0, Math.min(8, bytes)), bytes, path);
+  const beginning = await read(0, dataStart);
+  const header = parseHeader(beginning, bytes, path);
+  const { entries, metadata, checksum } = header;
+  const own = checksum && createHash('sha256').update(checksum.header);
+  const whole = written && createHash('sha256').update(beginning);
+  if (own || whole)
+    for await (const piece of pieces(dataStart)) {
+      own?.update(piece);
+      whole?.update(piece);
+    }
+  if (whole && whole.digest('hex') !== written.sha256)
+    throw new DamagedFile(`${path} was changed since it was written`);
+  if (own) assertChecksum(header, own.digest('hex'), path);
+  const named = namedIn(entries, path);
+  const values = async ({ name }: Pick<Entry, 'name'>) => {
+    const { dtype, start, end } = named(name);
+    return valuesOf(dtype, await read(dataStart + start, end - start));
+  };
+  return { entries, metadata, checked: checksum !== undefined, values };
+}
 
 /**
  * The pieces of a safetensors file with a checksum, for `writeSynced` and `replaceFile`. `data` gives the bytes of each

@@ -1,7 +1,7 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { assertChecksum, type Dtype, type Entry, frame, type Metadata, parseHeader, sealed } from './header.js';
-import { bytesFrom, dtypeOf, type Values, valuesOf } from './values.js';
+import { bytesFrom, dtypeOf, partsOf, type Values, valuesOf } from './values.js';
 
 /** Values with their shape, and the type that they have in a file. */
 export interface Stored {
@@ -26,7 +26,7 @@ export interface SafetensorsFile {
 export function encodeSafetensors({ tensors, metadata = {} }: SafetensorsFile): Uint8Array {
   const parts = Object.entries(tensors).map(([name, { shape, data, dtype = dtypeOf(data) }]) => {
     const count = shape.reduce((product, size) => product * size, 1);
-    if (count !== data.length)
+    if (count * partsOf(dtype) !== data.length)
       throw new RangeError(`"${name}" has ${data.length} values; its shape [${shape.join(', ')}] needs ${count}.`);
     return { heading: { name, dtype, shape }, bytes: bytesFrom(dtype, data) };
   });
@@ -47,7 +47,8 @@ export function encodeSafetensors({ tensors, metadata = {} }: SafetensorsFile): 
 
 /**
  * The contents of a safetensors file of any types. Everything in it is checked before it is used, and nothing in it is
- * run. F16 and BF16 come as `Float32Array`, I64 and U64 as arrays of bigints. `file` names it in errors.
+ * run. F16, BF16 and F8 come as `Float32Array`, C64 as
+ * one of twice the length, I64 and U64 as arrays of bigints. `file` names it in errors.
  * @returns `checked`: whether the file has a checksum, which then fits. Those of other tools have none.
  * @throws DamagedFile on anything that is not well formed, or was changed since it was written.
  */

@@ -1,6 +1,6 @@
+import { crcOf } from '@logsnr/io/node';
 import protobuf from 'protobufjs/light.js';
 import { type Appending, appending } from './appending.js';
-import { crc32c } from './crc32c.js';
 
 // The part of TensorFlow's tensorflow/core/util/event.proto and framework/summary.proto that scalars and images need.
 const Event = protobuf.Root.fromJSON({
@@ -34,6 +34,9 @@ const Event = protobuf.Root.fromJSON({
     },
   },
 }).lookupType('Event');
+
+/** CRC-32C (Castagnoli). */
+export const crc32c = crcOf(0x82f63b78);
 
 /** A picture as a PNG file's bytes. */
 export interface Picture {
