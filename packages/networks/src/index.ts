@@ -1,6 +1,14 @@
 export { type BindOptions, bind } from './bind.js';
 export { type ClassEmbeddings, classEmbeddings, onEmbeddings } from './class-embedding.js';
 export { type Classifier, type ConvClassifierConfig, convClassifier } from './conv-classifier.js';
+export {
+  type Described,
+  type DescribeOptions,
+  type Description,
+  describe,
+  type LayerDescription,
+} from './describe.js';
+export { descriptionTable } from './description-table.js';
 export { type DiscreteModel, type DiscreteModelOptions, discreteModel } from './discrete-model.js';
 export { type NoisyClassifier, noisyClassifier } from './noisy-classifier.js';
 export { type UnetOptions, unet } from './unet.js';

@@ -7,6 +7,8 @@ test('the public surface', () => {
     'classCondition',
     'classEmbeddings',
     'convClassifier',
+    'describe',
+    'descriptionTable',
     'discreteModel',
     'noisyClassifier',
     'onEmbeddings',

@@ -52,6 +52,22 @@ describe('module', () => {
     expectNoLeak(() => Object.values(init(whole, 1)));
   });
 
+  test('tells each application of a module to whoever observes it, with its path', () => {
+    const seen: string[] = [];
+    const observe = <O>(path: string, run: () => O): O => {
+      seen.push(`begin ${path}`);
+      const output = run();
+      seen.push(`end ${path}`);
+      return output;
+    };
+    const parameters = randomised(whole);
+    const x = random(1, 2, 3);
+    const plain = whole.apply(parameters, x);
+    expect(difference(whole.apply(parameters, x, { train: false, observe }), plain)).toBe(0);
+    const inner = ['first', 'twice.0', 'twice.2'].flatMap((path) => [`begin ${path}`, `end ${path}`]);
+    expect(seen).toEqual(['begin ', ...inner, 'end ']);
+  });
+
   test('takes what a file gives, where lists are names', () => {
     const parameters = randomised(whole);
     const again = unflatten(flatten<tf.Tensor>(parameters)) as Parameters;

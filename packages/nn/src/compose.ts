@@ -40,7 +40,9 @@ export function module<const P extends { readonly [name: string]: Part }, I, O>(
     parameters,
     init: (key) => initialise(parameters, key),
     apply(given, input, context = { train: false }) {
-      const run = (): O => body(use(parts, given, context, context.path) as Used<P>, input, context);
+      const plain = (): O => body(use(parts, given, context, context.path) as Used<P>, input, context);
+      const { observe, path = '' } = context;
+      const run = observe ? () => observe(path, plain) : plain;
       if (context.path !== undefined) return run();
       checkParameters(shapes, given);
       return tidy(run as () => never);

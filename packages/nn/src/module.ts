@@ -22,6 +22,8 @@ export interface Context {
   readonly key?: Tensor1D | undefined;
   /** The module's path in the one that was applied first. It names a random layer's stream. Callers leave it out. */
   readonly path?: string | undefined;
+  /** Stands around each application of a module, of the path '' first: it calls `run` and gives back what that gives. */
+  readonly observe?: (<O>(path: string, run: () => O) => O) | undefined;
 }
 
 /** A layer or a network as a value. It holds no weights. It knows how to make and to use them. */
