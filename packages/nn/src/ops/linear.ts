@@ -21,10 +21,15 @@ export function linear<T extends tf.Tensor>(
   const [rows, shape] = [x.size / from, [...x.shape.slice(0, -1), to]];
   return tf.tidy(() => {
     const flat = tf.reshape(x, [rows, from]);
-    if (method === 'composed') return plus(tf.reshape(byProduct(flat, weight), shape) as T, added);
-    const { bias = tf.tensor1d([]) } = added;
-    const residual = added.residual ? tf.reshape(added.residual, [rows, to]) : tf.tensor1d([]);
-    return tf.reshape(runWithGradient(gradient, { x: flat, weight, bias, residual }), shape) as T;
+    const { bias } = added;
+    const residual = added.residual && tf.reshape(added.residual, [rows, to]);
+    const nothing = tf.tensor1d([]);
+    const y =
+      method === 'composed'
+        ? plus(byProduct(flat, weight), { bias, residual })
+        : runWithGradient(gradient, { x: flat, weight, bias: bias ?? nothing, residual: residual ?? nothing });
+    // Reshaped last: the gradient of a reshape keeps what was reshaped, here the result itself.
+    return tf.reshape(y, shape) as T;
   });
 }
 
