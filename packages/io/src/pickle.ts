@@ -8,7 +8,8 @@ export abstract class Made {
 
 /** A dict or an OrderedDict: key, value, key, value … */
 export class Dict {
-  readonly flat: Pickled[] = [];
+  // Hostile files have a million empty ones.
+  flat: Pickled[] | null = null;
 }
 
 /** A class or function by its full name. It is a name and nothing more: nothing is looked up. */
@@ -26,7 +27,7 @@ export interface Makers {
 type Fail = (what: string) => never;
 
 /** More operations and longer texts are of no state dict. Each operation takes memory. */
-const [MOST, LONGEST] = [2 ** 20, 2 ** 20];
+const [MOST, LONGEST] = [3 * 2 ** 18, 2 ** 20];
 
 /**
  * The value of a pickle (Python's pickletools.py) of protocol 2 to 5, from the operations that state dicts need. All
@@ -64,6 +65,7 @@ function machineOf(bytes: Uint8Array, makers: Makers, fail: Fail) {
   const set = (pairs: readonly Pickled[]): undefined => {
     const dict = top();
     if (!(dict instanceof Dict) || pairs.length % 2 === 1) return fail('its pickle sets what is no dict');
+    dict.flat ??= [];
     for (const value of pairs) dict.flat.push(value);
   };
   const remember = (index: number) => void memo.set(index, top());
@@ -175,11 +177,12 @@ function readerOf(bytes: Uint8Array, fail: Fail) {
     },
     /** An integer of that many bytes, in two's complement: a number where that is exact. */
     long(length: number): number | bigint {
-      if (length > 32) fail(`its pickle has an integer of ${length} bytes; at most 32 are read`);
+      if (length > 16) fail(`its pickle has an integer of ${length} bytes; at most 16 are read`);
       const start = take(length);
-      let value = 0n;
-      for (let i = length - 1; i >= 0; i--) value = (value << 8n) | BigInt(view.getUint8(start + i));
-      value = BigInt.asIntN(8 * length, value);
+      const wide = new BigInt64Array(2).fill(length > 0 && view.getInt8(start + length - 1) < 0 ? -1n : 0n);
+      new Uint8Array(wide.buffer).set(bytes.subarray(start, start + length));
+      const [low = 0n, high = 0n] = wide;
+      const value = (high << 64n) | BigInt.asUintN(64, low);
       return Number.isSafeInteger(Number(value)) ? Number(value) : value;
     },
     /** The text up to the end of the line. */

@@ -37,10 +37,10 @@ const callable = new Set([
   ...['torch._utils._rebuild_tensor', `${REBUILD}2`, `${REBUILD}3`],
 ]);
 
-/** More tensors, dicts within dicts, and letters in a name are of no network. */
-const [TENSORS, DEEPEST, LETTERS] = [2 ** 16, 100, 4096];
+/** More tensors, dicts within dicts, and letters of all names together are of no network. */
+const [TENSORS, DEEPEST, LETTERS] = [2 ** 16, 100, 2 ** 23];
 /** Values that are visited, the same one by another way too: what a pickle holds as it stands has fewer. */
-const VISITS = 2 ** 20;
+const VISITS = 3 * 2 ** 18;
 /** Texts that are kept of what is no tensor. */
 const NOTES = 2 ** 16;
 
@@ -81,31 +81,41 @@ export function parseStateDict(
   const root = unpickle(pickle, makersOf(sizeOf, fail), fail);
   const views = new Map<string, View>();
   const notes = new Map<string, string>();
-  let [visits, bytes] = [0, 0];
+  let [visits, letters, bytes] = [0, 0, 0];
   const visit = (value: Pickled, path: string, depth: number, named: boolean): void => {
     if (++visits > VISITS) fail(`it holds over ${VISITS} values`);
     if (depth > DEEPEST) fail(`"${path}" is more than ${DEEPEST} dicts deep`);
-    if (path.length > LETTERS) fail(`it has a name of ${path.length} letters`);
-    const inside = (key: string) => (depth === 0 ? key : `${path}.${key}`);
-    if (value instanceof Rebuilt) {
-      const { view } = value;
-      if (views.has(path)) fail(`it has two tensors "${path}"`);
-      if (views.size >= TENSORS) fail(`it has over ${TENSORS} tensors`);
-      bytes += view.count * bytesOf[view.dtype];
-      if (bytes > most)
-        fail(`its tensors take over ${most} bytes, many times the file's. Save clones: {k: v.clone() for k, v in …}`);
-      views.set(path, { name: path, ...view });
-    } else if (value instanceof Dict)
+    if (value instanceof Dict && value.flat)
       for (let i = 0; i < value.flat.length; i += 2)
-        visit(value.flat[i + 1] ?? null, inside(keyOf(value.flat[i] ?? null, path, fail)), depth + 1, true);
+        visit(
+          value.flat[i + 1] ?? null,
+          joined(path, depth, keyOf(value.flat[i] ?? null, path, fail)),
+          depth + 1,
+          true,
+        );
     else if (Array.isArray(value))
-      for (const [i, item] of value.entries()) visit(item, inside(`${i}`), depth + 1, false);
-    else if (named && typeof value !== 'object' && notes.size < NOTES) notes.set(path, `${value}`);
-    else if (named && value === null && notes.size < NOTES) notes.set(path, 'null');
+      for (let i = 0; i < value.length; i++) visit(value[i] ?? null, joined(path, depth, `${i}`), depth + 1, false);
+    else keep(value, path, named);
+  };
+  const keep = (value: Pickled, path: string, named: boolean): void => {
+    const isNote = named && (value === null || typeof value !== 'object') && notes.size < NOTES;
+    if (!isNote && !(value instanceof Rebuilt)) return;
+    letters += path.length;
+    if (letters > LETTERS) fail(`its names take over ${LETTERS} letters`);
+    if (!(value instanceof Rebuilt)) return void notes.set(path, `${value}`);
+    const { view } = value;
+    if (views.has(path)) fail(`it has two tensors "${path}"`);
+    if (views.size >= TENSORS) fail(`it has over ${TENSORS} tensors`);
+    bytes += view.count * bytesOf[view.dtype];
+    if (bytes > most)
+      fail(`its tensors take over ${most} bytes, many times the file's. Save clones: {k: v.clone() for k, v in …}`);
+    views.set(path, { name: path, ...view });
   };
   visit(root, '', 0, false);
   return { views: [...views.values()], metadata: Object.fromEntries(notes) };
 }
+
+const joined = (path: string, depth: number, key: string): string => (depth === 0 ? key : `${path}.${key}`);
 
 function keyOf(key: Pickled, path: string, fail: (what: string) => never): string {
   if (typeof key === 'string' || typeof key === 'number' || typeof key === 'bigint') return `${key}`;

@@ -22,8 +22,8 @@ export interface StoredZip {
   startOf(entry: Stored): Promise<number>;
 }
 
-/** More entries are of no checkpoint. */
-const MOST = 2 ** 17;
+/** More entries, and longer names, are of no checkpoint. */
+const [MOST, LONGEST] = [2 ** 16 + 2 ** 10, 1000];
 /** Bytes of an entry's header before its name. */
 const LOCAL = 30;
 /** Bits of the flags: encrypted; the sizes come after the data. */
@@ -67,6 +67,7 @@ async function directoryOf(zip: ZipFile, bytes: number, fail: (what: string) => 
   const entries: (Stored & { limit: number; end: number })[] = [];
   for await (const entry of zip.eachEntry()) {
     const { fileName: name, compressedSize: size, crc32: crc, relativeOffsetOfLocalHeader: header } = entry;
+    if (name.length > LONGEST) fail(`it has a name of ${name.length} letters`);
     if (entry.isEncrypted()) fail(`"${name}" is encrypted`);
     const compressed = entry.compressionMethod !== 0;
     const end = header + LOCAL + entry.fileNameLength + size;
