@@ -10,6 +10,7 @@ export {
 } from './describe.js';
 export { descriptionTable } from './description-table.js';
 export { type DiscreteModel, type DiscreteModelOptions, discreteModel } from './discrete-model.js';
+export { noiseEmbedding, type TimeOptions, timesOf } from './noise-embedding.js';
 export { type NoisyClassifier, noisyClassifier } from './noisy-classifier.js';
 export { type UnetOptions, unet } from './unet.js';
 export { type Conditioned, classCondition, type UnetCondition } from './unet-condition.js';

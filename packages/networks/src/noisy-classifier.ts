@@ -1,6 +1,7 @@
 import { checkInteger } from '@logsnr/core';
-import { groupNorm, lambdaEmbedding, linear, type Module, module, ops } from '@logsnr/nn';
+import { groupNorm, linear, type Module, module, ops } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
+import { noiseEmbedding } from './noise-embedding.js';
 import { checkInput, type Level, type UnetConfig, unetLevels } from './unet-config.js';
 import { filmsOf, goDown, stageMaker, wayDown } from './unet-stages.js';
 
@@ -19,7 +20,7 @@ export function noisyClassifier(config: UnetConfig): NoisyClassifier {
   checkInteger('classes', classes, 2);
   const last = (levels[levels.length - 1] as Level).channels;
   const parts = {
-    lambda: lambdaEmbedding(base, embedding),
+    lambda: noiseEmbedding(config.time, base, embedding),
     ...wayDown(levels, blocks, channels, stageMaker(config)).parts,
     out: { norm: groupNorm(last, groups, { silu: true }) },
     logits: linear(last, classes),

@@ -10,8 +10,10 @@ test('the public surface', () => {
     'describe',
     'descriptionTable',
     'discreteModel',
+    'noiseEmbedding',
     'noisyClassifier',
     'onEmbeddings',
+    'timesOf',
     'unet',
   ]);
 });

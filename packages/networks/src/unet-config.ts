@@ -1,5 +1,6 @@
 import { checkInteger, checkKnown, checkShape, checkWithin } from '@logsnr/core';
 import { Tensor } from '@tensorflow/tfjs-core';
+import type { TimeOptions } from './noise-embedding.js';
 
 /** The size and shape of a {@link unet}. */
 export interface UnetConfig {
@@ -28,6 +29,8 @@ export interface UnetConfig {
   embedding?: number;
   /** The rate of the dropout in every residual block, for training. Default 0. */
   dropout?: number;
+  /** The times on which the network was trained. It then embeds t(λ) instead of λ. Default none. */
+  time?: TimeOptions;
 }
 
 /** One resolution of the network. */
@@ -47,7 +50,7 @@ const list = (values: readonly number[]): string => `[${values.join(', ')}]`;
  */
 export function unetLevels(config: UnetConfig): Level[] {
   const known = ['height', 'width', 'channels', 'outputs', 'classes', 'base', 'multipliers', 'blocks', 'attention'];
-  checkKnown('the network', config, [...known, 'heads', 'headChannels', 'groups', 'embedding', 'dropout']);
+  checkKnown('the network', config, [...known, 'heads', 'headChannels', 'groups', 'embedding', 'dropout', 'time']);
   const { height, width, base, multipliers, attention = [], groups } = config;
   for (const option of ['height', 'width', 'channels', 'base', 'blocks', 'groups'] as const)
     checkInteger(option, config[option], 1);

@@ -2,7 +2,6 @@ import { checkShape } from '@logsnr/core';
 import {
   conv,
   groupNorm,
-  lambdaEmbedding,
   type Module,
   module,
   type Network,
@@ -12,6 +11,7 @@ import {
   type Used,
 } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
+import { noiseEmbedding } from './noise-embedding.js';
 import { classCondition, noCondition, type UnetCondition } from './unet-condition.js';
 import { checkInput, type Level, type UnetConfig, unetLevels } from './unet-config.js';
 import { checkPerturbation, type UnetPerturbation } from './unet-perturbation.js';
@@ -68,7 +68,7 @@ export function unet<C>(config: UnetConfig, options: UnetOptions<C> = {}): Netwo
   checkPerturbation(options, maker.names);
 
   const parts = {
-    lambda: lambdaEmbedding(base, embedding),
+    lambda: noiseEmbedding(config.time, base, embedding),
     // An unknown name would lose the type of the others.
     ...({ [name]: condition.module } as object),
     ...down.parts,

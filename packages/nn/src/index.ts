@@ -19,7 +19,6 @@ export {
   PHILOX_UNIFORM,
   type PhiloxUniformAttrs,
 } from './kernels.js';
-export { lambdaEmbedding } from './lambda-embedding.js';
 export { lambdaFeatures } from './lambda-features.js';
 export {
   type ConvLayerOptions,
@@ -42,3 +41,4 @@ export {
 export * as ops from './ops/index.js';
 export { constant, gaussian, shapesOf, type WeightOptions, weight } from './parameters.js';
 export { films, type ResidualBlockOptions, type ResidualInput, residualBlock } from './residual-block.js';
+export { type TimeFeatures, timeFeatures } from './time-features.js';

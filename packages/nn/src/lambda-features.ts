@@ -1,4 +1,5 @@
-import * as tf from '@tensorflow/tfjs-core';
+import type { Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
+import { waves } from './time-features.js';
 
 /** The slowest and the fastest frequency at which λ is embedded, in radians a nat. */
 export const lambdaFrequencies = { low: 1 / 16, high: 8 } as const;
@@ -11,12 +12,9 @@ export const lambdaFrequencies = { low: 1 / 16, high: 8 } as const;
  * The form is that of Vaswani et al. 2017 (arXiv 1706.03762, section 3.5) with λ for the position. So a network does not
  * depend on the time of any one schedule.
  */
-export function lambdaFeatures(lambda: tf.Tensor1D, size: number): tf.Tensor2D {
+export function lambdaFeatures(lambda: Tensor1D, size: number): Tensor2D {
   const { low, high } = lambdaFrequencies;
   const count = size / 2;
-  return tf.tidy(() => {
-    const omega = Array.from({ length: count }, (_, k) => low * (high / low) ** (count > 1 ? k / (count - 1) : 0));
-    const angle = tf.mul(tf.reshape(lambda, [-1, 1]), tf.tensor2d(omega, [1, count]));
-    return tf.concat([tf.sin(angle), tf.cos(angle)], 1) as tf.Tensor2D;
-  });
+  const omega = Array.from({ length: count }, (_, k) => low * (high / low) ** (count > 1 ? k / (count - 1) : 0));
+  return waves(lambda, omega, 'sin');
 }

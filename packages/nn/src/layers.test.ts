@@ -4,8 +4,6 @@ import { describe, expect, test } from 'vitest';
 import { difference, expectNoLeak, onBackend, random, randomised } from '../../../test/modules.js';
 import { expectSame } from '../test/expect-same.js';
 import { type Attends, attentionBlock } from './attention-block.js';
-import { lambdaEmbedding } from './lambda-embedding.js';
-import { lambdaFeatures } from './lambda-features.js';
 import { conv, embedding, groupNorm, linear } from './layers.js';
 import * as ops from './ops/index.js';
 import { films, residualBlock } from './residual-block.js';
@@ -41,17 +39,6 @@ describe('layers are their definitions, gradients included', () => {
     expect(difference(layer.apply(own, x), ops.groupNorm(x, 2, { ...own, silu: true }))).toBe(0);
     expect(difference(layer.apply(own, x), groupNorm(4, 2).apply(own, x))).toBeGreaterThan(0.01);
     expect(() => groupNorm(4, 3)).toThrow(/groups is 3/);
-  });
-
-  test('λ’s embedding', () => {
-    const layer = lambdaEmbedding(4, 6);
-    const parameters = randomised(layer);
-    const own = flatten<tf.Tensor>(parameters);
-    const at = (name: string) => own[name] as tf.Tensor;
-    const lambda = tf.tensor1d([-3, 2]);
-    const hidden = tf.add(tf.matMul(lambdaFeatures(lambda, 4), at('linear1.kernel')), at('linear1.bias'));
-    const out = tf.add(tf.matMul(tf.mul(hidden, tf.sigmoid(hidden)), at('linear2.kernel')), at('linear2.bias'));
-    expect(difference(layer.apply(parameters, lambda), out)).toBeLessThan(1e-5);
   });
 });
 
