@@ -38,7 +38,12 @@ export function convClassifier(config: ConvClassifierConfig): Classifier {
   };
   return module({ ...Object.fromEntries(convs), ...dense }, (used, images: tf.Tensor) => {
     checkShape('images', images, [null, height, width, channels]);
-    let x = patches(images as tf.Tensor4D);
+    let x = tf.reshape(ops.patchify(images as tf.Tensor4D, 2), [
+      -1,
+      height / 2,
+      width / 2,
+      4 * channels,
+    ]) as tf.Tensor4D;
     widths.forEach((_, i) => {
       const convolve = (used as unknown as Record<string, Layer>)[`conv${i}`] as Layer;
       x = tf.relu(convolve(i > 0 ? ops.downsample(x) : x)) as tf.Tensor4D;
@@ -64,11 +69,4 @@ function checkConfig({ height, width, channels, classes, widths, features }: Req
         `${what} is ${size}; with ${widths.length} widths it is halved as often, so it must be divisible by ${factor}.`,
       );
   return factor;
-}
-
-/** Squares of 2×2 pixels as one pixel of four times the channels: [n, h, w, c] → [n, h/2, w/2, 4c]. */
-function patches(x: tf.Tensor4D): tf.Tensor4D {
-  const [n, h, w, c] = x.shape;
-  const rows = tf.transpose(tf.reshape(x, [(n * h) / 2, 2, w / 2, 2 * c]), [0, 2, 1, 3]);
-  return tf.reshape(rows, [n, h / 2, w / 2, 4 * c]);
 }

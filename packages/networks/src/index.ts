@@ -10,9 +10,11 @@ export {
 } from './describe.js';
 export { descriptionTable } from './description-table.js';
 export { type DiscreteModel, type DiscreteModelOptions, discreteModel } from './discrete-model.js';
+export { dit, mlp } from './dit.js';
+export type { DitConfig, MlpConfig } from './dit-config.js';
 export { noiseEmbedding, type TimeOptions, timesOf } from './noise-embedding.js';
 export { type NoisyClassifier, noisyClassifier } from './noisy-classifier.js';
 export { type UnetOptions, unet } from './unet.js';
-export { type Conditioned, classCondition, type UnetCondition } from './unet-condition.js';
+export { type ClassConditionOptions, type Conditioned, classCondition, type UnetCondition } from './unet-condition.js';
 export type { UnetConfig } from './unet-config.js';
 export type { UnetPerturbation } from './unet-perturbation.js';

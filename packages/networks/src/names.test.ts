@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { shapesOf } from '@logsnr/nn';
 import { expect, test } from 'vitest';
 import { convClassifier } from './conv-classifier.js';
+import { dit, mlp } from './dit.js';
 import { noisyClassifier } from './noisy-classifier.js';
 import { unet } from './unet.js';
 
@@ -14,6 +15,8 @@ test.each([
   ['unet', unet(config)],
   ['noisyClassifier', noisyClassifier(config)],
   ['convClassifier', convClassifier(image)],
+  ['dit', dit({ ...image, patch: 4, size: 32, depth: 2, heads: 2 })],
+  ['mlp', mlp({ dimensions: 2, classes: 10, size: 32, depth: 2 })],
 ] as const)('the names and shapes of the parameters of %s stay as they are', (name, network) => {
   const shapes = shapesOf(network);
   expect(shapes).toEqual(names[name]);

@@ -16,7 +16,7 @@ export type NoisyClassifier = Module<{ readonly z: tf.Tensor; readonly lambda: t
  */
 export function noisyClassifier(config: UnetConfig): NoisyClassifier {
   const levels = unetLevels(config);
-  const { channels, classes, base, blocks, groups, embedding = 4 * base } = config;
+  const { height, width, channels, classes, base, blocks, groups, embedding = 4 * base } = config;
   checkInteger('classes', classes, 2);
   const last = (levels[levels.length - 1] as Level).channels;
   const parts = {
@@ -26,7 +26,7 @@ export function noisyClassifier(config: UnetConfig): NoisyClassifier {
     logits: linear(last, classes),
   };
   return module(parts, (used, { z, lambda }: { z: tf.Tensor; lambda: tf.Tensor1D }) => {
-    checkInput(config, z, lambda);
+    checkInput(z, [null, height, width, channels], lambda);
     const films = filmsOf([...used.down, used.middle], ops.silu(used.lambda(lambda)));
     const { x } = goDown(used, z as tf.Tensor4D, films);
     return used.logits(tf.mean(used.out.norm(x), [1, 2])) as tf.Tensor2D;

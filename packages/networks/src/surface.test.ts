@@ -10,6 +10,8 @@ test('the public surface', () => {
     'describe',
     'descriptionTable',
     'discreteModel',
+    'dit',
+    'mlp',
     'noiseEmbedding',
     'noisyClassifier',
     'onEmbeddings',

@@ -24,13 +24,24 @@ export interface UnetCondition<C> {
 /** No condition. The network ignores what it is given. */
 export const noCondition: UnetCondition<unknown> = { module: module({}, (): Conditioned => ({})) };
 
+export interface ClassConditionOptions {
+  /** Whether the label `classes` is ∅, with a row of its own. Default true. */
+  nullClass?: boolean | undefined;
+  /** The deviation of the first values of the table. Default 1. */
+  std?: number | undefined;
+}
+
 /**
  * Labels int32 [n] of `classes` classes, or class embeddings, float32 [n, size]. The label `classes` is ∅. Labels are not
- * read back, so one outside [0, classes] is no error. It adds nothing to the embedding of λ.
+ * read back, so one outside is no error. It adds nothing to the embedding of λ.
  */
-export function classCondition(classes: number, size: number): UnetCondition<tf.Tensor1D | tf.Tensor2D> {
-  // One row more than classes: the last is the null token's.
-  const layer = embedding(classes + 1, size);
+export function classCondition(
+  classes: number,
+  size: number,
+  { nullClass = true, std = 1 }: ClassConditionOptions = {},
+): UnetCondition<tf.Tensor1D | tf.Tensor2D> {
+  // With ∅ one row more than classes: the last is the null token's.
+  const layer = embedding(nullClass ? classes + 1 : classes, size, { std });
   return {
     name: 'class',
     module: {
@@ -49,7 +60,9 @@ export function classCondition(classes: number, size: number): UnetCondition<tf.
       const embedded = condition.rank === 2 && condition.dtype === 'float32';
       checkShape(embedded ? 'the class embeddings' : 'the condition', condition, embedded ? [n, size] : [n]);
       if (!embedded && condition.dtype !== 'int32')
-        throw new TypeError(`the condition has type ${condition.dtype}; labels are int32 numbers in [0, ${classes}].`);
+        throw new TypeError(
+          `the condition has type ${condition.dtype}; labels are int32 numbers in [0, ${nullClass ? classes : classes - 1}].`,
+        );
     },
   };
 }

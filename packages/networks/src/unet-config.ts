@@ -90,13 +90,13 @@ function headsOf({ heads = 1, headChannels }: UnetConfig, channels: number): num
   return headChannels === undefined ? heads : channels / headChannels;
 }
 
-/** @throws RangeError or TypeError when z and λ do not fit a network of this configuration. */
-export function checkInput({ height, width, channels }: UnetConfig, z: Tensor, lambda: Tensor): void {
+/** @throws RangeError or TypeError when z is not of this shape, or λ not of its length. */
+export function checkInput(z: Tensor, shape: readonly (number | null)[], lambda: Tensor): void {
   for (const [what, given] of Object.entries({ z, lambda }))
     if (!(given instanceof Tensor) || given.dtype !== 'float32')
       throw new TypeError(
         `${what} is ${given instanceof Tensor ? `of type ${given.dtype}` : 'no tensor'}; it must be a tensor of float32.`,
       );
-  checkShape('z', z, [null, height, width, channels]);
+  checkShape('z', z, shape);
   checkShape('lambda', lambda, [z.shape[0] as number]);
 }

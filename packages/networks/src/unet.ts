@@ -42,7 +42,7 @@ export function unet(config: UnetConfig, options?: UnetOptions<tf.Tensor1D>): Ne
 export function unet<C>(config: UnetConfig, options: UnetOptions<C>): Network<C>;
 export function unet<C>(config: UnetConfig, options: UnetOptions<C> = {}): Network<C> {
   const levels = unetLevels(config);
-  const { channels, outputs = channels, classes, base, blocks, groups, embedding = 4 * base } = config;
+  const { height, width, channels, outputs = channels, classes, base, blocks, groups, embedding = 4 * base } = config;
   const given = classes > 0 ? classCondition(classes, embedding) : noCondition;
   const condition = options.condition ?? (given as unknown as UnetCondition<C>);
   const name = condition.name ?? 'condition';
@@ -76,7 +76,7 @@ export function unet<C>(config: UnetConfig, options: UnetOptions<C> = {}): Netwo
     out: head(from, outputs, groups),
   };
   return module(parts, (used, { z, lambda, condition: c }: NetworkInput<C>) => {
-    checkInput(config, z, lambda);
+    checkInput(z, [null, height, width, channels], lambda);
     const n = z.shape[0] as number;
     condition.check?.(c, n);
     const embed = (used as unknown as Record<string, Used<UnetCondition<C>['module']>>)[name];

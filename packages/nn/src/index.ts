@@ -25,7 +25,9 @@ export {
   conv,
   embedding,
   groupNorm,
+  type LayerNormOptions,
   type LinearOptions,
+  layerNorm,
   linear,
 } from './layers.js';
 export { logProbability } from './log-probability.js';
@@ -42,3 +44,11 @@ export * as ops from './ops/index.js';
 export { constant, gaussian, shapesOf, type WeightOptions, weight } from './parameters.js';
 export { films, type ResidualBlockOptions, type ResidualInput, residualBlock } from './residual-block.js';
 export { type TimeFeatures, timeFeatures } from './time-features.js';
+export {
+  type MlpBlockOptions,
+  type ModulatedInput,
+  mlpBlock,
+  modulatedLinear,
+  type TransformerBlockOptions,
+  transformerBlock,
+} from './transformer-block.js';

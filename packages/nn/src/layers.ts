@@ -50,9 +50,27 @@ export function groupNorm(
   return module(parts, ({ gamma, beta }, x: Tensor4D) => ops.groupNorm(x, groups, { gamma, beta, silu }));
 }
 
-/** The row of a table for each label, int32 [n] → [n, size]. The first values of the rows are normal, of deviation 1. */
-export function embedding(rows: number, size: number): Module<Tensor1D, Tensor2D> {
-  return module({ table: gaussian([rows, size], 1) }, ({ table }, labels: Tensor1D) =>
+export interface LayerNormOptions {
+  /** Whether there are a gain γ, first 1, and a bias β, first 0. Default true. */
+  gain?: boolean | undefined;
+  bias?: boolean | undefined;
+  /** Default 1e−5. */
+  epsilon?: number | undefined;
+}
+
+/** Layer norm over the last axis, [..., channels] → the same shape. See `ops.layerNorm`. */
+export function layerNorm(
+  channels: number,
+  { gain = true, bias = true, epsilon }: LayerNormOptions = {},
+): Module<Tensor, Tensor> {
+  checkInteger('channels', channels, 1);
+  const parts = { gamma: gain ? constant([channels], 1) : undefined, beta: bias ? constant([channels]) : undefined };
+  return module(parts, ({ gamma, beta }, x: Tensor) => ops.layerNorm(x, { gamma, beta, epsilon }));
+}
+
+/** The row of a table for each label, int32 [n] → [n, size]. The first values of the rows are normal, of deviation `std`. */
+export function embedding(rows: number, size: number, { std = 1 }: { std?: number } = {}): Module<Tensor1D, Tensor2D> {
+  return module({ table: gaussian([rows, size], std) }, ({ table }, labels: Tensor1D) =>
     ops.rows(table as Tensor2D, labels),
   );
 }

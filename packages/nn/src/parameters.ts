@@ -1,6 +1,7 @@
-import { checkShape, flatten, fold, type Key, normal, unflatten } from '@logsnr/core';
-import { fill, mul, Tensor, tidy } from '@tensorflow/tfjs-core';
+import { checkShape, flatten, type Key, normal, unflatten } from '@logsnr/core';
+import { fill, mul, sub, Tensor, tensor1d, tidy } from '@tensorflow/tfjs-core';
 import { type Module, ParameterSpec, type ParameterSpecs, type Parameters } from './module.js';
+import { keyAt, uniform } from './ops/uniform.js';
 
 /** A parameter of one value everywhere. */
 export const constant = (shape: readonly number[], value = 0): ParameterSpec =>
@@ -17,18 +18,28 @@ export interface WeightOptions {
    * 2 does so before a ReLU (He et al. 2015, arXiv 1502.01852).
    */
   gain?: number | undefined;
+  /** Uniform within ±√(6/(inputs + outputs)) instead (Glorot & Bengio 2010, AISTATS). Default false. */
+  xavier?: boolean | undefined;
+  /** Normal of this deviation instead. */
+  std?: number | undefined;
   /** Begin with zeros instead. Default false. */
   zero?: boolean | undefined;
 }
 
-/** Weights [..., outputs], normal of deviation √(gain/inputs a unit). */
-export function weight(shape: readonly number[], { gain = 1, zero = false }: WeightOptions = {}): ParameterSpec {
+/** Weights [..., outputs], normal of deviation √(gain/inputs a unit), or as the options say. */
+export function weight(shape: readonly number[], options: WeightOptions = {}): ParameterSpec {
+  const { gain = 1, xavier = false, zero = false } = options;
   const inputs = shape.slice(0, -1).reduce((product, size) => product * size, 1);
-  return zero ? constant(shape) : gaussian(shape, Math.sqrt(gain / inputs));
+  if (zero) return constant(shape);
+  if (xavier) return within(shape, Math.sqrt(6 / (inputs + (shape[shape.length - 1] as number))));
+  return gaussian(shape, options.std ?? Math.sqrt(gain / inputs));
 }
 
-/** A new key, a function of a key and a path alone. */
-export const keyAt = (key: Key, path: string): Key => fold(key, ...[...path].map((c) => c.codePointAt(0) as number));
+/** A parameter whose first values are uniform in [−bound, bound). */
+const within = (shape: readonly number[], bound: number): ParameterSpec =>
+  new ParameterSpec(shape, ({ words }) =>
+    tidy(() => sub(mul(uniform(tensor1d([...words], 'int32'), 0, shape), 2 * bound), bound)),
+  );
 
 /** Fresh values of all parameters, nested as they are. Each is a function of the key and of its path alone. */
 export function initialise(specs: ParameterSpecs, key: Key): Parameters {

@@ -9,13 +9,18 @@ test('the operations', () => {
     'blurMatrix',
     'conv2d',
     'downsample',
+    'gelu',
     'groupNorm',
+    'layerNorm',
     'linear',
+    'patchify',
+    'positionTable',
     'rows',
     'silu',
     'streamOf',
     'uniform',
     'uniformNumbers',
+    'unpatchify',
     'upsample',
   ]);
 });

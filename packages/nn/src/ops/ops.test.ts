@@ -2,7 +2,6 @@ import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { difference, expectNoLeak, onBackend, random } from '../../../../test/modules.js';
 import { expectSame } from '../../test/expect-same.js';
-import { attention } from './attention.js';
 import { addBias, addResidual } from './bias.js';
 import { conv2d } from './conv2d.js';
 import { linear } from './linear.js';
@@ -146,28 +145,4 @@ test('the gradients of resampling are each other, scaled', () => {
       expect(difference(tf.sum(tf.mul(gradient, x)), tf.sum(tf.mul(dy, f(x))))).toBeLessThan(1e-5);
     }
   });
-});
-
-test.each([1, 2])('attention with %i heads is softmax(QKᵀ/√d)V head by head', (heads) => {
-  const [n, t, c] = [2, 5, 4];
-  const d = c / heads;
-  const reference = (qkv: tf.Tensor): tf.Tensor => {
-    const part = (which: number, head: number) => tf.slice(qkv, [0, 0, which * c + head * d], [n, t, d]);
-    const one = (head: number) => {
-      const scores = tf.div(tf.matMul(part(0, head), part(1, head), false, true), Math.sqrt(d));
-      return tf.matMul(tf.softmax(scores), part(2, head));
-    };
-    return tf.concat(
-      Array.from({ length: heads }, (_, head) => one(head)),
-      2,
-    );
-  };
-  expectSame(
-    (x) => attention(x as tf.Tensor3D, heads),
-    (x) => reference(x as tf.Tensor),
-    [random(1, n, t, 3 * c)],
-    1e-4,
-  );
-  const uniform = tf.zeros([1, t, 3 * c]) as tf.Tensor3D;
-  expect(Math.max(...attention(uniform, heads).dataSync())).toBe(0);
 });

@@ -1,10 +1,12 @@
-import { checkShape, key as keyOf, philox } from '@logsnr/core';
+import { checkShape, fold, type Key, key as keyOf, philox } from '@logsnr/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { PHILOX_UNIFORM, type PhiloxUniformAttrs } from '../kernels.js';
-import { keyAt } from '../parameters.js';
 
 /** The streams that have another use: noise, and `fold` of `@logsnr/core`. */
 const taken = [0, 0x666f6c64];
+
+/** A new key, a function of a key and a path alone. */
+export const keyAt = (key: Key, path: string): Key => fold(key, ...[...path].map((c) => c.codePointAt(0) as number));
 
 /** A stream for a name: a number of 32 bits that no other use of a key has. */
 export function streamOf(name: string): number {
