@@ -20,7 +20,7 @@ const floors: Readonly<Record<string, number>> = {
   ...{ core: 0 },
   ...{ nn: 1, schedules: 1, io: 1, figures: 1 },
   ...{ networks: 2, training: 2, samplers: 2, guidance: 2, data: 2, metrics: 2, tensorflow: 2 },
-  ...{ runs: 3, evaluation: 3 },
+  ...{ runs: 3, evaluation: 3, pretrained: 3 },
 };
 const floorOf = (name: string): number => floors[name] ?? Number.NaN;
 // Their main entry runs in a browser. The other packages are for Node.

@@ -1,0 +1,6 @@
+import { expect, test } from 'vitest';
+import * as pretrained from './index.js';
+
+test('exports', () => {
+  expect(Object.keys(pretrained).sort()).toEqual(['loadParameters', 'saveParameters']);
+});
