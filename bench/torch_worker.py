@@ -9,6 +9,7 @@ import warnings
 import torch
 import torch._inductor.config as inductor
 import torch.nn.functional as F
+from torch_file import read
 from torch_unet import Unet, alpha_sigma, ddim_step, load_weights
 
 warnings.filterwarnings("ignore")
@@ -16,22 +17,6 @@ VARIANT = sys.argv[1]
 COMPILED, HALF, LAST = "compile" in VARIANT, VARIANT.endswith("bf16"), "last" in VARIANT or "compile" in VARIANT
 FORMAT = torch.channels_last if LAST else torch.contiguous_format
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-KINDS = {"F32": torch.float32, "I32": torch.int32}
-
-
-def read(file):
-    """The tensors of a safetensors file."""
-    with open(file, "rb") as stream:
-        data = bytearray(stream.read())
-    size = int.from_bytes(data[:8], "little")
-    tensors = {}
-    for name, entry in json.loads(data[8 : 8 + size]).items():
-        if name == "__metadata__":
-            continue
-        first, last = (8 + size + at for at in entry["data_offsets"])
-        kind = KINDS[entry["dtype"]]
-        tensors[name] = torch.frombuffer(data, dtype=kind, count=(last - first) // 4, offset=first).view(entry["shape"])
-    return tensors
 
 
 class Workload:

@@ -1,3 +1,4 @@
+export { CIFAR10_BATCHES, type Cifar10Batch, type Cifar10Options, cifar10, cifar10Batch } from './cifar10.js';
 export { type MnistOptions, mnist } from './mnist.js';
 export { serveBatches } from './serve-batches.js';
 export { batchWorker } from './worker.js';

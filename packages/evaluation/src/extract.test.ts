@@ -1,7 +1,7 @@
 import type { ImageSet } from '@logsnr/data';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
-import { type Extractor, extract } from './index.js';
+import { type Classify, extract } from './index.js';
 
 const bytes = Uint8Array.from({ length: 28 }, (_, i) => (i * 37) % 256);
 const set: ImageSet = {
@@ -14,7 +14,7 @@ const set: ImageSet = {
   classes: 3,
 };
 /** The four pixels as features; logits 0, the first pixel and twice the second. */
-const network: Extractor = (images) => {
+const network: Classify = (images) => {
   const features = tf.reshape(images, [-1, 4]) as tf.Tensor2D;
   const logits = tf.matMul(features, tf.tensor2d([0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0], [4, 3])) as tf.Tensor2D;
   return { features, logits };
@@ -54,7 +54,7 @@ test('what cannot be read is refused, and an error leaves no tensors', async () 
   await expect(extract(network, { ...set, count: 0 })).rejects.toThrow('the number of images is 0');
   await expect(extract(network, set, { batch: 0 })).rejects.toThrow('batch is 0');
   const before = tf.memory().numTensors;
-  const broken: Extractor = (images) => {
+  const broken: Classify = (images) => {
     network(images);
     throw new Error('no weights');
   };

@@ -4,7 +4,7 @@ import type { Matrix } from '@logsnr/metrics';
 import { dispose, slice, softmax, Tensor, type Tensor2D, type Tensor4D, tidy } from '@tensorflow/tfjs-core';
 
 /** A classifier of images [n, height, width, channels] with its weights: features [n, d] and logits [n, classes]. */
-export type Extractor = (images: Tensor4D) => { readonly features: Tensor2D; readonly logits: Tensor2D };
+export type Classify = (images: Tensor4D) => { readonly features: Tensor2D; readonly logits: Tensor2D };
 
 export interface ExtractOptions {
   /** Images at once; 250 unless given. It changes no result. */
@@ -28,7 +28,7 @@ export interface Extracted {
  * @throws RangeError on no images or a batch below 1.
  */
 export async function extract(
-  network: Extractor,
+  network: Classify,
   images: Tensor4D | ImageSet,
   { batch = 250, onProgress }: ExtractOptions = {},
 ): Promise<Extracted> {

@@ -1,4 +1,5 @@
-export { type Extracted, type ExtractOptions, type Extractor, extract } from './extract.js';
+export { type Classify, type Extracted, type ExtractOptions, extract } from './extract.js';
+export type { Extractor } from './extractor.js';
 export { guidanceSweep, type SweepOptions, type SweepProgress, type SweepRow } from './guidance-sweep.js';
 export { type Judge, judgeOf, type Scores, type TrainJudgeOptions, trainJudge } from './judge.js';
 export { type RealScores, sweepMarkdown, sweepText, type TableRow } from './sweep-tables.js';

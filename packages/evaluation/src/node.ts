@@ -1,1 +1,8 @@
+export {
+  type InceptionExtractorOptions,
+  type InceptionOptions,
+  type InceptionWeights,
+  inceptionExtractor,
+  inceptionWeights,
+} from './inception.js';
 export { type SweepPictureOptions, sweepChart, sweepPicture } from './sweep-pictures.js';

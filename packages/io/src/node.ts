@@ -1,3 +1,4 @@
+export { type CommandOptions, command, type Finished, lastLines, placed } from './command.js';
 export { type Crc, crcOf } from './crc.js';
 export { besideOf, type Pieces, piecesOf, replaceFile, syncFolder, writeSynced } from './durable.js';
 export { faultOf } from './fault.js';
@@ -16,6 +17,18 @@ export { type Lock, type LockOptions, takeLock } from './lock.js';
 export type { OpenTensors } from './open-tensors.js';
 export { withPytorch } from './pytorch-file.js';
 export { pytorchPieces } from './pytorch-pieces.js';
+export {
+  cacheFolder,
+  isolated,
+  type PinnedPackage,
+  pip,
+  pythonProgram,
+  requirements,
+  unzip,
+  withPackage,
+} from './registry.js';
 export { type OpenSafetensors, safetensorsPieces, withSafetensors } from './safetensors-file.js';
+export { step } from './step.js';
 export { withTensors } from './tensors-file.js';
 export { say, type TextStream, tolerant } from './text-stream.js';
+export { openZip, type StoredZip } from './zip.js';

@@ -12,6 +12,7 @@ export { descriptionTable } from './description-table.js';
 export { type DiscreteModel, type DiscreteModelOptions, discreteModel } from './discrete-model.js';
 export { dit, mlp } from './dit.js';
 export type { DitConfig, MlpConfig } from './dit-config.js';
+export { type Inception, inception } from './inception.js';
 export { noiseEmbedding, type TimeOptions, timesOf } from './noise-embedding.js';
 export { type NoisyClassifier, noisyClassifier } from './noisy-classifier.js';
 export { type UnetOptions, unet } from './unet.js';

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { command } from '@logsnr/io/node';
 import { afterAll, expect, test } from 'vitest';
-import { command } from './command.js';
 
 // Debian's packages g++-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user.
 const [compiler, emulator] = ['aarch64-linux-gnu-g++', 'qemu-aarch64'];

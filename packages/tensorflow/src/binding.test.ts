@@ -1,11 +1,11 @@
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { command, pythonProgram } from '@logsnr/io/node';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type BindingParts, bindingFile, bindingKey, compileBinding, compiler, linking } from './binding.js';
-import { command } from './command.js';
 import { cudaLibraries } from './cuda.js';
-import { type Found, findTensorflow, inFolder, inPython, pythonProgram } from './find.js';
+import { type Found, findTensorflow, inFolder, inPython } from './find.js';
 import { Unavailable } from './unavailable.js';
 
 let folder: string;

@@ -3,14 +3,12 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { say } from '@logsnr/io/node';
-import { cacheFolder, provide } from './cache.js';
-import { command, lastLines, placed } from './command.js';
+import { cacheFolder, command, lastLines, placed, say, step } from '@logsnr/io/node';
+import { provide } from './cache.js';
 import { cudaLibraries } from './cuda.js';
 import { faultOf } from './entry.js';
 import { type Found, libraries } from './find.js';
 import { processor } from './machine.js';
-import { step } from './progress.js';
 import { Unavailable } from './unavailable.js';
 
 const require = createRequire(import.meta.url);

@@ -15,9 +15,10 @@ import fs, {
 import { syncBuiltinESMExports } from 'node:module';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { cacheFolder } from '@logsnr/io/node';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { endOwner, type Fault, memoryFolder, withFault } from '../../../test/fs-faults.js';
-import { cacheFolder, checkCache, collectLeftOvers, markUsed, provide } from './cache.js';
+import { checkCache, collectLeftOvers, markUsed, provide } from './cache.js';
 import { contentsHash, faultOf, whyUntrusted } from './entry.js';
 import { tensorflowVersion } from './plan.js';
 import { Unavailable } from './unavailable.js';

@@ -1,15 +1,10 @@
 import { existsSync, statSync } from 'node:fs';
 import { lstat, mkdir, readdir, rename, rm, utimes } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { makeFolder, say, syncFolder, takeLock } from '@logsnr/io/node';
-import envPaths from 'env-paths';
 import { faultOf, seal, whyUntrusted } from './entry.js';
 import { tensorflowVersion } from './plan.js';
 import { Unavailable } from './unavailable.js';
-
-/** The per-user folder that holds the library and the compiled binding: LOGSNR_CACHE, else the system's cache folder. */
-export const cacheFolder = (env: NodeJS.ProcessEnv = process.env): string =>
-  resolve(env.LOGSNR_CACHE || envPaths('logsnr', { suffix: '' }).cache);
 
 /** The folder of one TensorFlow release in the cache. */
 export const releaseFolder = (cache: string, version: string, device: string, arch: string): string =>

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { cacheFolder, command, isolated, lastLines, pythonProgram } from '@logsnr/io/node';
 import { bindingFault, bindingFile, compiler, OPERATIONS } from './binding.js';
-import { cacheFolder, checkCache } from './cache.js';
-import { command, lastLines } from './command.js';
-import { findTensorflow, isolated, libraryFault, pythonProgram } from './find.js';
+import { checkCache } from './cache.js';
+import { findTensorflow, libraryFault } from './find.js';
 import { thisMachine } from './machine.js';
 import { chooseBackends, chooseDevice, whyNotNative } from './plan.js';
 import { installing } from './unavailable.js';

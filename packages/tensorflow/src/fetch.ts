@@ -1,12 +1,10 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fingerprintOf } from '@logsnr/io/node';
-import { cacheFolder, provide, releaseFolder } from './cache.js';
-import { command, lastLines } from './command.js';
+import { cacheFolder, pip as fetchWithPip, fingerprintOf, requirements, step, unzip } from '@logsnr/io/node';
+import { provide, releaseFolder } from './cache.js';
 import { cudaPackages } from './cuda.js';
-import { type Found, isolated, pythonProgram, releaseNeeds } from './find.js';
+import { type Found, releaseNeeds } from './find.js';
 import type { Wheel } from './plan.js';
-import { step } from './progress.js';
 import { Unavailable } from './unavailable.js';
 
 /**
@@ -38,23 +36,11 @@ const pipTarget = (wheel: Wheel): string[] => [
   ...['--python-version', '3.11', '--implementation', 'cp', '--abi', 'cp311'],
 ];
 
-async function pip(env: NodeJS.ProcessEnv, ...args: string[]): Promise<void> {
-  const python = pythonProgram(env);
-  const asked = [isolated, '-m', 'pip', '--disable-pip-version-check', ...args];
-  const run = () => command(python, asked, { env, seconds: 3600 });
-  let finished = await run();
-  // Once more after a connection that broke off; not after a hash that differs.
-  if (finished.code !== 0 && /connection|timed? ?out|incomplete|reset/i.test(finished.err)) finished = await run();
-  if (finished.code === 0) return;
-  if (finished.fault) throw new Unavailable(`${python} ${finished.fault}; it is needed to fetch TensorFlow`);
-  if (/No module named pip/.test(finished.err))
-    throw new Unavailable(`${python} has no pip, which fetches TensorFlow; install the package python3-pip`);
-  throw new Unavailable(`pip could not fetch TensorFlow: ${lastLines(finished.err)}`);
-}
-
-/** A requirements file that pins each package to one version and to the hash of its bytes. */
-export const requirements = (packages: readonly (readonly [name: string, version: string, sha256: string])[]): string =>
-  packages.map(([name, version, sha256]) => `${name}==${version} --hash=sha256:${sha256}\n`).join('');
+/** pip with the errors of this package. */
+const pip = (env: NodeJS.ProcessEnv, ...args: string[]): Promise<void> =>
+  fetchWithPip('TensorFlow', args, env).catch((error: unknown) => {
+    throw new Unavailable((error as Error).message);
+  });
 
 async function download(wheel: Wheel, folder: string, env: NodeJS.ProcessEnv): Promise<string> {
   const pins = join(folder, 'requirements.txt');
@@ -77,16 +63,11 @@ async function addCuda(wheel: Wheel, scratch: string, folder: string, env: NodeJ
 }
 
 // The libraries, and of the 13,000 headers those that the C interface includes.
-const extract = `
-import re, sys, zipfile
-wanted = re.compile(r'tensorflow/(lib[^/]*\\.so[^/]*|python/platform/build_info\\.py'
-    r'|include/(tensorflow/c|tensorflow/core/platform|tensorflow/core/public|tsl/platform|xla/tsl/c)/.*\\.h)$')
-with zipfile.ZipFile(sys.argv[1]) as z:
-    z.extractall(sys.argv[2], [n for n in z.namelist() if wanted.match(n)])
-`;
+const WANTED =
+  'tensorflow/(lib[^/]*\\.so[^/]*|python/platform/build_info\\.py' +
+  '|include/(tensorflow/c|tensorflow/core/platform|tensorflow/core/public|tsl/platform|xla/tsl/c)/.*\\.h)$';
 
-async function unpack(file: string, folder: string, env: NodeJS.ProcessEnv): Promise<void> {
-  const asked = [isolated, '-c', extract, file, folder];
-  const { code, err, fault } = await command(pythonProgram(env), asked, { env, seconds: 600 });
-  if (code !== 0) throw new Unavailable(`the wheel could not be unpacked: ${fault || lastLines(err)}`);
-}
+const unpack = (file: string, folder: string, env: NodeJS.ProcessEnv): Promise<void> =>
+  unzip(file, folder, WANTED, env).catch((error: unknown) => {
+    throw new Unavailable((error as Error).message);
+  });

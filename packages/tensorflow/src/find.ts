@@ -1,8 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { say } from '@logsnr/io/node';
-import { cacheFolder, releaseFolder } from './cache.js';
-import { command, placed } from './command.js';
+import { cacheFolder, command, isolated, pythonProgram, say } from '@logsnr/io/node';
+import { releaseFolder } from './cache.js';
 import { faultOf } from './entry.js';
 import { atLeast, type Device, oldestVersion, suits, tensorflowVersion } from './plan.js';
 import { Unavailable } from './unavailable.js';
@@ -63,13 +62,6 @@ export function inFolder(given: string): Found {
     );
   return { folder, version: versionBeside(folder), device: builtFor(folder), source: 'folder' };
 }
-
-/** The Python to ask: LOGSNR_PYTHON, else the active virtual environment's, else `python3`. */
-export const pythonProgram = (env: NodeJS.ProcessEnv = process.env): string =>
-  placed(env.LOGSNR_PYTHON || (env.VIRTUAL_ENV ? join(env.VIRTUAL_ENV, 'bin', 'python3') : 'python3'));
-
-/** How a Python is started: it takes no module from the folder it is started in, nor any setting of the environment. */
-export const isolated = '-I';
 
 // Finds the package without importing it, which would take seconds, and without running a file of the folders that an
 // isolated Python leaves out, PYTHONPATH's and the user's own packages: the package may be there all the same.

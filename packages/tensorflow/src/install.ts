@@ -1,6 +1,6 @@
-import { say } from '@logsnr/io/node';
+import { cacheFolder, say } from '@logsnr/io/node';
 import { compileBinding, compiler } from './binding.js';
-import { cacheFolder, collectLeftOvers } from './cache.js';
+import { collectLeftOvers } from './cache.js';
 import { fetchRelease } from './fetch.js';
 import { type Found, findTensorflow } from './find.js';
 import { thisMachine } from './machine.js';

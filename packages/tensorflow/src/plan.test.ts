@@ -1,5 +1,5 @@
+import { requirements } from '@logsnr/io/node';
 import { expect, test } from 'vitest';
-import { requirements } from './fetch.js';
 import { atLeast, chooseBackends, chooseDevice, chooseWheel, type Machine, suits, whyNotNative } from './plan.js';
 
 const linux: Machine = { platform: 'linux', arch: 'x64', driver: false, avx: true };

@@ -3,13 +3,13 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { command } from '@logsnr/io/node';
 import { ADAM } from '@logsnr/nn';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fuzz } from '../../../scripts/fuzz.js';
 import { caseOf, fits } from '../../../scripts/fuzz-operations-cases.js';
 import { backendInfo } from './backend.js';
 import { compiler } from './binding.js';
-import { command } from './command.js';
 import { registerTensorflow } from './native.js';
 
 const require = createRequire(import.meta.url);

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { resolve } from 'node:path';
-import { codeOf } from '@logsnr/io/node';
+import { codeOf } from './files.js';
 
 /** What a finished command left. */
 export interface Finished {

@@ -1,4 +1,4 @@
-import { say } from '@logsnr/io/node';
+import { say } from './text-stream.js';
 
 /** Runs one long step, with a line when it begins and one with the seconds it took. Lines go to stderr. */
 export async function step<T>(what: string, work: () => Promise<T>): Promise<T> {
