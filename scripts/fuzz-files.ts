@@ -5,8 +5,9 @@ import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { flatten } from '@logsnr/core';
 import { mnist } from '@logsnr/data/node';
+import { readStatistics } from '@logsnr/evaluation/node';
 import { decodeSafetensors, encodeSafetensors } from '@logsnr/io';
-import { takeLock, withPytorch } from '@logsnr/io/node';
+import { type OpenTensors, takeLock, withNpz, withPytorch } from '@logsnr/io/node';
 import type { Parameters as Weights } from '@logsnr/nn';
 import { loadCheckpoint, saveCheckpoint, withRun } from '@logsnr/runs';
 import { adam, disposeState, type OptimizeResult, optimize, type TrainingState } from '@logsnr/training';
@@ -101,12 +102,20 @@ const decoded = async (path: string) => {
   return { checked, text: JSON.stringify([values, metadata]) };
 };
 
+const contentsOf = async ({ entries, metadata, values }: OpenTensors) => {
+  const tensors: unknown[] = [];
+  for (const entry of entries) tensors.push([entry, hex(await values(entry))]);
+  return [tensors, metadata];
+};
+const allOf = async (found: Promise<unknown>[]) => JSON.stringify(await Promise.all(found));
+
 const array = {
   'a.b': { shape: [2, 3], data: Float32Array.of(0, 1, -2, 0.1, 3.5e38, 1e-45) },
   long: { shape: [2], data: BigInt64Array.of(-1n, 7n) },
   half: { shape: [1, 1], data: Float32Array.of(1.5), dtype: 'F16' },
   empty: { shape: [0, 2], data: new Float32Array(0) },
 } as const;
+const npzFiles = ['arrays.npz', 'compressed.npz'];
 const torchFiles = ['unchecked.pt', 'views.pt'];
 const fixture = (path: string) => readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)));
 
@@ -162,16 +171,20 @@ export const readers: readonly Reader[] = [
     async make(folder) {
       for (const name of torchFiles) writeFileSync(join(folder, name), fixture(`packages/io/test/fixtures/${name}`));
     },
-    async read(folder) {
-      const found = torchFiles.map((name) =>
-        withPytorch(join(folder, name), async ({ entries, metadata, values }) => {
-          const tensors: unknown[] = [];
-          for (const entry of entries) tensors.push([entry, hex(await values(entry))]);
-          return [tensors, metadata];
-        }),
-      );
-      return JSON.stringify(await Promise.all(found));
+    read: (folder) => allOf(torchFiles.map((name) => withPytorch(join(folder, name), contentsOf))),
+  },
+  {
+    ...{ name: "numpy's arrays", weight: 12, checked: false },
+    async make(folder) {
+      for (const name of npzFiles) writeFileSync(join(folder, name), fixture(`packages/io/test/fixtures/${name}`));
     },
+    read: (folder) => allOf(npzFiles.map((name) => withNpz(join(folder, name), contentsOf))),
+  },
+  {
+    ...{ name: "others' statistics", weight: 3, checked: false },
+    make: async (folder) =>
+      writeFileSync(join(folder, 's.npz'), fixture('packages/evaluation/test/fixtures/statistics.npz')),
+    read: async (folder) => JSON.stringify(await readStatistics(join(folder, 's.npz'))),
   },
   {
     ...{ name: 'MNIST', weight: 6, checked: false },

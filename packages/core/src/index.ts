@@ -13,6 +13,7 @@ export {
 export { type Conditioning, type Labels, labels } from './conditioning.js';
 export { type Cost, inTurn, joined, ONE_CALL } from './cost.js';
 export { bits, fold, type Key, key, permutation, philox, uniforms } from './key.js';
+export type { Eigen, Float64Matrix, LinearAlgebra, Matrix, Transposed } from './linear-algebra.js';
 export { alpha, alphaRatio, alphaSigma, posterior, sigma, sigmoid, transition } from './log-snr.js';
 export { type Component, type GaussianMixture, gaussianMixture } from './mixture.js';
 export {

@@ -100,7 +100,7 @@ export async function judgeOf(parameters: JudgeWeights, test: ImageSet): Promise
       const { features, probabilities } = await read(images);
       return {
         fid: frechetDistance(gaussianStatistics(features), reference),
-        is: inceptionScore(probabilities).mean,
+        is: inceptionScore({ ...probabilities, classifier: 'judge' }).mean,
         accuracy: accuracy(probabilities, labels),
       };
     },

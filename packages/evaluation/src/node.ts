@@ -5,4 +5,5 @@ export {
   inceptionExtractor,
   inceptionWeights,
 } from './inception.js';
+export { readStatistics, writeStatistics } from './statistics-file.js';
 export { type SweepPictureOptions, sweepChart, sweepPicture } from './sweep-pictures.js';

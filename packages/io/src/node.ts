@@ -14,6 +14,7 @@ export {
   withFile,
 } from './files.js';
 export { type Lock, type LockOptions, takeLock } from './lock.js';
+export { npzPieces, type OpenNpz, withNpz } from './npz-file.js';
 export type { OpenTensors } from './open-tensors.js';
 export { withPytorch } from './pytorch-file.js';
 export { pytorchPieces } from './pytorch-pieces.js';

@@ -7,7 +7,10 @@ export interface Stored {
   readonly name: string;
   /** Bytes in the file. */
   readonly size: number;
+  /** Whether they are deflated. */
   readonly compressed: boolean;
+  /** How many bytes they are, unpacked. */
+  readonly unpacked: number;
   readonly crc: number;
   /** Where its own header begins. */
   readonly header: number;
@@ -22,12 +25,13 @@ export interface StoredZip {
   startOf(entry: Stored): Promise<number>;
 }
 
-/** More entries, and longer names, are of no checkpoint. */
+/** More entries, and longer names, are of no file of arrays. */
 const [MOST, LONGEST] = [2 ** 16 + 2 ** 10, 1000];
 /** Bytes of an entry's header before its name. */
 const LOCAL = 30;
 /** Bits of the flags: encrypted; the sizes come after the data. */
 const [ENCRYPTED, AFTER] = [1, 8];
+const DEFLATED = 8;
 
 /**
  * The directory of a zip file, entry by entry: names that occur once and stay within the archive, nothing encrypted, no
@@ -47,14 +51,19 @@ export async function openZip(file: Reading, path: string): Promise<StoredZip> {
   const zip = await fromRandomAccessReaderPromise(window, file.bytes, options).catch(inWords);
   const entries = await directoryOf(zip, file.bytes, fail).catch(inWords);
   window.step = 2 ** 9;
-  const startOf = async ({ name, size, crc, header, limit }: Stored): Promise<number> => {
+  const startOf = async ({ name, size, unpacked, compressed, crc, header, limit }: Stored): Promise<number> => {
     const entry = Object.assign(new Entry(), { relativeOffsetOfLocalHeader: header, compressedSize: size });
     const local = await zip.readLocalFileHeaderPromise(entry).catch(inWords);
     const { generalPurposeBitFlag: flags, compressedSize, uncompressedSize, fileDataStart: start } = local;
     const own = getFileNameLowLevel(flags, local.fileName, [], true);
     if (own !== name) fail(`the directory's "${name}" calls itself "${own}"`);
-    if (flags & ENCRYPTED || local.compressionMethod !== 0) fail(`"${name}" is stored in the directory alone`);
-    const differs = [compressedSize, uncompressedSize].some((own) => own !== size && own !== 0xffffffff);
+    if (flags & ENCRYPTED || local.compressionMethod !== (compressed ? DEFLATED : 0))
+      fail(`"${name}" is stored in another way than the directory says`);
+    const sizes = [
+      [compressedSize, size],
+      [uncompressedSize, unpacked],
+    ] as const;
+    const differs = sizes.some(([own, said]) => own !== said && own !== 0xffffffff);
     if (!(flags & AFTER) && (differs || local.crc32 !== crc)) fail(`"${name}" has another size or checksum of its own`);
     if (start + size > limit) fail(`"${name}" reaches into what follows it`);
     return start;
@@ -63,16 +72,20 @@ export async function openZip(file: Reading, path: string): Promise<StoredZip> {
 }
 
 async function directoryOf(zip: ZipFile, bytes: number, fail: (what: string) => never): Promise<Map<string, Stored>> {
-  if (zip.entryCount > MOST) fail(`it has ${zip.entryCount} entries; a checkpoint has at most ${MOST}`);
+  if (zip.entryCount > MOST) fail(`it has ${zip.entryCount} entries; files of arrays have at most ${MOST}`);
   const entries: (Stored & { limit: number; end: number })[] = [];
   for await (const entry of zip.eachEntry()) {
-    const { fileName: name, compressedSize: size, crc32: crc, relativeOffsetOfLocalHeader: header } = entry;
+    const { fileName: name, compressedSize: size, uncompressedSize: unpacked } = entry;
+    const { crc32: crc, relativeOffsetOfLocalHeader: header } = entry;
     if (name.length > LONGEST) fail(`it has a name of ${name.length} letters`);
     if (entry.isEncrypted()) fail(`"${name}" is encrypted`);
     const compressed = entry.compressionMethod !== 0;
+    if (compressed && entry.compressionMethod !== DEFLATED)
+      fail(`"${name}" is packed by method ${entry.compressionMethod}; stored and deflated entries are read`);
+    if (!compressed && unpacked !== size) fail(`"${name}" has ${size} bytes and claims ${unpacked}`);
     const end = header + LOCAL + entry.fileNameLength + size;
     if (end > bytes) fail(`"${name}" ends at byte ${end}, but the file has ${bytes}`);
-    entries.push({ name, size, compressed, crc, header, limit: bytes, end });
+    entries.push({ name, size, compressed, unpacked, crc, header, limit: bytes, end });
   }
   entries.sort((a, b) => a.header - b.header);
   for (const [i, entry] of entries.entries()) {

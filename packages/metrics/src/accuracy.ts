@@ -1,4 +1,5 @@
-import { checkMatrix, type Matrix } from './matrix.js';
+import type { Matrix } from '@logsnr/core';
+import { checkMatrix } from './matrix.js';
 
 /**
  * The share of samples whose largest score is that of their label, in [0, 1]. Among equal scores the first counts.

@@ -1,58 +1,85 @@
-import { checkMatrix, type Matrix } from './matrix.js';
+import { checkInteger, type Matrix } from '@logsnr/core';
+import { checkMatrix } from './matrix.js';
+
+/** What a classifier says of samples, one a row. */
+export interface ClassScores extends Matrix {
+  /** The classifier's name, such as `inception-2015-12-05`. Scores of different classifiers do not compare. */
+  readonly classifier: string;
+  /** Whether the numbers are logits; else they are probabilities. */
+  readonly logits?: boolean;
+}
 
 export interface InceptionScoreOptions {
-  /** Parts of consecutive samples, each of which is scored by itself; 1 unless given. */
+  /** Parts of consecutive samples, each of which is scored by itself; 1 unless given. Papers take 10. */
   splits?: number;
+}
+
+export interface InceptionScore {
+  /** The mean of the splits' scores. */
+  readonly mean: number;
+  /** Their standard deviation (divided by splits, not splits − 1). */
+  readonly std: number;
+  readonly splits: number;
+  /** Whose probabilities it is of. */
+  readonly classifier: string;
 }
 
 /**
  * The Inception Score exp Eₓ KL(p(y|x) ‖ p(y)), p(y) = Eₓ p(y|x), in nats with 0 ln 0 = 0 (Salimans et al. 2016, arXiv
  * 1606.03498, section 4). It is 1 where all samples look alike or no class is certain. It is at most the number of classes.
- * @param probabilities p(y|x), one sample a row, from the Inception network or another classifier. A row's sum may be off 1
- *   by 1e-3; the row is divided by it.
- * @returns the mean of the splits' scores and their standard deviation (divided by splits, not splits − 1).
- * @throws RangeError on a negative number, one that is not finite, a row that does not sum to 1, or too many splits.
+ * It is the published score only for the logits of the Inception network of 2015-12-05; the result names the classifier.
+ *
+ * One pass over the rows, ln p taken from logits without the softmax: E KL = E Σ p ln p − Σ p(y) ln p(y).
+ * @param scores p(y|x) or logits. A row of probabilities may sum to 1 ± 1e-3; it is divided by its sum.
+ * @throws RangeError on a negative probability, a number that is not finite, a row that does not sum to 1, no name, or
+ *   too many splits.
  */
-export function inceptionScore(
-  probabilities: Matrix,
-  { splits = 1 }: InceptionScoreOptions = {},
-): { mean: number; std: number } {
-  const rows = normalized(probabilities);
-  if (!Number.isSafeInteger(splits) || splits < 1 || splits > rows.length)
-    throw new RangeError(`splits is ${splits}; it must be an integer from 1 to the ${rows.length} samples.`);
-  const start = (split: number) => Math.floor((split * rows.length) / splits);
-  const scores = Array.from({ length: splits }, (_, split) => scoreOf(rows.slice(start(split), start(split + 1))));
-  const mean = average(scores);
-  return { mean, std: Math.sqrt(average(scores.map((score) => (score - mean) ** 2))) };
+export function inceptionScore(scores: ClassScores, { splits = 1 }: InceptionScoreOptions = {}): InceptionScore {
+  checkMatrix(scores.logits ? 'logits' : 'probabilities', scores);
+  const { rows, classifier } = scores;
+  if (!classifier) throw new RangeError('the class probabilities have no classifier; say whose they are.');
+  checkInteger('splits', splits, 1, rows);
+  const start = (split: number) => Math.floor((split * rows) / splits);
+  const parts = Array.from({ length: splits }, (_, split) => scoreOf(scores, start(split), start(split + 1)));
+  const mean = average(parts);
+  return { mean, std: Math.sqrt(average(parts.map((score) => (score - mean) ** 2))), splits, classifier };
 }
 
-function scoreOf(rows: Float64Array[]): number {
-  const marginal = (rows[0] as Float64Array).map((_, y) => average(rows.map((row) => row[y] as number)));
-  return Math.exp(average(rows.map((row) => divergence(row, marginal))));
+function scoreOf(scores: ClassScores, first: number, end: number): number {
+  const [marginal, logs] = [new Float64Array(scores.columns), new Float64Array(scores.columns)];
+  const n = end - first;
+  let certainty = 0;
+  for (let i = first; i < end; i++) {
+    logProbabilities(scores, i, logs);
+    for (let y = 0; y < logs.length; y++) {
+      const log = logs[y] as number;
+      const p = Math.exp(log);
+      if (p > 0) certainty += (p * log) / n;
+      marginal[y] = (marginal[y] as number) + p / n;
+    }
+  }
+  const spread = marginal.reduce((sum, p) => (p > 0 ? sum + p * Math.log(p) : sum), 0);
+  return Math.exp(certainty - spread);
 }
 
-/** KL(p ‖ q) in nats; q is 0 only where p is. */
-function divergence(p: Float64Array, q: Float64Array): number {
-  return p.reduce((sum, value, y) => (value === 0 ? sum : sum + value * Math.log(value / (q[y] as number))), 0);
-}
-
-function normalized(probabilities: Matrix): Float64Array[] {
-  checkMatrix('probabilities', probabilities);
-  const { data, rows, columns } = probabilities;
-  return Array.from({ length: rows }, (_, i) => {
-    const row = Float64Array.from({ length: columns }, (_, y) => data[i * columns + y] as number);
-    const negative = row.findIndex((value) => value < 0);
-    if (negative >= 0)
-      throw new RangeError(
-        `probabilities row ${i} holds ${row[negative]} in column ${negative}; none may be negative.`,
-      );
-    const sum = row.reduce((total, value) => total + value, 0);
-    if (Math.abs(sum - 1) > 1e-3)
-      throw new RangeError(
-        `probabilities row ${i} sums to ${sum}; each must sum to 1 (are these logits? apply softmax).`,
-      );
-    return row.map((value) => value / sum);
-  });
+/** ln p(y|x) of row i, into `logs`. */
+function logProbabilities({ data, columns, logits }: ClassScores, i: number, logs: Float64Array): void {
+  for (let y = 0; y < columns; y++) logs[y] = data[i * columns + y] as number;
+  if (logits) {
+    const most = logs.reduce((a, b) => Math.max(a, b));
+    const total = most + Math.log(logs.reduce((sum, value) => sum + Math.exp(value - most), 0));
+    for (let y = 0; y < columns; y++) logs[y] = (logs[y] as number) - total;
+    return;
+  }
+  const negative = logs.findIndex((value) => value < 0);
+  if (negative >= 0)
+    throw new RangeError(`probabilities row ${i} holds ${logs[negative]} in column ${negative}; none may be negative.`);
+  const sum = logs.reduce((total, value) => total + value, 0);
+  if (Math.abs(sum - 1) > 1e-3)
+    throw new RangeError(
+      `probabilities row ${i} sums to ${sum}; each must sum to 1 (are these logits? say logits: true).`,
+    );
+  for (let y = 0; y < columns; y++) logs[y] = Math.log((logs[y] as number) / sum);
 }
 
 const average = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;

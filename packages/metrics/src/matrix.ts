@@ -1,9 +1,4 @@
-/** Numbers in `rows` × `columns`, row-major: one sample a row. */
-export interface Matrix {
-  readonly data: ArrayLike<number>;
-  readonly rows: number;
-  readonly columns: number;
-}
+import type { Float64Matrix, Matrix } from '@logsnr/core';
 
 /** Throws a `RangeError` unless `matrix` has at least one row and column, as many numbers as it says, and all finite. */
 export function checkMatrix(what: string, { data, rows, columns }: Matrix): void {
@@ -16,4 +11,28 @@ export function checkMatrix(what: string, { data, rows, columns }: Matrix): void
       throw new RangeError(
         `${what} holds ${data[i]} at row ${Math.floor(i / columns)}, column ${i % columns}; all its numbers must be finite.`,
       );
+}
+
+/** Throws a `RangeError` unless two sets of features are sound and of the same features. */
+export function checkPair(a: string, x: Matrix, b: string, y: Matrix): void {
+  checkMatrix(a, x);
+  checkMatrix(b, y);
+  if (x.columns !== y.columns)
+    throw new RangeError(`${a} and ${b} have ${x.columns} and ${y.columns} columns; they must be the same features.`);
+}
+
+/** Some rows of a matrix as float64 numbers: those from `start` to before `end`, or those listed. A copy. */
+export function rowsOf({ data, rows, columns }: Matrix, start = 0, end = rows): Float64Matrix {
+  const last = Math.min(end, rows);
+  const part = new Float64Array((last - start) * columns);
+  for (let i = 0; i < part.length; i++) part[i] = data[start * columns + i] as number;
+  return { data: part, rows: last - start, columns };
+}
+
+/** The listed rows of a matrix, as float64 numbers. */
+export function pick({ data, columns }: Matrix, indices: ArrayLike<number>): Float64Matrix {
+  const part = new Float64Array(indices.length * columns);
+  for (let i = 0; i < indices.length; i++)
+    for (let j = 0; j < columns; j++) part[i * columns + j] = data[(indices[i] as number) * columns + j] as number;
+  return { data: part, rows: indices.length, columns };
 }

@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest';
-import { accuracy, inceptionScore, type Matrix } from './index.js';
+import { accuracy, type ClassScores, inceptionScore } from './index.js';
 
-const matrix = (rows: number[][]): Matrix => ({ data: rows.flat(), rows: rows.length, columns: rows[0]?.length ?? 0 });
+const matrix = (rows: number[][]): ClassScores => ({
+  ...{ data: rows.flat(), rows: rows.length, columns: rows[0]?.length ?? 0 },
+  classifier: 'by hand',
+});
 const oneHot = (classes: number, labels: number[]) =>
   matrix(labels.map((label) => Array.from({ length: classes }, (_, y) => (y === label ? 1 : 0))));
 
@@ -42,6 +45,28 @@ test('rows off by rounding are scaled to sum to 1', () => {
   expect(inceptionScore(matrix(rows)).mean).toBeCloseTo(1.8 ** 0.9 * 0.2 ** 0.1, 12);
 });
 
+test('logits give the score of their softmax, also where that underflows, and the result names the classifier', () => {
+  const rows = [
+    [3, 1, -2],
+    [0, 0.5, 0],
+    [-1, 2, 4],
+  ];
+  const softmax = rows.map((row) => {
+    const sum = row.reduce((total, value) => total + Math.exp(value), 0);
+    return row.map((value) => Math.exp(value) / sum);
+  });
+  const logits = { ...matrix(rows), logits: true };
+  expect(inceptionScore(logits).mean).toBeCloseTo(inceptionScore(matrix(softmax)).mean, 12);
+  const far = {
+    ...matrix([
+      [900, 0, -900],
+      [-900, 900, 0],
+    ]),
+    logits: true,
+  };
+  expect(inceptionScore(far)).toEqual({ mean: 2, std: 0, splits: 1, classifier: 'by hand' });
+});
+
 test('inceptionScore refuses what are no probabilities', () => {
   expect(() =>
     inceptionScore(
@@ -55,6 +80,7 @@ test('inceptionScore refuses what are no probabilities', () => {
   expect(() => inceptionScore(matrix([[Number.NaN, 1]]))).toThrow('holds NaN at row 0, column 0');
   expect(() => inceptionScore(matrix([[1]]), { splits: 2 })).toThrow('splits is 2');
   expect(() => inceptionScore(matrix([[1]]), { splits: 0.5 })).toThrow('splits is 0.5');
+  expect(() => inceptionScore({ ...matrix([[1]]), classifier: '' })).toThrow('have no classifier');
   expect(() => inceptionScore(matrix([]))).toThrow('probabilities is 0 × 0');
 });
 

@@ -6,6 +6,7 @@ export { native } from './compile/native.js';
 export { savedModelOf } from './compile/proto.js';
 export { type GraphSession, session } from './compile/session.js';
 export { type InstallOptions, install } from './install.js';
+export { linearAlgebra } from './linear-algebra.js';
 export {
   type Binding,
   type NativeBackend,
