@@ -24,6 +24,8 @@ export interface Makers {
   persistent(id: Pickled): Pickled;
 }
 
+// npm's pickleparser has no bounds, goes on where a value is missing, and makes a class of every name.
+
 type Fail = (what: string) => never;
 
 /** More operations and longer texts are of no state dict. Each operation takes memory. */
