@@ -86,8 +86,10 @@ class Dit(nn.Module):
 
 def positions(side, size):
     """The table for a square of tokens: half of a token's numbers are of its column, then half of its row."""
-    omega = 10000.0 ** (-torch.arange(size // 4, dtype=torch.float64) / (size // 4))
-    waves = torch.arange(side, dtype=torch.float64)[:, None] * omega
+    # It is no parameter, so it has its values where those have none yet.
+    float64 = dict(dtype=torch.float64, device="cpu")
+    omega = 10000.0 ** (-torch.arange(size // 4, **float64) / (size // 4))
+    waves = torch.arange(side, **float64)[:, None] * omega
     waves = torch.cat([waves.sin(), waves.cos()], dim=1)
     columns, rows = waves.repeat(side, 1), waves.repeat_interleave(side, dim=0)
     return torch.cat([columns, rows], dim=1).float()

@@ -15,6 +15,7 @@ export type { DitConfig, MlpConfig } from './dit-config.js';
 export { type Inception, inception } from './inception.js';
 export { noiseEmbedding, type TimeOptions, timesOf } from './noise-embedding.js';
 export { type NoisyClassifier, noisyClassifier } from './noisy-classifier.js';
+export { type NetworkSpec, networkOf, type Preset, preset, presetNames } from './presets.js';
 export { type UnetOptions, unet } from './unet.js';
 export { type ClassConditionOptions, type Conditioned, classCondition, type UnetCondition } from './unet-condition.js';
 export type { UnetConfig } from './unet-config.js';

@@ -1,0 +1,23 @@
+import { shapesOf } from '@logsnr/nn';
+import * as tf from '@tensorflow/tfjs-core';
+import { expect, test } from 'vitest';
+import { networkOf, preset, presetNames } from './presets.js';
+
+/** Learned numbers of the peers' own modules, made by them on PyTorch's meta device. */
+const published: Readonly<Record<string, number>> = {
+  // facebookresearch/DiT, without the fixed table `pos_embed`, [tokens, size], which ours is not stored with.
+  ...{ 'dit-xl-2': 674834720, 'dit-xl-4': 675000704, 'dit-xl-8': 675664640 },
+  ...{ 'dit-l-2': 457840672, 'dit-l-4': 457988224, 'dit-l-8': 458578432 },
+  ...{ 'dit-b-2': 130315808, 'dit-b-4': 130426496, 'dit-b-8': 130869248 },
+  ...{ 'dit-s-2': 32865056, 'dit-s-4': 32920448, 'dit-s-8': 33142016 },
+};
+
+test.each(presetNames)('%s has as many parameters as the published model', (name) => {
+  const shapes = Object.values(shapesOf(networkOf(preset(name))));
+  expect(shapes.reduce((sum, shape) => sum + tf.util.sizeFromShape([...shape]), 0)).toBe(published[name]);
+});
+
+test('presets are JSON, and a name that none has is refused', () => {
+  for (const name of presetNames) expect(JSON.parse(JSON.stringify(preset(name)))).toEqual(preset(name));
+  expect(() => preset('dit-xl-3')).toThrow(/the preset is "dit-xl-3"; it must be/);
+});
