@@ -64,9 +64,11 @@ function normCase(kernel: string, draw: Draw): Case {
   const [c, silu] = [groups * draw.whole(1, 9), draw.chance(0.5)];
   const or = (shape: number[]) => float(draw.chance(0.5) ? shape : none);
   const [x, vector, film, group] = [float([n, h, w, c]), float([c]), [n, 1, 1, c], float([n, groups])];
-  const inputs = { x, gamma: vector, beta: vector, bias: or([c]), scale: or(film), shift: or(film) };
+  const epsilon = draw.one([1e-6, 1e-5, 0.5]);
+  const bias = or(draw.one([[c], film]));
+  const inputs = { x, gamma: vector, beta: vector, bias, scale: or(film), shift: or(film) };
   const all = kernel === GROUP_NORM ? inputs : { dy: x, ...inputs, mean: group, rstd: group };
-  return { kernel, inputs: all, attrs: { groups, silu } };
+  return { kernel, inputs: all, attrs: { groups, silu, epsilon } };
 }
 
 function adamCase(draw: Draw): Case {
@@ -190,7 +192,9 @@ const areImages = (shape: readonly number[]): boolean =>
   shape.slice(1).every((size) => size >= 1) &&
   shape.reduce((product, size) => product * Math.max(1, size), 1) < 2 ** 61;
 
-function normFits(inputs: Readonly<Record<string, Input>>, groups: number): boolean {
+function normFits(inputs: Readonly<Record<string, Input>>, attrs: Case['attrs']): boolean {
+  const { groups, epsilon } = attrs as { groups: number; epsilon: number };
+  if (!(Math.fround(epsilon) > 0 && Number.isFinite(Math.fround(epsilon)))) return false;
   const { x, ...rest } = inputs as { x: Input };
   const [n = 0, h = 0, w = 0, c = 0] = x.shape;
   if (x.shape.length !== 4 || h < 1 || w < 1 || c < 1 || !(Number.isInteger(groups) && groups >= 1 && c % groups === 0))
@@ -200,6 +204,7 @@ function normFits(inputs: Readonly<Record<string, Input>>, groups: number): bool
   const optional = ['bias', 'scale', 'shift'];
   return Object.entries(rest as Record<string, Input>).every(([name, input]) => {
     const shape = name === 'mean' || name === 'rstd' ? [n, groups] : (shapes[name] ?? [c]);
+    if (name === 'bias' && same(input.shape, [n, 1, 1, c])) return true;
     return same(input.shape, shape) || (optional.includes(name) && isNone(input));
   });
 }
@@ -281,7 +286,7 @@ export function fits(given: Case): boolean {
   if ('heads' in attrs) return attentionFits(inputs, attrs.heads as number);
   if (convolutions.includes(kernel)) return convolutionFits(inputs, attrs);
   if (linears.includes(kernel)) return linearFits(inputs);
-  return 'groups' in attrs ? normFits(inputs, attrs.groups as number) : philoxFits(given);
+  return 'groups' in attrs ? normFits(inputs, attrs) : philoxFits(given);
 }
 
 /** A case on one line. */

@@ -52,7 +52,7 @@ function tensorOf(name: string, { shape, dtype }: Input, at: number): tf.Tensor 
 /** What a kernel is held against: outputs composed of other operations, null where they are to be left out. */
 type Composed = (tf.Tensor | null)[];
 
-function normComposed({ dy, x, ...rest }: Tensors, { groups, silu }: GroupNormAttrs): Composed {
+function normComposed({ dy, x, ...rest }: Tensors, { groups, silu, epsilon }: GroupNormAttrs): Composed {
   const { gamma, beta, bias, scale, shift } = rest as Record<'gamma' | 'beta' | 'bias' | 'scale' | 'shift', tf.Tensor>;
   const input = x as tf.Tensor4D;
   const [n, , , c] = input.shape;
@@ -62,7 +62,7 @@ function normComposed({ dy, x, ...rest }: Tensors, { groups, silu }: GroupNormAt
     there[i] ? ([bias, scale, shift][i] as tf.Tensor) : tf.zeros(shape),
   );
   const op = (x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, bias: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor) =>
-    ops.groupNorm(x as tf.Tensor4D, groups, { gamma, beta, bias, film: { scale, shift }, silu }, 'composed');
+    ops.groupNorm(x as tf.Tensor4D, groups, { gamma, beta, bias, film: { scale, shift }, silu, epsilon }, 'composed');
   const args = [input, gamma, beta, ...given] as Parameters<typeof op>;
   if (!dy) return [op(...args)];
   return tf

@@ -2,7 +2,8 @@ import { flatten, key } from '@logsnr/core';
 import { shapesOf } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
-import { difference, expectNoLeak, random, randomised } from '../../../test/modules.js';
+import { difference, expectNoLeak, onBackend, random, randomised } from '../../../test/modules.js';
+import { expectSlopes } from '../test/slopes.js';
 import { noisyClassifier } from './noisy-classifier.js';
 import type { UnetConfig } from './unet-config.js';
 
@@ -49,8 +50,28 @@ test('its slope in z is that of finite differences', () => {
   expect(Math.abs((moved(h) - moved(-h)) / (2 * h) - length) / length).toBeLessThan(1e-2);
 });
 
+test('as in ADM it has residual blocks that halve, and pools by attention', async () => {
+  const form = { resample: 'residual', skipBias: true, headChannels: 4, pool: 'attention' } as const;
+  const network = noisyClassifier({ ...config, ...form });
+  const shapes = shapesOf(network);
+  expect(shapes['pool.position']).toEqual([4 * 2 + 1, 8]);
+  expect(shapes['pool.out.kernel']).toEqual([8, 3]);
+  expect(Object.keys(shapes).filter((name) => name.startsWith('logits'))).toEqual([]);
+  const names = ['pool.position', 'pool.qkv.kernel', 'down.0.downsample.film.kernel', 'in.kernel'];
+  expectSlopes(network, { z, lambda }, names);
+  const own = randomised(network);
+  expectNoLeak(() => [network.apply(own, { z, lambda })]);
+  const run = () => network.apply(randomised(network), { z, lambda }).dataSync();
+  const here = tf.tensor(run());
+  for (const backend of ['wasm', 'cpu'] as const)
+    expect(difference(tf.tensor(await onBackend(backend, run)), here)).toBeLessThan(1e-4);
+});
+
 test('refuses what does not fit', () => {
   expect(() => noisyClassifier({ ...config, classes: 1 })).toThrow(/classes is 1/);
+  expect(() => noisyClassifier({ ...config, pool: 'spatial' as 'mean' })).toThrow(
+    /pool is "spatial"; it must be "mean" or "attention"/,
+  );
   expect(() => network.apply(parameters, { z: tf.zeros([1, 4, 4, 1]), lambda: tf.zeros([1]) })).toThrow(/z has shape/);
   expect(() => network.apply(parameters, { z, lambda: tf.zeros([1]) })).toThrow(/lambda has shape/);
 });

@@ -204,6 +204,11 @@ test.each([
   [{ classes: -1 }, /classes is -1/],
   [{ multipliers: [] }, /multipliers is empty/],
   [{ dropout: 1.5 }, /dropout is 1.5/],
+  [{ multipliers: [1, 0.3] }, /base · multipliers\[1\] is 1.2/],
+  [{ multipliers: [1, 0] }, /multipliers\[1\] is 0/],
+  [{ resample: 'fir' }, /resample is "fir"; it must be "pool", "conv", "conv-same" or "residual"/],
+  [{ epsilon: 0 }, /epsilon is 0/],
+  [{ middleAttention: true, attention: [], heads: 3 }, /heads is 3.*8 channels/],
   [{ droput: 0.1 }, /does not know the option "droput"/],
 ])('a configuration with %o is refused', (change, message) => {
   expect(() => unet({ ...small, ...change } as UnetConfig)).toThrow(message);

@@ -16,6 +16,8 @@ export interface AttentionBlockOptions {
   heads?: number | undefined;
   /** Default `softmax`. */
   attends?: Attends | undefined;
+  /** ε of the norm. Default 1e−5. */
+  epsilon?: number | undefined;
   /** False leaves the branch out. The parameters are the same. */
   branch?: boolean | undefined;
 }
@@ -26,11 +28,11 @@ export interface AttentionBlockOptions {
  */
 export function attentionBlock(
   channels: number,
-  { groups, heads = 1, attends = 'softmax', branch = true }: AttentionBlockOptions,
+  { groups, heads = 1, attends = 'softmax', branch = true, epsilon }: AttentionBlockOptions,
 ): Module<tf.Tensor4D, tf.Tensor4D> {
   if (channels % heads !== 0) throw new RangeError(`heads is ${heads}, which does not divide ${channels} channels.`);
   const parts = {
-    norm: groupNorm(channels, groups),
+    norm: groupNorm(channels, groups, { epsilon }),
     qkv: linear(channels, 3 * channels),
     out: linear(channels, channels, { zero: true }),
   };

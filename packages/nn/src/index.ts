@@ -1,4 +1,5 @@
 export { type Attends, type AttentionBlockOptions, attentionBlock } from './attention-block.js';
+export { type AttentionPoolOptions, attentionPool } from './attention-pool.js';
 export { module, operation, type Part, type Run, sequential, type Used } from './compose.js';
 export { dropout } from './dropout.js';
 export {
@@ -42,7 +43,13 @@ export {
 } from './module.js';
 export * as ops from './ops/index.js';
 export { constant, gaussian, shapesOf, type WeightOptions, weight } from './parameters.js';
-export { films, type ResidualBlockOptions, type ResidualInput, residualBlock } from './residual-block.js';
+export {
+  films,
+  type Modulation,
+  type ResidualBlockOptions,
+  type ResidualInput,
+  residualBlock,
+} from './residual-block.js';
 export { type TimeFeatures, timeFeatures } from './time-features.js';
 export {
   type MlpBlockOptions,

@@ -4,11 +4,11 @@
  */
 
 /**
- * Group norm with what stands around it: y = γ' x̂ + β', and then y · sigmoid(y) if `silu`. Here x̂ = (x + bias − μ)/√(σ² + 1e−5),
+ * Group norm with what stands around it: y = γ' x̂ + β', and then y · sigmoid(y) if `silu`. Here x̂ = (x + bias − μ)/√(σ² + ε),
  * γ' = γ (1 + scale) and β' = β (1 + scale) + shift. A group of neighbouring channels of one sample has one μ and one σ².
  *
- * Inputs: x [n, h, w, c], with h, w and c of at least 1; gamma and beta [c]; bias [c]; scale and shift [n, 1, 1, c]. The last
- * three may be [0], which leaves them out. Outputs: y, and μ and 1/√(σ² + 1e−5), [n, groups]. Attributes
+ * Inputs: x [n, h, w, c], with h, w and c of at least 1; gamma and beta [c]; bias [c] or [n, 1, 1, c]; scale and shift
+ * [n, 1, 1, c]. The last three may be [0], which leaves them out. Outputs: y, and μ and 1/√(σ² + ε), [n, groups]. Attributes
  * {@link GroupNormAttrs}. Any other shape is an error.
  */
 export const GROUP_NORM = 'LogsnrGroupNorm';
@@ -23,6 +23,8 @@ export interface GroupNormAttrs {
   /** Divides c. */
   groups: number;
   silu: boolean;
+  /** ε, above 0. */
+  epsilon: number;
 }
 
 /**

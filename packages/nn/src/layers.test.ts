@@ -6,10 +6,8 @@ import { expectSame } from '../test/expect-same.js';
 import { type Attends, attentionBlock } from './attention-block.js';
 import { conv, embedding, groupNorm, linear } from './layers.js';
 import * as ops from './ops/index.js';
-import { films, residualBlock } from './residual-block.js';
 
 type T4 = tf.Tensor4D;
-const flat = (module: Parameters<typeof randomised>[0]) => flatten<tf.Tensor>(randomised(module));
 
 describe('layers are their definitions, gradients included', () => {
   test('linear and embedding', () => {
@@ -120,73 +118,6 @@ describe('convolution', () => {
     expect(() => conv(3, 2, { stride: 0 })).toThrow(/stride is 0/);
     for (const padding of [-1, 0.5, 'valid'] as const)
       expect(() => ops.conv2d(x, parameters.kernel, { padding: padding as number })).toThrow(`padding is ${padding};`);
-  });
-});
-
-describe('residual block', () => {
-  const options = { embedding: 6, groups: 2 };
-  const input = { x: random<T4>(1, 2, 4, 4, 4), condition: random<tf.Tensor2D>(2, 2, 6) };
-  test.each([4, 8])('from 4 to %i channels is its definition', (to) => {
-    const block = residualBlock(4, to, options);
-    const own = flat(block);
-    const names = Object.keys(own);
-    const reference = (x: tf.Tensor, embedding: tf.Tensor, ...values: tf.Tensor[]) => {
-      const at = (name: string) => values[names.indexOf(name)] as tf.Tensor;
-      const norm = (t: tf.Tensor, name: string) => {
-        const { gamma, beta } = { gamma: at(`${name}.gamma`), beta: at(`${name}.beta`) };
-        return ops.groupNorm(t as T4, 2, { gamma, beta }, 'composed') as tf.Tensor;
-      };
-      const silu = (t: tf.Tensor) => tf.mul(t, tf.sigmoid(t));
-      const convolve = (t: tf.Tensor, name: string) =>
-        tf.add(tf.conv2d(t as T4, at(`${name}.kernel`) as T4, 1, 'same'), at(`${name}.bias`));
-      const first = convolve(silu(norm(x, 'norm1')), 'conv1');
-      const film = tf.add(tf.matMul(embedding, at('film.kernel')), at('film.bias'));
-      const [scale, shift] = tf.split(tf.reshape(film, [2, 1, 1, 2 * to]), 2, 3) as [tf.Tensor, tf.Tensor];
-      const second = silu(tf.add(tf.mul(norm(first, 'norm2'), tf.add(scale, 1)), shift));
-      const around = to === 4 ? x : tf.reshape(tf.matMul(tf.reshape(x, [-1, 4]), at('skip.kernel')), [2, 4, 4, to]);
-      return tf.add(around, convolve(second, 'conv2'));
-    };
-    const nested = (values: tf.Tensor[]) => {
-      const tree: Record<string, Record<string, tf.Tensor>> = {};
-      names.forEach((name, i) => {
-        const [part, leaf] = name.split('.') as [string, string];
-        tree[part] = { ...tree[part], [leaf]: values[i] as tf.Tensor };
-      });
-      return tree;
-    };
-    expectSame(
-      (x, condition, ...values) => block.apply(nested(values), { x: x as T4, condition: condition as tf.Tensor2D }),
-      reference as never,
-      [input.x, input.condition, ...Object.values(own)],
-      2e-4,
-    );
-  });
-
-  test('takes the scale and shift that `films` makes, leaves its branch out, and leaks nothing', () => {
-    const block = residualBlock(4, 8, options);
-    const parameters = randomised(block);
-    const [film] = films([{ parameters: parameters.film as never }], input.condition);
-    const whole = block.apply(parameters, input);
-    expect(difference(block.apply(parameters, { x: input.x, condition: film as ops.Film }), whole)).toBe(0);
-    expectNoLeak(() => [block.apply(parameters, input)]);
-    const around = residualBlock(4, 8, { ...options, branch: false }).apply(parameters, input);
-    const skip = (parameters.skip as { kernel: tf.Tensor2D }).kernel;
-    expect(difference(around, ops.linear(input.x, skip))).toBe(0);
-    const none = residualBlock(4, 4, { ...options, branch: false });
-    expectNoLeak(() => [none.apply(randomisedOnce, input)]);
-    expect(difference(none.apply(randomisedOnce, input), input.x)).toBe(0);
-  });
-  const randomisedOnce = randomised(residualBlock(4, 4, options));
-
-  test('drops in training, by the key', () => {
-    const block = residualBlock(4, 4, { ...options, dropout: 0.5 });
-    const at = (seed: number) =>
-      block.apply(randomisedOnce, input, { train: true, key: tf.tensor1d([seed, 0], 'int32') });
-    expect(difference(at(1), at(1))).toBe(0);
-    expect(difference(at(1), at(2))).toBeGreaterThan(1e-3);
-    expect(
-      difference(block.apply(randomisedOnce, input), residualBlock(4, 4, options).apply(randomisedOnce, input)),
-    ).toBe(0);
   });
 });
 

@@ -42,12 +42,12 @@ export function conv(from: number, to: number, options: ConvLayerOptions = {}): 
 export function groupNorm(
   channels: number,
   groups: number,
-  { silu = false }: { silu?: boolean } = {},
+  { silu = false, epsilon }: Pick<ops.GroupNormInputs, 'silu' | 'epsilon'> = {},
 ): Module<Tensor4D, Tensor4D> {
   checkInteger('groups', groups, 1);
   if (channels % groups !== 0) throw new RangeError(`groups is ${groups}, which does not divide ${channels} channels.`);
   const parts = { gamma: constant([channels], 1), beta: constant([channels]) };
-  return module(parts, ({ gamma, beta }, x: Tensor4D) => ops.groupNorm(x, groups, { gamma, beta, silu }));
+  return module(parts, ({ gamma, beta }, x: Tensor4D) => ops.groupNorm(x, groups, { gamma, beta, silu, epsilon }));
 }
 
 export interface LayerNormOptions {

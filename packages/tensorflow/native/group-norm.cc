@@ -4,7 +4,7 @@
 //
 //   y = gain x̂ + offset, x̂ = (x + bias − μ) rstd, gain = γ (1 + scale), offset = β (1 + scale) + shift; SiLU on request.
 //
-// bias, scale and shift may be empty, which leaves them out.
+// bias, scale and shift may be empty, which leaves them out. bias is of each channel, or of each sample and channel.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -17,7 +17,6 @@
 
 namespace {
 
-constexpr float kEpsilon = 1e-5f;
 // Sums are taken over runs of this many pixels and then over the runs, which keeps their rounding small.
 constexpr int64_t kRun = 64;
 
@@ -37,7 +36,10 @@ struct Part {
 // Null where the input is empty.
 struct Vectors {
   const float *gamma, *beta, *bias, *scale, *shift;
-  float Bias(int64_t c) const { return bias ? bias[c] : 0; }
+  bool bias_each;  // whether each sample has a bias of its own
+  float Bias(const Part& p, int64_t c) const {
+    return bias ? bias[(bias_each ? p.sample * p.s.channels : 0) + c] : 0;
+  }
   float Factor(const Part& p, int64_t c) const { return scale ? 1 + scale[p.sample * p.s.channels + c] : 1; }
   float Shift(const Part& p, int64_t c) const { return shift ? shift[p.sample * p.s.channels + c] : 0; }
 };
@@ -88,7 +90,7 @@ void ForBlocks(const Part& p, Body body) {
 }
 
 // μ and 1/√(σ² + ε) of each group, in two passes: about each channel's own mean, then the spread of those means.
-void Statistics(const Part& p, const float* x, const Vectors& v, float* mean, float* rstd) {
+void Statistics(const Part& p, const float* x, const Vectors& v, float epsilon, float* mean, float* rstd) {
   const Sizes& s = p.s;
   std::vector<float> own(s.channels), within(s.channels);
   ForBlocks(p, [&](int64_t c, int64_t count) {
@@ -103,11 +105,11 @@ void Statistics(const Part& p, const float* x, const Vectors& v, float* mean, fl
   });
   for (int64_t g = p.first / s.each(); g < p.last / s.each(); g++) {
     float mu = 0, variance = 0;
-    for (int64_t c = g * s.each(); c < (g + 1) * s.each(); c++) mu += own[c] += v.Bias(c);
+    for (int64_t c = g * s.each(); c < (g + 1) * s.each(); c++) mu += own[c] += v.Bias(p, c);
     mu /= s.each();
     for (int64_t c = g * s.each(); c < (g + 1) * s.each(); c++) variance += within[c] + (own[c] - mu) * (own[c] - mu);
     mean[p.sample * s.groups + g] = mu;
-    rstd[p.sample * s.groups + g] = 1 / std::sqrt(variance / s.each() + kEpsilon);
+    rstd[p.sample * s.groups + g] = 1 / std::sqrt(variance / s.each() + epsilon);
   }
 }
 
@@ -120,7 +122,7 @@ struct Line {
       const int64_t g = p.sample * p.s.groups + c / p.s.each();
       const float factor = v.Factor(p, c);
       rstd[c] = inverse[g];
-      centre[c] = (v.Bias(c) - mean[g]) * inverse[g];
+      centre[c] = (v.Bias(p, c) - mean[g]) * inverse[g];
       gain[c] = v.gamma[c] * factor;
       offset[c] = v.beta[c] * factor + v.Shift(p, c);
     }
@@ -128,8 +130,8 @@ struct Line {
 };
 
 template <bool kSilu>
-void Forward(const Part& p, const float* x, const Vectors& v, float* y, float* mean, float* rstd) {
-  Statistics(p, x, v, mean, rstd);
+void Forward(const Part& p, const float* x, const Vectors& v, float epsilon, float* y, float* mean, float* rstd) {
+  Statistics(p, x, v, epsilon, mean, rstd);
   const Line line(p, v, mean, rstd);
   ForBlocks(p, [&](int64_t c, int64_t count) {
     const Vec gain = Load(&line.gain[c], count), slope = gain * Load(&line.rstd[c], count);
@@ -223,11 +225,13 @@ struct Inputs {
         sizes(Measure(x, groups)),
         gamma(call.In(at + 1, {sizes.channels}, kEach)),
         beta(call.In(at + 2, {sizes.channels}, kEach)),
-        bias(call.Optional(at + 3, {sizes.channels}, kEach)),
+        bias(call.In(at + 3).shape.size() == 4
+                 ? call.In(at + 3, {sizes.samples, 1, 1, sizes.channels}, kFilm)
+                 : call.Optional(at + 3, {sizes.channels}, kEach)),
         scale(call.Optional(at + 4, {sizes.samples, 1, 1, sizes.channels}, kFilm)),
         shift(call.Optional(at + 5, {sizes.samples, 1, 1, sizes.channels}, kFilm)) {}
 
-  Vectors vectors() const { return {gamma.values, beta.values, bias.values, scale.values, shift.values}; }
+  Vectors vectors() const { return {gamma.values, beta.values, bias.values, scale.values, shift.values, bias.shape.size() == 4}; }
 
   static constexpr const char* kEach = "one value a channel of x";
   static constexpr const char* kFilm = "one value a sample and channel of x";
@@ -236,13 +240,16 @@ struct Inputs {
 class GroupNorm {
  public:
   explicit GroupNorm(const Attributes& attributes)
-      : groups_(attributes.Int("groups")), silu_(attributes.Bool("silu")) {
+      : groups_(attributes.Int("groups")), silu_(attributes.Bool("silu")), epsilon_(attributes.Float("epsilon")) {
     if (groups_ < 1) Refuse("groups is ", groups_, "; it must be at least 1");
+    if (!(epsilon_ > 0 && std::isfinite(epsilon_)))
+      Refuse("epsilon is ", epsilon_, "; it must be above 0 and finite in float32");
   }
 
  protected:
   const int64_t groups_;
   const bool silu_;
+  const float epsilon_;
 };
 
 class GroupNormForward : GroupNorm {
@@ -251,7 +258,7 @@ class GroupNormForward : GroupNorm {
     static const Signature signature{"LogsnrGroupNorm",
                                      {"x", "gamma", "beta", "bias", "scale", "shift"},
                                      {"y", "mean", "rstd"},
-                                     {"groups: int", "silu: bool"},
+                                     {"groups: int", "silu: bool", "epsilon: float"},
                                      {0}};
     return signature;
   }
@@ -263,7 +270,7 @@ class GroupNormForward : GroupNorm {
     float* y = call.Out(0, in.x.shape);
     float *mean = call.Out(1, {s.samples, s.groups}), *rstd = call.Out(2, {s.samples, s.groups});
     const auto forward = silu_ ? Forward<true> : Forward<false>;
-    ForParts(s, [&](const Part& p) { forward(p, in.x.values, in.vectors(), y, mean, rstd); });
+    ForParts(s, [&](const Part& p) { forward(p, in.x.values, in.vectors(), epsilon_, y, mean, rstd); });
   }
 };
 
@@ -273,7 +280,7 @@ class GroupNormBackward : GroupNorm {
     static const Signature signature{"LogsnrGroupNormGrad",
                                      {"dy", "x", "gamma", "beta", "bias", "scale", "shift", "mean", "rstd"},
                                      {"dx", "dgamma", "dbeta", "dbias", "dscale", "dshift"},
-                                     {"groups: int", "silu: bool"},
+                                     {"groups: int", "silu: bool", "epsilon: float"},
                                      {1, 2, 3, 4, 5, 6}};
     return signature;
   }
@@ -303,12 +310,13 @@ class GroupNormBackward : GroupNorm {
         g += factor * of.dxhat[at];
         b += factor * of.d[at];
         o += of.dx[at];
+        if (v.bias && v.bias_each) dbias[at] = of.dx[at];
         if (v.scale) dscale[at] = v.gamma[c] * of.dxhat[at] + v.beta[c] * of.d[at];
         if (v.shift) dshift[at] = of.d[at];
       }
       dgamma[c] = g;
       dbeta[c] = b;
-      if (v.bias) dbias[c] = o;
+      if (v.bias && !v.bias_each) dbias[c] = o;
     }
   }
 };

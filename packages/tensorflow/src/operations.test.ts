@@ -34,8 +34,8 @@ const good = {
   [ATTENTION_GRADIENT]: { dy: [2, 5, 6], qkv: [2, 5, 18] },
 };
 const attrs = {
-  [GROUP_NORM]: { groups: 3, silu: true },
-  [GROUP_NORM_GRADIENT]: { groups: 3, silu: true },
+  [GROUP_NORM]: { groups: 3, silu: true, epsilon: 1e-5 },
+  [GROUP_NORM_GRADIENT]: { groups: 3, silu: true, epsilon: 1e-5 },
   [ADAM]: { beta1: 0.9, beta2: 0.999 },
   [CONV_3X3]: {},
   [CONV_3X3_INPUT_GRADIENT]: {},
@@ -70,6 +70,7 @@ const norm: Rows = [
   ['gamma', 'it must have [6], one value a channel of x', [0], [5], [7], [], [1, 6]],
   ['beta', 'it must have [6], one value a channel of x', [0], [5], [6, 1]],
   ['bias', 'it must have [6], one value a channel of x, or [0] for none', [5], [12], [0, 6]],
+  ['bias', 'it must have [2, 1, 1, 6], one value a sample and channel of x', [1, 1, 1, 6], [2, 1, 1, 5]],
   ['scale', `it ${film}`, ...films],
   ['shift', `it ${film}`, ...films],
 ];
@@ -146,10 +147,29 @@ describe.skipIf(backendInfo()?.backend !== 'tensorflow').each(kernels)('%s', (ke
           : [
               ...[4, 12, 2 ** 40].map(
                 (groups) =>
-                  [{ groups, silu: true }, `groups is ${groups}; it must divide the 6 channels of x`] as const,
+                  [
+                    { groups, silu: true, epsilon: 1e-5 },
+                    `groups is ${groups}; it must divide the 6 channels of x`,
+                  ] as const,
               ),
               ...[0, -3].map(
-                (groups) => [{ groups, silu: true }, `groups is ${groups}; it must be at least 1`] as const,
+                (groups) =>
+                  [{ groups, silu: true, epsilon: 1e-5 }, `groups is ${groups}; it must be at least 1`] as const,
+              ),
+              ...(
+                [
+                  [0, '0'],
+                  [-1, '-1'],
+                  [1e-60, '0'],
+                  [Number.NaN, 'nan'],
+                  [1e60, 'inf'],
+                ] as const
+              ).map(
+                ([epsilon, said]) =>
+                  [
+                    { groups: 3, silu: true, epsilon },
+                    `epsilon is ${said}; it must be above 0 and finite in float32`,
+                  ] as const,
               ),
             ];
     for (const [attrs, text] of cases) refused(() => run(kernel, good[kernel], attrs), `${kernel}: ${text}`);
@@ -161,7 +181,7 @@ describe.skipIf(backendInfo()?.backend !== 'tensorflow').each(kernels)('%s', (ke
         );
     if ('groups' in attrs[kernel])
       for (const groups of [1.5, Number.NaN])
-        expect(() => tf.tidy(() => run(kernel, good[kernel], { groups, silu: true }))).toThrow(
+        expect(() => tf.tidy(() => run(kernel, good[kernel], { groups, silu: true, epsilon: 1e-5 }))).toThrow(
           `${kernel}: groups is ${groups}; it must be an integer.`,
         );
   });

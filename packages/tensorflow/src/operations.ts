@@ -38,9 +38,10 @@ export const CONV_3X3_TRANSFORMED = 'LogsnrConv3x3Transformed';
 
 /** Registers this package's own operations for the native backend: nn's kernels of the same names, and two for graphs. */
 export function registerOperations(): void {
-  const groupNorm = ({ groups, silu }: GroupNormAttrs, binding: Binding): OpAttr[] => [
+  const groupNorm = ({ groups, silu, epsilon }: GroupNormAttrs, binding: Binding): OpAttr[] => [
     { name: 'groups', type: binding.TF_ATTR_INT, value: groups },
     { name: 'silu', type: binding.TF_ATTR_BOOL, value: silu },
+    { name: 'epsilon', type: binding.TF_ATTR_FLOAT, value: epsilon },
   ];
   register(GROUP_NORM, inputs, 3, groupNorm);
   register(GROUP_NORM_GRADIENT, ['dy', ...inputs, 'mean', 'rstd'], 6, groupNorm);

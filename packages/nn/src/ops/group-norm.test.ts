@@ -19,12 +19,17 @@ function reference(
   gamma: tf.Tensor,
   beta: tf.Tensor,
   { n, h, w, c, groups }: Size,
-  options: { bias?: tf.Tensor; film?: tf.Tensor[]; silu: boolean },
+  options: { bias?: tf.Tensor; film?: tf.Tensor[]; silu: boolean; epsilon?: number | undefined },
 ) {
   const grouped = tf.reshape(options.bias ? tf.add(x, options.bias) : x, [n, h * w, groups, c / groups]);
   const mean = tf.mean(grouped, [1, 3], true);
   const variance = tf.mean(tf.square(tf.sub(grouped, mean)), [1, 3], true);
-  const normed = tf.reshape(tf.div(tf.sub(grouped, mean), tf.sqrt(tf.add(variance, 1e-5))), [n, h, w, c]);
+  const normed = tf.reshape(tf.div(tf.sub(grouped, mean), tf.sqrt(tf.add(variance, options.epsilon ?? 1e-5))), [
+    n,
+    h,
+    w,
+    c,
+  ]);
   let y = tf.add(tf.mul(normed, gamma), beta);
   const [scale, shift] = options.film ?? [];
   if (scale && shift) y = tf.add(tf.mul(y, tf.add(scale, 1)), shift);
@@ -36,16 +41,18 @@ const cases = [false, true].flatMap((bias) =>
 );
 
 interface Case {
-  bias: boolean;
+  /** `each`: every sample has a bias of its own. */
+  bias: boolean | 'each';
   film: boolean;
   silu: boolean;
+  epsilon?: number;
 }
 const everything: Case = { bias: true, film: true, silu: true };
-const check = ({ bias, film, silu }: Case, method: GroupNormMethod, size = small) =>
+const check = ({ bias, film, silu, epsilon }: Case, method: GroupNormMethod, size = small) =>
   tf.tidy(() => {
     const { n, h, w, c, groups } = size;
     const all = [random(1, n, h, w, c), random(2, c), random(3, c)];
-    if (bias) all.push(random(4, c));
+    if (bias) all.push(bias === 'each' ? random(4, n, 1, 1, c) : random(4, c));
     if (film) all.push(random(5, n, 1, 1, c), random(6, n, 1, 1, c));
     const rest = (extra: tf.Tensor[]) => {
       const [scale, shift] = extra.slice(bias ? 1 : 0);
@@ -56,7 +63,7 @@ const check = ({ bias, film, silu }: Case, method: GroupNormMethod, size = small
         groupNorm(
           x as tf.Tensor4D,
           groups,
-          { gamma: gamma as tf.Tensor, beta: beta as tf.Tensor, silu, ...rest(extra) },
+          { gamma: gamma as tf.Tensor, beta: beta as tf.Tensor, silu, epsilon, ...rest(extra) },
           method,
         ),
       (x, gamma, beta, ...extra) => {
@@ -65,7 +72,7 @@ const check = ({ bias, film, silu }: Case, method: GroupNormMethod, size = small
           ...(parts.bias ? { bias: parts.bias } : {}),
           ...(parts.film ? { film: Object.values(parts.film) } : {}),
         };
-        return reference(x as tf.Tensor, gamma as tf.Tensor, beta as tf.Tensor, size, { ...given, silu });
+        return reference(x as tf.Tensor, gamma as tf.Tensor, beta as tf.Tensor, size, { ...given, silu, epsilon });
       },
       all,
       2e-5,
@@ -87,6 +94,17 @@ describe.each(methods)('%s', (method) => {
     { n: 1, h: 17, w: 13, c: 60, groups: 4 },
     { n: 1, h: 1, w: 1, c: 32, groups: 1 },
   ])('so they are at [$n, $h, $w, $c] in $groups groups', (size) => check(everything, method, size));
+
+  test('each sample may have a bias of its own, and ε may be another', () => {
+    for (const given of cases) check({ ...given, bias: 'each' }, method);
+    check({ ...everything, bias: 'each' }, method, { n: 3, h: 5, w: 5, c: 40, groups: 2 });
+    check({ ...everything, epsilon: 0.3 }, method);
+    const x = random<tf.Tensor4D>(1, 1, 2, 2, 4);
+    const run = (epsilon?: number) =>
+      groupNorm(x, 2, { gamma: tf.ones([4]), beta: tf.zeros([4]), epsilon }, method).dataSync();
+    expect(run(1e-5)).toEqual(run());
+    expect(() => run(0)).toThrow(/epsilon is 0/);
+  });
 
   test('a mean of 1000 deviations costs no accuracy in the variance', () => {
     tf.tidy(() => {
@@ -122,5 +140,9 @@ describe.each(methods)('%s', (method) => {
 });
 
 test('so they are on wasm and in plain JavaScript', async () => {
-  for (const backend of ['wasm', 'cpu'] as const) await onBackend(backend, () => check(everything, 'composed'));
+  for (const backend of ['wasm', 'cpu'] as const)
+    await onBackend(backend, () => {
+      check(everything, 'composed');
+      check({ ...everything, bias: 'each', epsilon: 1e-3 }, 'composed');
+    });
 });

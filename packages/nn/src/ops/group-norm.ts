@@ -1,3 +1,4 @@
+import { checkAbove } from '@logsnr/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { GROUP_NORM, GROUP_NORM_GRADIENT, type GroupNormAttrs } from '../kernels.js';
 import { hasKernels } from './kernel.js';
@@ -15,13 +16,16 @@ export interface GroupNormInputs {
   gamma: tf.Tensor;
   beta: tf.Tensor;
   film?: Film | undefined;
-  /** The bias of the convolution that made x, [c]. The norm acts on x + bias, and the sum costs no pass over the pixels. */
+  /**
+   * The bias of the convolution that made x, [c], or one for each sample, [n, 1, 1, c]. The norm acts on x + bias, and the sum
+   * costs no pass over the pixels.
+   */
   bias?: tf.Tensor | undefined;
   /** Apply SiLU to the result. */
   silu?: boolean | undefined;
+  /** ε, above 0. Default 1e−5. */
+  epsilon?: number | undefined;
 }
-
-const epsilon = 1e-5;
 
 /** How a group norm is made: by a kernel of the backend's, or from many of its operations. */
 export type GroupNormMethod = 'kernel' | 'composed';
@@ -33,7 +37,7 @@ export const groupNormMethod = (): GroupNormMethod =>
 /**
  * Group norm (Wu & He 2018, arXiv 1803.08494) of `x` [n, h, w, c] in groups of c/groups neighbouring channels:
  *
- * y = (γ x̂ + β)(1 + scale) + shift, x̂ = (x + bias − μ)/√(σ² + 1e−5), then y · sigmoid(y).
+ * y = (γ x̂ + β)(1 + scale) + shift, x̂ = (x + bias − μ)/√(σ² + ε), then y · sigmoid(y).
  *
  * FiLM, that is scale and shift (Dhariwal & Nichol 2021, arXiv 2105.05233, "adaptive group normalization"), and the SiLU
  * come on request. Differentiable once in all inputs.
@@ -48,24 +52,26 @@ export function groupNorm(
   inputs: GroupNormInputs,
   method: GroupNormMethod = groupNormMethod(),
 ): tf.Tensor4D {
-  if (method === 'kernel') return byKernel(x, groups, inputs);
-  const { gamma, beta, film, bias, silu = false } = inputs;
+  const { gamma, beta, film, bias, silu = false, epsilon = 1e-5 } = inputs;
+  checkAbove('epsilon', epsilon);
+  if (method === 'kernel') return byKernel(x, inputs, { groups, silu, epsilon });
   const extra = [...(bias ? [bias] : []), ...(film ? [film.scale, film.shift] : [])];
   const [n, h, w, c] = x.shape;
   const shape: Shape = { n, groups, each: c / groups, c, pixels: h * w };
+  const is = { hasBias: Boolean(bias), biasEach: bias?.rank === 4, hasFilm: Boolean(film), silu, epsilon };
   const op = tf.customGrad((...args) => {
     const save = args.pop() as tf.GradSaveFunc;
-    const { value, saved } = forward(args as tf.Tensor[], shape, Boolean(bias), silu);
+    const { value, saved } = forward(args as tf.Tensor[], shape, is);
     save(saved);
-    return { value, gradFunc: (dy, kept) => backward(dy, kept, shape, Boolean(bias), Boolean(film), silu) };
+    return { value, gradFunc: (dy, kept) => backward(dy, kept, shape, is) };
   });
   return op(x, gamma, beta, ...extra) as tf.Tensor4D;
 }
 
 const inputNames = ['x', 'gamma', 'beta', 'bias', 'scale', 'shift'] as const;
 
-function byKernel(x: tf.Tensor4D, groups: number, { gamma, beta, bias, film, silu = false }: GroupNormInputs) {
-  const attrs = { groups, silu } satisfies GroupNormAttrs as never;
+function byKernel(x: tf.Tensor4D, { gamma, beta, bias, film }: GroupNormInputs, own: GroupNormAttrs) {
+  const attrs = own as never;
   const given = [x, gamma, beta, bias, film?.scale, film?.shift];
   const there = given.filter((input): input is tf.Tensor => input !== undefined);
   const op = tf.customGrad((...args) => {
@@ -109,9 +115,20 @@ const overGroup = (t: tf.Tensor): tf.Tensor => tf.mean(t, 2, true);
 const wide = (t: tf.Tensor, { n, each, c }: Shape): tf.Tensor =>
   tf.reshape(t.shape[2] === each ? t : tf.tile(t, [1, 1, each]), [n, 1, 1, c]);
 
-function forward(args: tf.Tensor[], shape: Shape, hasBias: boolean, silu: boolean) {
+/** What there is beside x, γ and β. */
+interface Parts {
+  hasBias: boolean;
+  /** Whether each sample has a bias of its own. */
+  biasEach: boolean;
+  hasFilm: boolean;
+  silu: boolean;
+  epsilon: number;
+}
+
+function forward(args: tf.Tensor[], shape: Shape, { hasBias, biasEach, silu, epsilon }: Parts) {
   const [x, ...vectors] = args as [tf.Tensor, ...tf.Tensor[]];
-  const [gamma, beta, maybeBias] = vectors.slice(0, hasBias ? 3 : 2).map((vector) => perChannel(vector, shape));
+  const [gamma, beta] = vectors.slice(0, 2).map((vector) => perChannel(vector, shape));
+  const [maybeBias] = vectors.slice(2, hasBias ? 3 : 2).map((bias) => (biasEach ? perSample : perChannel)(bias, shape));
   const [scale, move] = vectors.slice(hasBias ? 3 : 2).map((film) => perSample(film, shape));
   const [gammaOf, betaOf] = [gamma as tf.Tensor, beta as tf.Tensor];
   const ofPixels = tf.mean(x, [1, 2], true);
@@ -136,14 +153,8 @@ function forward(args: tf.Tensor[], shape: Shape, hasBias: boolean, silu: boolea
 
 type Eight = [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
 
-function backward(
-  dy: tf.Tensor,
-  saved: tf.Tensor[],
-  shape: Shape,
-  hasBias: boolean,
-  hasFilm: boolean,
-  silu: boolean,
-): tf.Tensor[] {
+function backward(dy: tf.Tensor, saved: tf.Tensor[], shape: Shape, parts: Parts): tf.Tensor[] {
+  const { hasBias, biasEach, hasFilm, silu } = parts;
   return tf.tidy(() => {
     const [x, gamma, beta, mean, rstd, offset, gain, slope, ...rest] = saved as [...Eight, ...tf.Tensor[]];
     const factor = hasFilm ? (rest[0] as tf.Tensor) : undefined;
@@ -160,10 +171,12 @@ function backward(
     const dx = tf.sub(tf.mul(dline, wide(slope, shape)), tf.add(tf.mul(x, wide(p, shape)), wide(q, shape)));
     const channels = (t: tf.Tensor): tf.Tensor => tf.reshape(tf.sum(t, 0), [shape.c]);
     const gradients = [dx, ...[sum1, sum0].map((sum) => channels(factor ? tf.mul(factor, sum) : sum))];
-    // Σ dx over the pixels, from sums that are known.
-    if (hasBias)
-      gradients.push(channels(tf.sub(tf.mul(slope, sum0), tf.mul(tf.add(tf.mul(p, mean), q), shape.pixels))));
     const film = (t: tf.Tensor): tf.Tensor => wide(t, shape);
+    // Σ dx over the pixels, from sums that are known.
+    if (hasBias) {
+      const ofBias = tf.sub(tf.mul(slope, sum0), tf.mul(tf.add(tf.mul(p, mean), q), shape.pixels));
+      gradients.push(biasEach ? film(ofBias) : channels(ofBias));
+    }
     if (factor) gradients.push(film(tf.add(tf.mul(gamma, sum1), tf.mul(beta, sum0))), film(sum0));
     return gradients;
   });
