@@ -1,6 +1,7 @@
 import { shapesOf } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
+import { describe } from './describe.js';
 import { networkOf, preset, presetNames } from './presets.js';
 
 /** Learned numbers of the peers' own modules, made by them on PyTorch's meta device. */
@@ -15,6 +16,22 @@ const published: Readonly<Record<string, number>> = {
 test.each(presetNames)('%s has as many parameters as the published model', (name) => {
   const shapes = Object.values(shapesOf(networkOf(preset(name))));
   expect(shapes.reduce((sum, shape) => sum + tf.util.sizeFromShape([...shape]), 0)).toBe(published[name]);
+});
+
+/** Billions of multiply-adds of one pass, which the paper calls Gflops (Peebles & Xie 2022, table 4). */
+const gflops: Readonly<Record<string, number>> = {
+  ...{ 'dit-xl-2': 118.64, 'dit-xl-4': 29.05, 'dit-xl-8': 7.39, 'dit-l-2': 80.71, 'dit-l-4': 19.7, 'dit-l-8': 5.01 },
+  ...{ 'dit-b-2': 23.01, 'dit-b-4': 5.56, 'dit-b-8': 1.42, 'dit-s-2': 6.06, 'dit-s-4': 1.41, 'dit-s-8': 0.36 },
+};
+
+test.each(Object.entries(gflops))('%s has %d · 10⁹ multiply-adds, as its paper says', (name, expected) => {
+  const chosen = preset(name);
+  const { multiplyAdds } = describe(networkOf(chosen), (n) => ({
+    z: tf.zeros([n, ...chosen.image]),
+    lambda: tf.zeros([n]) as tf.Tensor1D,
+    condition: tf.zeros([n], 'int32') as tf.Tensor1D,
+  }));
+  expect(Math.abs(multiplyAdds / 1e9 - expected)).toBeLessThan(0.006 + 2e-4 * expected);
 });
 
 test('presets are JSON, and a name that none has is refused', () => {
