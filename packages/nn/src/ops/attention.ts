@@ -6,8 +6,8 @@ import { hasKernels, runWithGradient } from './kernel.js';
 export type AttentionMethod = 'kernel' | 'composed';
 
 /**
- * `kernel` where the current backend has one. Forward pass and gradients then take 0.11 to 0.31 times as long as composed at
- * 2 samples of 49 or 64 tokens, 0.51 and 0.61 at 16 of 256, and 0.69 and 0.87 at one of 4096 (`pnpm bench:products`, one thread of
+ * `kernel` where the current backend has one. Forward pass and gradients then take 0.09 to 0.17 times as long as composed at
+ * 2 samples of 49 or 64 tokens, 0.45 and 0.54 at 16 of 256, and 0.67 and 0.74 at one of 4096 (`pnpm bench:products`, one thread of
  * a Zen 4 core).
  */
 export const attentionMethod = (): AttentionMethod =>
