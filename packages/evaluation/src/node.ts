@@ -1,8 +1,21 @@
 export {
+  type EvaluateOptions,
+  type EvaluateProgress,
+  type Evaluation,
+  evaluate,
+  type Judged,
+  METRICS,
+  type Metric,
+} from './evaluate.js';
+export { evaluationPicture, evaluationText } from './evaluation-report.js';
+export { type FeatureOptions, type Features, featuresOf } from './features.js';
+export { openImages } from './image-files.js';
+export {
   type InceptionExtractorOptions,
   type InceptionOptions,
   type InceptionWeights,
   inceptionExtractor,
+  inceptionFile,
   inceptionWeights,
 } from './inception.js';
 export { readStatistics, writeStatistics } from './statistics-file.js';

@@ -13,13 +13,15 @@ import {
   sealed,
 } from './header.js';
 import { namedIn, type OpenTensors } from './open-tensors.js';
-import { valuesOf } from './values.js';
+import { type Values, valuesOf } from './values.js';
 
 /** A safetensors file that is open, its header checked, and the whole of it where it has a checksum. */
 export interface OpenSafetensors extends OpenTensors {
   readonly entries: readonly Entry[];
   /** Whether the file has a checksum. */
   readonly checked: boolean;
+  /** The values of a tensor, `count` steps of its first axis at a time and at the end what is left. */
+  rows(entry: { readonly name: string }, count: number): AsyncGenerator<Values>;
 }
 
 /**
@@ -60,7 +62,13 @@ export async function openSafetensors(
     const { dtype, start, end } = named(name);
     return valuesOf(dtype, await read(dataStart + start, end - start));
   };
-  return { entries, metadata, checked: checksum !== undefined, values };
+  async function* rows({ name }: Pick<Entry, 'name'>, count: number) {
+    const { dtype, shape, start, end } = named(name);
+    const step = ((end - start) / Math.max(1, shape[0] ?? 1)) * count;
+    for (let at = start; at < end; at += step)
+      yield valuesOf(dtype, await read(dataStart + at, Math.min(step, end - at)));
+  }
+  return { entries, metadata, checked: checksum !== undefined, values, rows };
 }
 
 /**

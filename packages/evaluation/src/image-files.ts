@@ -1,0 +1,164 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { subset } from '@logsnr/data';
+import { CIFAR10_BATCHES, cifar10Batch } from '@logsnr/data/node';
+import { DamagedFile, type Heading, type Values } from '@logsnr/io';
+import { explained, withNpz, withSafetensors } from '@logsnr/io/node';
+import { decode } from 'fast-png';
+import sharp from 'sharp';
+import { type ImageSource, sourceOf } from './image-source.js';
+
+/**
+ * The images that a text names: a folder of PNG and JPEG files, in the order of their names; a `.npz` or safetensors file with an
+ * array [n, h, w, 3] of bytes or of floats in [−1, 1]; or `cifar10:test_batch:4000`, the first 4,000 of that official file.
+ * @throws Error that says what is wrong: nothing there, no images, grey ones, 16 bits, transparency or other sizes.
+ */
+export async function openImages(text: string): Promise<ImageSource> {
+  if (/^cifar10(:|$)/.test(text)) return openCifar10(text);
+  const stats = await stat(text).catch((error: unknown) => {
+    throw explained(error, text, 'read');
+  });
+  if (stats.isDirectory()) return openFolder(text);
+  if (/\.npz$/i.test(text)) return openArray(text, withNpz);
+  if (/\.safetensors$/i.test(text)) return openArray(text, withSafetensors);
+  throw new RangeError(
+    `"${text}" holds no images that can be read; give a folder of PNG or JPEG files, a .npz, a .safetensors, or cifar10:test_batch:4000.`,
+  );
+}
+
+async function openCifar10(text: string): Promise<ImageSource> {
+  const [, name, count] = text.split(':');
+  const batch = CIFAR10_BATCHES.find((one) => one === name);
+  if (!batch || !/^(|[1-9]\d*)$/.test(count ?? '') || text.split(':').length > 3)
+    throw new RangeError(
+      `"${text}" is no part of CIFAR-10; it is cifar10:BATCH:COUNT, BATCH of ${CIFAR10_BATCHES.join(', ')}.`,
+    );
+  const set = await cifar10Batch(batch);
+  const split = count ? `${batch}:${count}` : batch;
+  return sourceOf(count ? subset(set, Number(count)) : set, 'CIFAR-10', split);
+}
+
+/** Opens a file of arrays that are read in parts. */
+type WithArrays = <R>(
+  path: string,
+  body: (file: {
+    readonly entries: readonly Heading[];
+    rows(entry: { readonly name: string }, count: number): AsyncGenerator<Values>;
+  }) => Promise<R>,
+) => Promise<R>;
+
+async function openArray(path: string, withArrays: WithArrays): Promise<ImageSource> {
+  const { name, shape } = await withArrays(path, async ({ entries }) => arrayOf(path, entries));
+  const [count = 0, height = 0, width = 0, channels = 0] = shape;
+  return {
+    ...{ data: path, split: null, count, height, width, channels, stored: true },
+    read: (first, size, give) =>
+      withArrays(path, async ({ rows }) => {
+        const each = height * width * channels;
+        let at = 0;
+        for await (const values of rows({ name }, size)) {
+          const skip = Math.max(0, first - at) * each;
+          at += values.length / each;
+          if (skip < values.length) await give(values.subarray(skip) as ArrayLike<number>);
+        }
+      }),
+  };
+}
+
+/** The one array of images in a file: called `images` or `arr_0`, or the only one with four axes. */
+function arrayOf(path: string, entries: readonly Heading[]): Heading {
+  const all = entries.map(({ name, dtype, shape }) => `"${name}" ${dtype} [${shape.join(', ')}]`).join('; ');
+  const named = entries.filter(({ name }) => name === 'images' || name === 'arr_0');
+  const found = named.length > 0 ? named : entries.filter(({ shape }) => shape.length === 4);
+  const [one] = found;
+  if (!one || found.length > 1)
+    throw new DamagedFile(
+      `${path} has ${found.length} arrays of images; name one "images" [n, h, w, 3]. It has ${all || 'none'}.`,
+    );
+  if (one.shape.length !== 4 || !['U8', 'F32', 'F64', 'F16', 'BF16'].includes(one.dtype))
+    throw new DamagedFile(`${path}: ${all}; images are [n, h, w, 3], bytes or floats in [−1, 1].`);
+  return one;
+}
+
+const READ = /\.(png|jpe?g)$/i;
+const OTHERS = /\.(webp|gif|bmp|tiff?|avif|heic|jxl|ppm|tga)$/i;
+
+async function openFolder(folder: string): Promise<ImageSource> {
+  const names = (await readdir(folder, { recursive: true })).sort();
+  const files = names.filter((name) => READ.test(name)).map((name) => join(folder, name));
+  const other = names.find((name) => OTHERS.test(name));
+  if (other !== undefined) throw new RangeError(`${join(folder, other)} is no PNG or JPEG; convert it.`);
+  const [first] = files;
+  if (first === undefined) throw new RangeError(`${folder} has no PNG or JPEG files.`);
+  const { height, width } = await decodeImage(first);
+  return {
+    ...{ data: folder, split: null, count: files.length, height, width, channels: 3, stored: true },
+    async read(from, size, give) {
+      for (let at = from; at < files.length; at += size) {
+        const part = files.slice(at, at + size);
+        const bytes = new Uint8Array(part.length * height * width * 3);
+        for (const [i, path] of part.entries()) {
+          const image = await decodeImage(path);
+          if (image.height !== height || image.width !== width)
+            throw new RangeError(
+              `${path} has ${image.height}×${image.width} pixels and ${first} ${height}×${width}; all images must have one size. Resize them by one rule.`,
+            );
+          bytes.set(image.data, i * height * width * 3);
+        }
+        await give(bytes);
+      }
+    },
+  };
+}
+
+interface Decoded {
+  readonly data: Uint8Array;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** The pixels of a PNG or JPEG file of three channels of 8 bits. Colour profiles are left aside, as other tools do. */
+async function decodeImage(path: string): Promise<Decoded> {
+  const bytes = await readFile(path).catch((error: unknown) => {
+    throw explained(error, path, 'read');
+  });
+  const decoded = bytes[0] === 0x89 ? fromPng(bytes, path) : await fromJpeg(bytes, path);
+  const { channels, depth } = decoded;
+  const kind = depth !== 8 ? `has ${depth} bits a channel` : (KINDS[channels] ?? `has ${channels} channels`);
+  if (depth !== 8 || channels !== 3)
+    throw new RangeError(`${path} ${kind}; images must be RGB with 8 bits a channel. Convert it.`);
+  return decoded;
+}
+
+const KINDS: Readonly<Record<number, string>> = {
+  1: 'is grey',
+  2: 'is grey with transparency',
+  4: 'has four channels, such as transparency',
+};
+type Checked = Decoded & { readonly channels: number; readonly depth: number };
+
+function fromPng(bytes: Uint8Array, path: string): Checked {
+  const damaged = (error: unknown): never => {
+    throw new DamagedFile(`${path} is no sound PNG: ${(error as Error).message}.`);
+  };
+  try {
+    const { data, height, width, channels, depth, palette } = decode(bytes);
+    if (palette) throw new RangeError(`${path} has a palette; images must be RGB with 8 bits a channel. Convert it.`);
+    return { data: data as Uint8Array, height, width, channels, depth };
+  } catch (error) {
+    return error instanceof RangeError && error.message.startsWith(path) ? raise(error) : damaged(error);
+  }
+}
+
+const raise = (error: Error): never => {
+  throw error;
+};
+
+async function fromJpeg(bytes: Uint8Array, path: string): Promise<Checked> {
+  try {
+    const { data, info } = await sharp(bytes, { ignoreIcc: true }).raw().toBuffer({ resolveWithObject: true });
+    return { data, height: info.height, width: info.width, channels: info.channels, depth: 8 };
+  } catch (error) {
+    throw new DamagedFile(`${path} is no sound JPEG: ${(error as Error).message}.`);
+  }
+}
