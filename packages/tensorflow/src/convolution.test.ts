@@ -1,5 +1,5 @@
 import { fold, key, normal, uniforms } from '@logsnr/core';
-import { CONV_3X3, CONV_3X3_FILTER_GRADIENT, CONV_3X3_INPUT_GRADIENT } from '@logsnr/nn';
+import { CONV_3X3, CONV_3X3_FILTER_GRADIENT, CONV_3X3_INPUT_GRADIENT, ops } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { expectSameBits } from '../test/threads.js';
@@ -151,5 +151,28 @@ describe.skipIf(backendInfo()?.backend !== 'tensorflow')('3×3 convolutions', ()
         run(nn.CONV_3X3_INPUT_GRADIENT, { dy, kernel });
         run(nn.CONV_3X3_FILTER_GRADIENT, { x, dy });
       }`);
+  });
+
+  test('without zeros around, large images take the same operation and keep its inside, with its gradients', async () => {
+    const [x, kernel] = [normal(key(1), [2, 33, 34, 16]), normal(key(2), [3, 3, 16, 32])] as [tf.Tensor4D, tf.Tensor4D];
+    const [bias, residual] = [normal(key(3), [32]), normal(key(4), [2, 31, 32, 32]) as tf.Tensor4D];
+    const value =
+      (gradients?: 'kernels') =>
+      (...given: tf.Tensor[]) => {
+        const [x, kernel, bias, residual] = given as [tf.Tensor4D, tf.Tensor4D, tf.Tensor, tf.Tensor4D];
+        return tf.sum(tf.square(ops.conv2d(x, kernel, { padding: 0, bias, residual, gradients })));
+      };
+    const given = [x, kernel, bias, residual];
+    const [own, library] = [value(), value('kernels')].map((f) => [f(...given), ...tf.grads(f)(given)]) as [
+      tf.Tensor[],
+      tf.Tensor[],
+    ];
+    own.forEach((found, i) => {
+      const expected = library[i] as tf.Tensor;
+      const scale = tf.max(tf.abs(expected)).dataSync()[0] as number;
+      expect(tf.max(tf.abs(tf.sub(found, expected))).dataSync()[0]).toBeLessThan(1e-5 * scale);
+    });
+    const { kernelNames } = await tf.profile(() => ops.conv2d(x, kernel, { padding: 0, bias, residual }));
+    expect(kernelNames).toContain(CONV_3X3);
   });
 });
