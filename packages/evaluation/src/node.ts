@@ -8,7 +8,7 @@ export {
   type Metric,
 } from './evaluate.js';
 export { evaluationPicture, evaluationText } from './evaluation-report.js';
-export { type FeatureOptions, type Features, featuresOf } from './features.js';
+export { type FeatureOptions, type Features, featuresOf, hashOfImages } from './features.js';
 export { openImages } from './image-files.js';
 export {
   type InceptionExtractorOptions,
