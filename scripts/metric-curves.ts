@@ -53,7 +53,7 @@ async function againstImages(): Promise<void> {
   console.log(`FID∞ ${distance.toFixed(3)}, R² ${fit.toFixed(4)}`);
   const chart = lineChart({
     title: 'FID against the number of images',
-    subtitle: `CIFAR-10: the first n training images against the first ${images} test images`,
+    subtitle: `CIFAR-10: n of the first ${images} training images, in random order, against the first ${images} test images`,
     x: { label: 'n' },
     y: [{ label: 'FID' }],
     series: [{ name: 'FID', points: points.map(({ n, distance }) => [n, distance]), markers: true }],
@@ -115,7 +115,9 @@ function withNoise(set: ImageSet, deviation: number): ImageSet {
   return { ...set, images: Uint8Array.from(set.images, (byte, i) => clipped(byte + deviation * normal(i))) };
 }
 
-const clipped = (value: number): number => Math.round(Math.min(255, Math.max(0, value)));
+function clipped(value: number): number {
+  return Math.round(Math.min(255, Math.max(0, value)));
+}
 
 /** A Gaussian blur along rows and columns; the border's pixels go on beyond it. */
 function blurred(set: ImageSet, deviation: number): ImageSet {
