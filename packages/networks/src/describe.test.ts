@@ -18,6 +18,7 @@ import { expectNoLeak } from '../../../test/no-leak.js';
 import { convClassifier } from './conv-classifier.js';
 import { describe, keeping } from './describe.js';
 import { descriptionTable, readable } from './description-table.js';
+import { dit, mlp } from './dit.js';
 import { noisyClassifier } from './noisy-classifier.js';
 import { onShapes } from './shapes/backend.js';
 import { unet } from './unet.js';
@@ -240,14 +241,23 @@ group.runIf(backendInfo()?.backend === 'tensorflow' && backendInfo()?.device ===
   };
 
   test('is to the byte what the native backend keeps of a training step', () => {
-    for (const batch of [1, 3]) {
-      const [given, pixels] = tf.tidy(() => [input(batch), image(batch)]);
-      expect(describe(network, input, { batch }).activationBytes).toBe(measured(network, given));
-      const classifier = noisyClassifier(config);
-      expect(describe(classifier, input, { batch }).activationBytes).toBe(measured(classifier, given));
-      const features = convClassifier({ ...config, widths: [16, 32] });
-      expect(describe(features, image, { batch }).activationBytes).toBe(measured(features, pixels));
-    }
+    const sized = { classes: 10, size: 64, depth: 2 };
+    const transformer = dit({ ...sized, height: 16, width: 8, channels: 3, patch: 2, heads: 2 });
+    const points = (n: number) => ({ ...input(n), z: tf.zeros([n, 2]) });
+    const expectEqual = <I>(of: Module<I, unknown>, given: (n: number) => I): void => {
+      for (const batch of [1, 3])
+        expect(describe(of, given, { batch }).activationBytes).toBe(
+          measured(
+            of,
+            tf.tidy(() => given(batch) as never),
+          ),
+        );
+    };
+    expectEqual(network, input);
+    expectEqual(noisyClassifier(config), input);
+    expectEqual(convClassifier({ ...config, widths: [16, 32] }), image);
+    expectEqual(transformer, input);
+    expectEqual(mlp({ ...sized, dimensions: 2 }), points);
   });
 });
 
