@@ -170,6 +170,16 @@ test('what cannot be described is an error', () => {
   );
 });
 
+test('gradients that are not registered are an error, since nothing would be kept for them', () => {
+  const gradient = tf.getGradient(tf.Multiply);
+  tf.unregisterGradient(tf.Multiply);
+  try {
+    expect(() => describe(network, input)).toThrow(/has no gradients here.*import a backend first/);
+  } finally {
+    tf.registerGradient(gradient);
+  }
+});
+
 test('gradients have their shapes too', () => {
   const paths = Object.entries(shapesOf(network));
   onShapes({ multiplyAdds: () => undefined, buffer: () => () => undefined }, (make) =>

@@ -52,7 +52,8 @@ export interface DescribeOptions {
  *
  * The current backend stays the current one, and tensors of it may be part of the module. Nothing is computed on it.
  * @throws RangeError when `batch` or `depth` is no integer of at least 1; Error, by name, on an operation whose shapes are
- * not known; TypeError when the module reads a tensor's values; and what the module throws.
+ * not known, and where TensorFlow.js's gradients are not registered, as backends' packages do; TypeError when the module
+ * reads a tensor's values; and what the module throws.
  */
 export function describe<I>(
   module: Module<I, unknown>,
@@ -61,6 +62,10 @@ export function describe<I>(
 ): Description {
   checkInteger('batch', batch, 1);
   if (depth !== Number.POSITIVE_INFINITY) checkInteger('depth', depth, 1);
+  if (!tf.getGradient(tf.Multiply))
+    throw new Error(
+      'TensorFlow.js has no gradients here, which say what is kept for them; import a backend first: `useBackend` of @logsnr/tensorflow, or @tensorflow/tfjs.',
+    );
   const shapes = shapesOf(module);
   const tally = new Tally(depth);
   onShapes(tally, (make) =>

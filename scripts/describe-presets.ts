@@ -1,0 +1,37 @@
+import { type DescribeOptions, type Description, describe, networkOf, preset, presetNames } from '@logsnr/networks';
+import * as tf from '@tensorflow/tfjs-core';
+
+/** What the network of a preset is and takes. */
+export function describePreset(name: string, options?: DescribeOptions): Description {
+  const chosen = preset(name);
+  return describe(
+    networkOf(chosen),
+    (n) => ({
+      z: tf.zeros([n, ...chosen.image]),
+      lambda: tf.zeros<tf.Rank.R1>([n]),
+      condition: tf.zeros<tf.Rank.R1>([n], 'int32'),
+    }),
+    options,
+  );
+}
+
+/** All presets as a Markdown table, at batch 1. */
+export function presetTable(): string {
+  const whole = (value: number): string => value.toLocaleString('en');
+  const rows = presetNames.map((name) => {
+    const { parameters, multiplyAdds, activationBytes } = describePreset(name);
+    return [
+      `\`${name}\``,
+      preset(name).image.join('×'),
+      whole(parameters),
+      `${(multiplyAdds / 1e9).toFixed(2)} G`,
+      `${whole(Math.round(activationBytes / 1e6))} MB`,
+    ];
+  });
+  const head = ['preset', 'z', 'parameters', 'multiply-adds', 'activations'];
+  const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => (row[column] as string).length)));
+  const line = (row: readonly string[]): string =>
+    `| ${row.map((cell, i) => (i < 2 ? cell.padEnd(widths[i] as number) : cell.padStart(widths[i] as number))).join(' | ')} |`;
+  const rule = widths.map((width, i) => (i < 2 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
+  return [line(head), line(rule), ...rows.map(line)].join('\n');
+}
