@@ -5,7 +5,7 @@ import type { Mapping, Named } from './mapping.js';
 /** The types that become float32. */
 const FLOATS = ['F32', 'F16', 'BF16', 'F64'];
 
-/** All tensors that a peer's file of a mapping has. */
+/** All tensors that a peer's file of a mapping may have. */
 export const namedOf = ({ pieces, fixed }: Mapping): Named[] => [
   ...pieces.flatMap(({ parts, copies }) => [
     ...parts,

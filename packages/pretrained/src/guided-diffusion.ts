@@ -13,6 +13,19 @@ const others = fixedPlaces({
   ...{ in: 'input_blocks.0.0', 'out.norm': 'out.0', out: 'out.2' },
 });
 
+/** What ends a classifier: the mean of the pixels and a convolution, or pooling by attention. */
+function classifierEnd(path: string, shapes: Readonly<Record<string, readonly number[]>>): Place | undefined {
+  const [tokens = 0, channels = 0] = shapes['pool.position'] ?? [];
+  const places: Readonly<Record<string, Place>> = {
+    logits: { name: 'out.3', ones: 2 },
+    pool: { name: 'out.2.positional_embedding', weight: { shape: [channels, tokens], order: [1, 0] } },
+    // In the order of ours, whatever that of the other layers.
+    'pool.qkv': { name: 'out.2.qkv_proj', ones: 1 },
+    'pool.out': { name: 'out.2.c_proj', ones: 1 },
+  };
+  return places[path];
+}
+
 const RESIDUAL: Readonly<Record<string, string>> = {
   ...{ norm1: 'in_layers.0', conv1: 'in_layers.2', film: 'emb_layers.1' },
   ...{ norm2: 'out_layers.0', conv2: 'out_layers.3', skip: 'skip_connection' },
@@ -29,7 +42,9 @@ export const guidedDiffusion = (
 ): Mapping => ({
   pieces: mappingOf(shapes, (path) => {
     const layer = unetLayer(path);
-    return layer ? placeOf(layer, config, order, shapes[`${path}.kernel`]) : others(path);
+    return layer
+      ? placeOf(layer, config, order, shapes[`${path}.kernel`])
+      : (others(path) ?? classifierEnd(path, shapes));
   }),
   fixed: [],
 });

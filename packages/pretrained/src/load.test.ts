@@ -4,12 +4,19 @@ import { join } from 'node:path';
 import { flatten, free } from '@logsnr/core';
 import { encodeSafetensors, type Stored } from '@logsnr/io';
 import { withTensors } from '@logsnr/io/node';
-import { type UnetConfig, unet } from '@logsnr/networks';
-import type { Parameters } from '@logsnr/nn';
+import {
+  type DitConfig,
+  dit,
+  type NoisyClassifierConfig,
+  noisyClassifier,
+  type UnetConfig,
+  unet,
+} from '@logsnr/networks';
+import { ops, type Parameters } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { randomised } from '../../../test/modules.js';
-import { type LoadProgress, loadParameters, type Peer, saveParameters } from './index.js';
+import { type LoadProgress, loadParameters, type NetworkSpec, type Peer, saveParameters } from './index.js';
 
 let folder = '';
 beforeEach(async () => {
@@ -33,8 +40,25 @@ const contents = (path: string): Promise<Record<string, Stored>> =>
     return read;
   });
 
-function expectSame(loaded: Parameters): void {
-  const own = flatten<tf.Tensor>(loaded);
+const ditConfig: DitConfig = {
+  ...{ height: 6, width: 4, channels: 2, outputs: 4, classes: 3 },
+  ...{ patch: 2, size: 8, depth: 2, heads: 2 },
+};
+const ditParameters = randomised(dit(ditConfig));
+const classifierConfig: NoisyClassifierConfig = { ...config, pool: 'attention' };
+const classifierParameters = randomised(noisyClassifier(classifierConfig));
+const pooled: NoisyClassifierConfig = { ...classifierConfig, pool: 'mean' };
+
+/** Every kind of network, and whose files of it there are. */
+const networks: readonly (readonly [NetworkSpec, Parameters, readonly Peer[]])[] = [
+  [network, parameters, ['logsnr', 'guided-diffusion', 'diffusers']],
+  [{ kind: 'dit', config: ditConfig }, ditParameters, ['logsnr', 'dit', 'diffusers']],
+  [{ kind: 'noisy-classifier', config: classifierConfig }, classifierParameters, ['logsnr', 'guided-diffusion']],
+  [{ kind: 'noisy-classifier', config: pooled }, randomised(noisyClassifier(pooled)), ['logsnr', 'guided-diffusion']],
+];
+
+function expectSame(loaded: Parameters, saved = parameters): void {
+  const [own, flat] = [flatten<tf.Tensor>(loaded), flatten<tf.Tensor>(saved)];
   expect(Object.keys(own)).toEqual(Object.keys(flat));
   for (const [name, tensor] of Object.entries(flat)) {
     expect([name, own[name]?.shape]).toEqual([name, tensor.shape]);
@@ -44,20 +68,20 @@ function expectSame(loaded: Parameters): void {
 }
 
 describe('what is saved is loaded', () => {
-  const peers: readonly Peer[] = ['logsnr', 'guided-diffusion', 'diffusers'];
-  test.each(peers.flatMap((as) => ['safetensors', 'pt'].map((end) => [as, end] as const)))(
-    'bit for bit: %s, .%s',
-    async (as, end) => {
-      const path = join(folder, `file.${end}`);
-      const before = tf.memory().numTensors;
-      await saveParameters(network, parameters, path, { as });
-      expect(tf.memory().numTensors).toBe(before);
-      expectSame(await loadParameters(network, path));
-      expectSame(await loadParameters(network, path, { as }));
-      expect(tf.memory().numTensors).toBe(before);
-      expect(await readdir(folder)).toEqual([`file.${end}`]);
-    },
-  );
+  test.each(
+    networks.flatMap(([network, parameters, peers]) =>
+      peers.flatMap((as) => ['safetensors', 'pt'].map((end) => [network.kind, as, end, network, parameters] as const)),
+    ),
+  )('bit for bit: %s, %s, .%s', async (_, as, end, network, parameters) => {
+    const path = join(folder, `file.${end}`);
+    const before = tf.memory().numTensors;
+    await saveParameters(network, parameters, path, { as });
+    expect(tf.memory().numTensors).toBe(before);
+    expectSame(await loadParameters(network, path), parameters);
+    expectSame(await loadParameters(network, path, { as }), parameters);
+    expect(tf.memory().numTensors).toBe(before);
+    expect(await readdir(folder)).toEqual([`file.${end}`]);
+  });
 
   test('as float16, bfloat16 and float64 too, and under the name of a dict', async () => {
     const path = join(folder, 'file.safetensors');
@@ -152,6 +176,83 @@ describe('layouts', () => {
     await writeFile(path, encodeSafetensors({ tensors: Object.fromEntries(tensors) }));
     expectSame(await loadParameters(network, path));
   });
+});
+
+describe("a DiT's files", () => {
+  const spec = { kind: 'dit', config: ditConfig } as const;
+  const at = (name: string): tf.Tensor => flatten<tf.Tensor>(ditParameters)[name] as tf.Tensor;
+  const written = async (as: Peer) => {
+    const path = join(folder, 'file.safetensors');
+    await saveParameters(spec, ditParameters, path, { as, overwrite: true });
+    return { path, file: await contents(path) };
+  };
+  const rewrite = (path: string, file: Record<string, Stored>) =>
+    writeFile(path, encodeSafetensors({ tensors: file as never }));
+
+  test("have the original's layouts and its table of positions", async () => {
+    const { path, file } = await written('dit');
+    const kernel = file['x_embedder.proj.weight'] as Stored;
+    expect(kernel.shape).toEqual([8, 2, 2, 2]);
+    // Of channel 5, input 1, row 0, column 1: our rows are (row, column, input).
+    expect(kernel.data[((5 * 2 + 1) * 2 + 0) * 2 + 1]).toBe(
+      at('patch.kernel')
+        .bufferSync()
+        .get(1 * 2 + 1, 5),
+    );
+    expect(file['x_embedder.proj.bias']?.data).toEqual(at('patch.bias').dataSync());
+    const table = file.pos_embed as Stored;
+    expect(table.shape).toEqual([1, 6, 8]);
+    // Token 3 is row 1, column 1; then sines and cosines of 10000^(−k/2).
+    expect([0, 1, 2, 3].map((k) => table.data[3 * 8 + k])).toEqual(
+      [Math.sin(1), Math.sin(0.01), Math.cos(1), Math.cos(0.01)].map(Math.fround),
+    );
+    const data = Float32Array.from(table.data as Float32Array, (value, i) => (i === 20 ? value + 0.01 : value));
+    await rewrite(path, { ...file, pos_embed: { ...table, data } });
+    await expect(loadParameters(spec, path)).rejects.toThrow(/in pos_embed where this network computes/);
+    const { pos_embed: _, ...rest } = file;
+    await rewrite(path, rest);
+    await expect(loadParameters(spec, path)).rejects.toThrow('missing: pos_embed [1, 6, 8]');
+  });
+
+  test("have diffusers' copies of the embeddings in every block, which must be equal", async () => {
+    const { path, file } = await written('diffusers');
+    const name = (i: number) => `transformer_blocks.${i}.norm1.emb.timestep_embedder.linear_2.bias`;
+    expect(file[name(0)]?.data).toEqual(at('lambda.linear2.bias').dataSync());
+    expect(file[name(1)]?.data).toEqual(file[name(0)]?.data);
+    expect(file['transformer_blocks.1.attn1.to_k.bias']?.data).toEqual(at('block.1.qkv.bias').dataSync().slice(8, 16));
+    // Files of before 2024 have the table of positions too.
+    const table = ops.positionTable(3, 2, 8);
+    const early = { 'pos_embed.pos_embed': { shape: [1, 6, 8], data: table.dataSync<'float32'>() } };
+    await rewrite(path, { ...file, ...early });
+    expectSame(await loadParameters(spec, path), ditParameters);
+    await rewrite(path, { ...file, 'pos_embed.pos_embed': { shape: [1, 6, 8], data: new Float32Array(48) } });
+    await expect(loadParameters(spec, path)).rejects.toThrow(/0 in pos_embed.pos_embed where this network computes/);
+    free(table);
+    expect(file).not.toHaveProperty(['pos_embed.pos_embed']);
+    const other = { ...(file[name(1)] as Stored), data: new Float32Array(8) };
+    await rewrite(path, { ...file, [name(1)]: other });
+    const before = tf.memory().numTensors;
+    await expect(loadParameters(spec, path)).rejects.toThrow(`other values in ${name(1)} than in ${name(0)}`);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
+test("a classifier's pooling has its positions transposed and q, k and v in our order", async () => {
+  const path = join(folder, 'file.pt');
+  const spec = { kind: 'noisy-classifier', config: classifierConfig } as const;
+  await saveParameters(spec, classifierParameters, path, { as: 'guided-diffusion' });
+  const file = await contents(path);
+  const own = flatten<tf.Tensor>(classifierParameters);
+  const position = file['out.2.positional_embedding'] as Stored;
+  expect(position.shape).toEqual([16, 17]);
+  expect(position.data[3 * 17 + 5]).toBe((own['pool.position'] as tf.Tensor).bufferSync().get(5, 3));
+  expect(file['out.2.qkv_proj.weight']?.shape).toEqual([48, 16, 1]);
+  expect(file['out.2.qkv_proj.bias']?.data).toEqual((own['pool.qkv.bias'] as tf.Tensor).dataSync());
+  // The blocks' own attention is in the order of the published classifiers.
+  expect(file['middle_block.1.qkv.bias']?.data).not.toEqual(
+    (own['middle.attention.0.qkv.bias'] as tf.Tensor).dataSync(),
+  );
+  expect(file['out.2.c_proj.weight']?.shape).toEqual([4, 16, 1]);
 });
 
 describe('what does not fit', () => {

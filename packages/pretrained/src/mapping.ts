@@ -69,7 +69,8 @@ export function mappingOf(
 function pieceOf(path: string, shape: readonly number[], leaf: string, place: Place): Piece {
   const names = [place.name].flat();
   const named = (layer: string) => `${layer}${leaf in LEAVES ? `.${LEAVES[leaf]}` : ''}`;
-  const { whole, axes, order } = leaf === 'kernel' || place.weight ? kernelOf(shape, place) : vectorOf(shape, place);
+  const isMatrix = leaf === 'kernel' || (place.weight && leaf !== 'bias');
+  const { whole, axes, order } = isMatrix ? kernelOf(shape, place) : vectorOf(shape, place);
   const [first = 1, ...rest] = whole;
   return {
     ...{ path, shape, axes, order },

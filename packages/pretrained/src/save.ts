@@ -33,7 +33,9 @@ export async function saveParameters(
   path: string,
   { as = 'logsnr', attentionOrder, overwrite = false }: SaveOptions = {},
 ): Promise<void> {
-  const mapping = mappingsOf(network, attentionOrder, as)[as] as Mapping;
+  const whole = mappingsOf(network, attentionOrder, as)[as] as Mapping;
+  // What later versions of the peer do not have, they do not accept.
+  const mapping = { ...whole, fixed: whole.fixed.filter(({ optional }) => !optional) };
   const tensors = flatten<Tensor>(parameters);
   assertShapes(tensors, Object.fromEntries(mapping.pieces.map(({ path, shape }) => [path, shape])));
   if (!overwrite && (await isThere(path)))
