@@ -13,18 +13,36 @@ export interface Conditioning<C> {
   check?(c: C, n: number): void;
 }
 
-/** Class labels: int32 of shape [n]. ∅ is the extra label `classes`. */
+/** Class labels: int32 of shape [n]. ∅ is one label more, `classes`, unless it is said which. */
 export interface Labels extends Conditioning<Tensor1D> {
   readonly classes: number;
+  /** The label that is ∅; null where there is none. */
+  readonly nullLabel: number | null;
   /** A tensor of labels from numbers; throws a `RangeError` on one outside [0, classes). */
   of(labels: ArrayLike<number>): Tensor1D;
   /** ∅ for n samples. */
   null(n: number): Tensor1D;
 }
 
-/** Conditioning on one of `classes` classes, with the null token as label number `classes`. */
-export function labels(classes: number): Labels {
+export interface LabelsOptions {
+  /**
+   * The label that a model knows as ∅, at most `classes`. Default `classes`. Null for a model that was trained on labels
+   * alone: it has no ∅, and to ask for one is an error.
+   */
+  nullLabel?: number | null | undefined;
+}
+
+/** Conditioning on one of `classes` classes, with the null token as label number `classes`, or as the options say. */
+export function labels(classes: number, { nullLabel = classes }: LabelsOptions = {}): Labels {
   checkInteger('classes', classes, 1);
+  if (nullLabel !== null) checkInteger('nullLabel', nullLabel, 0, classes);
+  const none = (shape: [number]): Tensor1D => {
+    if (nullLabel === null)
+      throw new RangeError(
+        'there is no ∅ among these labels: the model was trained on classes alone. classifierFree needs ∅; classifierGuidance, autoguidance, independentCondition and timeStepGuidance do without. Where a label does stand for ∅, name it: labels(classes, { nullLabel }).',
+      );
+    return fill(shape, nullLabel, 'int32');
+  };
   const check = (c: unknown) => {
     if (!(c instanceof Tensor))
       throw new TypeError('the labels are no tensor; make one with labels(classes).of([0, 1, …]).');
@@ -34,6 +52,7 @@ export function labels(classes: number): Labels {
   };
   return {
     classes,
+    nullLabel,
     of(values) {
       checkIndices('label', values, classes);
       return tensor1d(Int32Array.from(values), 'int32');
@@ -41,15 +60,15 @@ export function labels(classes: number): Labels {
     drop(c, mask) {
       check(c);
       checkShape('mask', mask, c.shape);
-      return tidy(() => cast(where(notEqual(mask, 0), fill(c.shape, classes, 'int32'), c), 'int32'));
+      return tidy(() => cast(where(notEqual(mask, 0), none(c.shape), c), 'int32'));
     },
     nullCondition(like) {
       check(like);
-      return fill(like.shape, classes, 'int32') as Tensor1D;
+      return none(like.shape);
     },
     null(n) {
       checkInteger('n', n, 1);
-      return fill([n], classes, 'int32');
+      return none([n]);
     },
     concat: (a, b) => concat([a, b]),
     check(c, n) {

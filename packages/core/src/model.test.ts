@@ -1,4 +1,4 @@
-import { add, mul, type Tensor, tensor1d, tensor2d, zeros } from '@tensorflow/tfjs-core';
+import { add, memory, mul, type Tensor, tensor1d, tensor2d, tidy, zeros } from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { expectNoLeak } from '../../../test/no-leak.js';
 import {
@@ -192,6 +192,20 @@ describe('labels', () => {
     expect(() => classes.check?.(classes.of([1, 2, 3]), 2)).toThrow('the labels has shape [3]; it must be [2].');
     expect([...classes.null(3).dataSync()]).toEqual([10, 10, 10]);
     expect(() => classes.null(0)).toThrow(/n is 0/);
+  });
+
+  test('∅ may be another label, or none', () => {
+    const zero = labels(10, { nullLabel: 0 });
+    const c = zero.of([3, 9]);
+    expect([...zero.drop(c, tensor1d([0, 1])).dataSync(), ...zero.null(1).dataSync()]).toEqual([3, 0, 0]);
+    expect([zero.nullLabel, classes.nullLabel]).toEqual([0, 10]);
+    const none = labels(10, { nullLabel: null });
+    expect([...none.concat(c, none.of([9])).dataSync()]).toEqual([3, 9, 9]);
+    const before = memory().numTensors;
+    for (const ask of [() => none.null(2), () => none.nullCondition(c), () => none.drop(c, tensor1d([0, 0]))])
+      expect(() => tidy(ask)).toThrow(/there is no ∅ among these labels.*classifierGuidance, autoguidance/);
+    expect(memory().numTensors).toBe(before);
+    expect(() => labels(10, { nullLabel: 11 })).toThrow('nullLabel is 11; it must be an integer from 0 to 10.');
   });
 
   test('leaks nothing', () => {

@@ -1,4 +1,4 @@
-import { checkInteger, checkKnown } from '@logsnr/core';
+import { checkAbove, checkInteger, checkKnown } from '@logsnr/core';
 import type { TimeOptions } from './noise-embedding.js';
 
 /** What a {@link dit} and an {@link mlp} have in common. */
@@ -30,6 +30,8 @@ export interface DitConfig extends TokensConfig {
   patch: number;
   /** Attention heads. It divides `size`. */
   heads: number;
+  /** ε of the norm before a block's linear maps. Default 1e−6, as of the other norms; diffusers has 1e−5 there unless told. */
+  epsilon?: number;
 }
 
 /** The size of an {@link mlp}. */
@@ -52,7 +54,8 @@ function checkShared(config: TokensConfig & { outputs?: number }, more: readonly
 /** @throws RangeError on a configuration that fits no network. */
 export function checkDit(config: DitConfig): void {
   const own = ['height', 'width', 'channels', 'patch', 'heads'] as const;
-  checkShared(config, own);
+  checkShared(config, [...own, 'epsilon']);
+  checkAbove('epsilon', config.epsilon ?? 1e-6);
   for (const option of own) checkInteger(option, config[option], 1);
   const { height, width, patch, size, heads } = config;
   for (const [what, pixels] of Object.entries({ height, width }))

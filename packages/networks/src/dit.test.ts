@@ -153,3 +153,16 @@ test.each([
 ])('an mlp with %o is refused', (change, message) => {
   expect(() => mlp({ ...vectors, ...change } as MlpConfig)).toThrow(message);
 });
+
+test("a dit's epsilon is that of the norms before the linear maps of its blocks alone", () => {
+  const given = { z: random(1, 2, 6, 4, 2), lambda: tf.tensor1d([-2, 3]), condition: labels(0, 3) };
+  const of = (change: Partial<DitConfig>) => {
+    const network = dit({ ...images, ...change });
+    return network.apply(randomised(network), given);
+  };
+  expect(difference(of({ epsilon: 1e-6 }), of({}))).toBe(0);
+  const changed = difference(of({ epsilon: 1e-2 }), of({}));
+  expect(changed).toBeGreaterThan(1e-5);
+  expect(changed).toBeLessThan(0.5);
+  expect(() => of({ epsilon: 0 })).toThrow('epsilon is 0');
+});

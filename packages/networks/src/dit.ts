@@ -29,12 +29,12 @@ type Input = NetworkInput<tf.Tensor1D>;
  */
 export function dit(config: DitConfig): Network<tf.Tensor1D> {
   checkDit(config);
-  const { height, width, channels, outputs = channels, patch, size, depth, heads, ratio } = config;
+  const { height, width, channels, outputs = channels, patch, size, depth, heads, ratio, epsilon } = config;
   const { parts, embed } = embeddings(config);
   const all = {
     ...parts,
     patch: linear(patch * patch * channels, size, { xavier: true }),
-    block: Array.from({ length: depth }, () => transformerBlock(size, { heads, ratio })),
+    block: Array.from({ length: depth }, () => transformerBlock(size, { heads, ratio, epsilon })),
     out: modulatedLinear(size, patch * patch * outputs),
   };
   return module(all, (used, input: Input) => {

@@ -19,9 +19,11 @@ export interface MlpBlockOptions {
 export interface TransformerBlockOptions extends MlpBlockOptions {
   /** Divides the size. */
   heads: number;
+  /** ε of the second branch's norm. Default 1e−6, as of the first. */
+  epsilon?: number | undefined;
 }
 
-const epsilon = 1e-6;
+const EPSILON = 1e-6;
 
 /**
  * The transformer block of DiT with adaLN-Zero (Peebles & Xie 2022, arXiv 2212.09748, section 3.2), [n, t, size] → the same
@@ -32,7 +34,7 @@ const epsilon = 1e-6;
  */
 export function transformerBlock(
   size: number,
-  { heads, ratio = 4 }: TransformerBlockOptions,
+  { heads, ratio = 4, epsilon = EPSILON }: TransformerBlockOptions,
 ): Module<ModulatedInput, tf.Tensor3D> {
   if (size % heads !== 0) throw new RangeError(`heads is ${heads}, which does not divide ${size} channels.`);
   const parts = {
@@ -44,7 +46,7 @@ export function transformerBlock(
   return module(parts, ({ qkv, out, mlp1, mlp2, modulation }, { x, condition }: ModulatedInput) => {
     const [first, second] = tf.split(modulation(condition), 2, 1) as [tf.Tensor, tf.Tensor];
     const attend = (normed: tf.Tensor) => out(ops.attention(qkv(normed) as tf.Tensor3D, heads));
-    return branch(branch(x, first, attend), second, mlp(mlp1, mlp2));
+    return branch(branch(x, first, attend), second, mlp(mlp1, mlp2), epsilon);
   });
 }
 
@@ -80,11 +82,11 @@ const mlp = (mlp1: Layer, mlp2: Layer) => (x: tf.Tensor) => mlp2(ops.gelu(mlp1(x
 const chunks = (all: tf.Tensor, parts: number): tf.Tensor[] =>
   tf.split(tf.reshape(all, [all.shape[0] as number, 1, -1]), parts, 2);
 
-const modulated = (x: tf.Tensor3D, shift: tf.Tensor, scale: tf.Tensor): tf.Tensor3D =>
+const modulated = (x: tf.Tensor3D, shift: tf.Tensor, scale: tf.Tensor, epsilon = EPSILON): tf.Tensor3D =>
   ops.layerNorm(x, { gamma: tf.add(scale, 1), beta: shift, epsilon });
 
 /** `moves` is [n, 3 · size]: shift, scale and gate. */
-function branch(x: tf.Tensor3D, moves: tf.Tensor, f: (x: tf.Tensor) => tf.Tensor): tf.Tensor3D {
+function branch(x: tf.Tensor3D, moves: tf.Tensor, f: (x: tf.Tensor) => tf.Tensor, epsilon = EPSILON): tf.Tensor3D {
   const [shift, scale, gate] = chunks(moves, 3) as [tf.Tensor, tf.Tensor, tf.Tensor];
-  return tf.add(x, tf.mul(gate, f(modulated(x, shift, scale))));
+  return tf.add(x, tf.mul(gate, f(modulated(x, shift, scale, epsilon))));
 }

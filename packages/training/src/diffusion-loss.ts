@@ -38,8 +38,8 @@ export interface DiffusionLossInputs<C> {
   readonly lambda: Tensor1D;
   /** Standard normal noise of x's shape. */
   readonly eps: Tensor;
-  /** [n]: 1 where the condition gives way to ∅, else 0. */
-  readonly dropped: Tensor1D;
+  /** [n]: 1 where the condition gives way to ∅, else 0. Without it none does, and there may be no ∅. */
+  readonly dropped?: Tensor1D | undefined;
   /** [n]: weights on ‖ε̂ − ε‖²; see `LossWeight`. 1 unless given. */
   readonly weight?: Tensor1D | undefined;
   /** [n]: the logarithm u of each sample's expected loss L, as it is learned: the loss is then mean(L/e^u + u). */
@@ -64,11 +64,11 @@ export function diffusionLoss<C>(inputs: DiffusionLossInputs<C>): Scalar {
   const n = x.shape[0] ?? null;
   checkShape('eps', eps, x.shape);
   checkShape('lambda', lambda, [n]);
-  checkShape('dropped', dropped, [n]);
+  if (dropped) checkShape('dropped', dropped, [n]);
   if (weight) checkShape('weight', weight, [n]);
   if (logVariance) checkShape('logVariance', logVariance, [n]);
   return tidy(() => {
-    const c = conditioning.drop(condition, dropped); // line 3
+    const c = dropped ? conditioning.drop(condition, dropped) : condition; // line 3
     const z = diffuse(x, eps, lambda); // line 4 drew λ, line 5 ε; line 6
     const predicted = model(z, lambda, c);
     checkShape("the model's output", predicted, x.shape);

@@ -182,6 +182,14 @@ test('a tenth of the conditions is dropped unless told otherwise, other ones in 
   tf.dispose([result.parameters, result.ema, result.optimizer] as unknown as tf.TensorContainer);
 });
 
+test('with pUncond 0 nothing is dropped, so there may be no ∅', async () => {
+  const given = options({ network: zero, batch: gaussians(4), steps: 2, conditioning: labels(2, { nullLabel: null }) });
+  const result = await train({ ...given, pUncond: 0 });
+  expect(result.losses).toHaveLength(2);
+  tf.dispose([result.parameters, result.ema, result.optimizer] as unknown as tf.TensorContainer);
+  await expect(train(given)).rejects.toThrow('there is no ∅ among these labels');
+});
+
 test('the same key gives the same losses bit for bit; another key does not', async () => {
   const losses = async (seed: number) => {
     const result = await train(options({ key: key(seed), steps: 12 }));

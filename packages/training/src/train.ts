@@ -41,7 +41,7 @@ export interface TrainOptions<C> extends Omit<OptimizeOptions<unknown>, 'loss' |
   readonly logVariance?: LogVariance;
   /** The data of step `step` (from 0), random by `key` alone. The loop disposes of it. */
   readonly batch: (step: number, key: Key) => Batch<C> | Promise<Batch<C>>;
-  /** Probability of losing a condition to ∅. 0.1 unless given; the paper finds 0.1 and 0.2 best. */
+  /** Probability of losing a condition to ∅. 0.1 unless given; the paper finds 0.1 and 0.2 best. 0 for a network without ∅. */
   readonly pUncond?: number;
   /** The seed of everything random in the run. */
   readonly key: Key;
@@ -57,7 +57,7 @@ interface Inputs<C> {
   condition: C;
   lambda: Tensor1D;
   eps: Tensor;
-  dropped: Tensor1D;
+  dropped?: Tensor1D;
   /** The key of what is random in the network, such as dropout: int32 [2]. */
   key: Tensor1D;
   weight?: Tensor1D;
@@ -110,14 +110,14 @@ export async function train<C>(options: TrainOptions<C>): Promise<TrainResult> {
         const cut = (values: Tensor): Tensor => (accumulate === 1 ? clone(values) : slice(values, first, size));
         const drawn = drawLambda(schedule, fold(key, PURPOSE.lambda, step), n, spread ? { spread } : {});
         const lambda = drawn.subarray(first, first + size);
-        const dropped = drawDropped(fold(key, PURPOSE.dropped, step), n, pUncond);
+        const dropped = pUncond > 0 ? drawDropped(fold(key, PURPOSE.dropped, step), n, pUncond) : undefined;
         const own: Inputs<C> = {
           x: cut(images),
           condition: mapTensors(condition, cut),
           lambda: tensor1d(Float32Array.from(lambda)),
           ...(weight ? { weight: tensor1d(Float32Array.from(lambda, weight)) } : {}),
           eps: normal(fold(key, PURPOSE.noise, step), [size, ...images.shape.slice(1)], first),
-          dropped: tensor1d(dropped.subarray(first, first + size)),
+          ...(dropped ? { dropped: tensor1d(dropped.subarray(first, first + size)) } : {}),
           key: tensor1d(Int32Array.from(fold(key, PURPOSE.network, step, part).words), 'int32'),
         };
         if (part === accumulate - 1 || over) release();
