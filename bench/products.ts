@@ -1,21 +1,29 @@
 // pnpm bench:products: times this project's linear maps and attention, with their gradients, against what they are composed of
 // from the library's operations, in turns, in time of the processor on one thread.
+import { execFileSync } from 'node:child_process';
 import { ops } from '@logsnr/nn';
 import { useBackend } from '@logsnr/tensorflow';
 import * as tf from '@tensorflow/tfjs-core';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { above } from './options.js';
 import { median } from './statistics.js';
 
-const { rounds } = new Command('bench:products')
+const FORMS = ['kernel', 'composed', 'table'];
+
+const { rounds, memory } = new Command('bench:products')
   .description('Times linear maps and attention against their forms of the library’s operations, on one thread.')
   .option('--rounds <n>', 'turns that each takes', above('rounds', 1, true), 15)
+  .addOption(new Option('--memory <form>').choices(FORMS).hideHelp())
   .parse()
-  .opts<{ rounds: number }>();
+  .opts<{ rounds: number; memory?: string }>();
 
 // TensorFlow reads it when it is loaded.
 process.env.TF_NUM_INTRAOP_THREADS = '1';
-await useBackend({ backend: 'tensorflow' });
+await useBackend({ backend: 'tensorflow', quiet: memory !== undefined });
+if (memory) {
+  growth(memory);
+  process.exit();
+}
 
 type Maker = (method: 'kernel' | 'composed') => () => tf.Tensor;
 
@@ -77,4 +85,32 @@ for (const [n, t, heads, d] of [
   const both = race((method) => () => tf.grad((x) => ops.attention(x as tf.Tensor3D, heads, method))(qkv, dy));
   console.log(`| ${n},${t},${heads},${d} | ${forward} | ${both} |`);
   tf.dispose([qkv, dy]);
+}
+console.log(
+  '\nMiB that a new process comes to hold at 1,4096,1,64, most at once: by the kernel, in blocks, by a table of all scores.\n',
+);
+console.log('| form | attention | with gradient |\n| --- | --: | --: |');
+for (const form of FORMS)
+  process.stdout.write(
+    execFileSync(process.execPath, [...process.execArgv, process.argv[1] as string, '--memory', form]),
+  );
+
+/** Attention as its equation is written, one table of all scores at once. */
+function table(qkv: tf.Tensor): tf.Tensor {
+  const [q, k, v] = tf.split(qkv, 3, 2) as [tf.Tensor, tf.Tensor, tf.Tensor];
+  return tf.matMul(tf.softmax(tf.matMul(tf.mul(q, 1 / Math.sqrt(q.shape[2] as number)), k, false, true)), v);
+}
+
+/** MiB that the process came to hold, most at once, by attention over 4,096 tokens and by its gradient. */
+function growth(form: string): void {
+  const attend = (x: tf.Tensor) =>
+    form === 'table' ? table(x) : ops.attention(x as tf.Tensor3D, 1, form as ops.AttentionMethod);
+  const qkv = tf.randomNormal<tf.Rank.R3>([1, 4096, 3 * 64]);
+  const most = () => process.resourceUsage().maxRSS / 1024;
+  tf.grad(attend)(tf.slice(qkv, [0, 0, 0], [1, 64, -1])).dispose();
+  const start = most();
+  tf.tidy(() => attend(qkv)).dispose();
+  const forward = most();
+  tf.grad(attend)(qkv).dispose();
+  console.log(`| ${form} | ${Math.round(forward - start)} | ${Math.round(most() - start)} |`);
 }
