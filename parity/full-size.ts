@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { unflatten } from '@logsnr/core';
 import { command, lastLines, placed } from '@logsnr/io/node';
 import { networkOf, preset, timesOf } from '@logsnr/networks';
-import { type Parameters, shapesOf } from '@logsnr/nn';
+import { type Network, type Parameters, shapesOf } from '@logsnr/nn';
 import { compile, useBackend } from '@logsnr/tensorflow';
 import * as tf from '@tensorflow/tfjs-core';
 import { Command } from 'commander';
@@ -33,7 +33,7 @@ type Made = [number: number, shape: readonly number[], scale: number, middle: nu
 
 const { network: chosen, image, times: time, classes } = preset(cli.args[0] as string);
 if (!time) throw new TypeError(`${cli.args[0]} has no times; give one of a network that PyTorch has too.`);
-const network = networkOf(preset(cli.args[0] as string));
+const network = networkOf(preset(cli.args[0] as string)) as Network<unknown>;
 const shapes = Object.entries(shapesOf(network));
 const request: Request = {
   ...chosen,

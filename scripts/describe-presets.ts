@@ -1,18 +1,32 @@
-import { type DescribeOptions, type Description, describe, networkOf, preset, presetNames } from '@logsnr/networks';
+import {
+  type DescribeOptions,
+  type Description,
+  describe,
+  networkOf,
+  type Preset,
+  preset,
+  presetNames,
+} from '@logsnr/networks';
+import type { Network } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** What the network of a preset is and takes. */
 export function describePreset(name: string, options?: DescribeOptions): Description {
   const chosen = preset(name);
-  return describe(
-    networkOf(chosen),
-    (n) => ({
-      z: tf.zeros([n, ...chosen.image]),
-      lambda: tf.zeros<tf.Rank.R1>([n]),
-      condition: tf.zeros<tf.Rank.R1>([n], 'int32'),
-    }),
-    options,
-  );
+  const input = (n: number) => ({
+    z: tf.zeros([n, ...chosen.image]),
+    lambda: tf.zeros<tf.Rank.R1>([n]),
+    condition: conditionOf(chosen, n),
+  });
+  return describe(networkOf(chosen) as Network<unknown>, input, options);
+}
+
+/** n conditions for the network of a preset. */
+export function conditionOf({ network: { kind, config } }: Preset, n: number) {
+  const label = tf.zeros<tf.Rank.R1>([n], 'int32');
+  if (kind !== 'super-resolution') return label;
+  const { height, width, channels = config.channels } = config.low;
+  return { image: tf.zeros<tf.Rank.R4>([n, height, width, channels]), label };
 }
 
 /** All presets as a Markdown table, at batch 1. */

@@ -76,8 +76,9 @@ export function checkNotNegative(what: string, value: number): void {
 export function checkChoice<T extends string>(what: string, value: T, choices: readonly T[]): void {
   if (choices.includes(value)) return;
   const accepted = choices.map((choice) => `"${choice}"`);
-  const last = accepted.pop();
-  throw new RangeError(`${what} is ${JSON.stringify(value)}; it must be ${accepted.join(', ')} or ${last}.`);
+  const [last] = accepted.splice(-1);
+  const all = accepted.length > 0 ? `${accepted.join(', ')} or ${last}` : last;
+  throw new RangeError(`${what} is ${JSON.stringify(value)}; it must be ${all}.`);
 }
 
 /** Throws a `RangeError` when `options` has a name that is not among `known`. */

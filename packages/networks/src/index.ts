@@ -13,9 +13,16 @@ export { type DiscreteModel, type DiscreteModelOptions, discreteModel } from './
 export { dit, mlp } from './dit.js';
 export type { DitConfig, MlpConfig } from './dit-config.js';
 export { type Inception, inception } from './inception.js';
+export { type NetworkKind, type NetworkOf, type NetworkSpec, networkOf } from './network-spec.js';
 export { noiseEmbedding, type TimeOptions, timesOf } from './noise-embedding.js';
 export { type NoisyClassifier, type NoisyClassifierConfig, noisyClassifier } from './noisy-classifier.js';
-export { type NetworkSpec, networkOf, type Preset, preset, presetNames } from './presets.js';
+export { type KindOf, type Preset, preset, presetNames } from './presets.js';
+export {
+  type SuperResolutionCondition,
+  type SuperResolutionConfig,
+  superResolution,
+  superResolutionConditioning,
+} from './super-resolution.js';
 export { type UnetOptions, unet } from './unet.js';
 export { type ClassConditionOptions, type Conditioned, classCondition, type UnetCondition } from './unet-condition.js';
 export type { Resample, UnetConfig } from './unet-config.js';

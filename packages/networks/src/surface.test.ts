@@ -19,6 +19,8 @@ test('the public surface', () => {
     'onEmbeddings',
     'preset',
     'presetNames',
+    'superResolution',
+    'superResolutionConditioning',
     'timesOf',
     'unet',
   ]);

@@ -6,6 +6,7 @@ test('the operations', () => {
     'addBias',
     'addResidual',
     'attention',
+    'bilinear',
     'blurMatrix',
     'conv2d',
     'downsample',

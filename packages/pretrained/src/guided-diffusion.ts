@@ -10,6 +10,8 @@ export type AttentionOrder = 'legacy' | 'new';
 
 const others = fixedPlaces({
   ...{ 'lambda.linear1': 'time_embed.0', 'lambda.linear2': 'time_embed.2', class: 'label_emb' },
+  // Of the network for super-resolution.
+  'condition.class': 'label_emb',
   ...{ in: 'input_blocks.0.0', 'out.norm': 'out.0', out: 'out.2' },
 });
 

@@ -7,8 +7,11 @@ import { withTensors } from '@logsnr/io/node';
 import {
   type DitConfig,
   dit,
+  type NetworkSpec,
   type NoisyClassifierConfig,
   noisyClassifier,
+  type SuperResolutionConfig,
+  superResolution,
   type UnetConfig,
   unet,
 } from '@logsnr/networks';
@@ -16,7 +19,7 @@ import { ops, type Parameters } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { randomised } from '../../../test/modules.js';
-import { type LoadProgress, loadParameters, type NetworkSpec, type Peer, saveParameters } from './index.js';
+import { type LoadProgress, loadParameters, type Peer, saveParameters } from './index.js';
 
 let folder = '';
 beforeEach(async () => {
@@ -48,12 +51,15 @@ const ditParameters = randomised(dit(ditConfig));
 const classifierConfig: NoisyClassifierConfig = { ...config, pool: 'attention' };
 const classifierParameters = randomised(noisyClassifier(classifierConfig));
 const pooled: NoisyClassifierConfig = { ...classifierConfig, pool: 'mean' };
+const upsamplerConfig: SuperResolutionConfig = { ...config, low: { height: 4, width: 4 } };
+const upsamplerParameters = randomised(superResolution(upsamplerConfig));
 
 /** Every kind of network, and whose files of it there are. */
 const networks: readonly (readonly [NetworkSpec, Parameters, readonly Peer[]])[] = [
   [network, parameters, ['logsnr', 'guided-diffusion', 'diffusers']],
   [{ kind: 'dit', config: ditConfig }, ditParameters, ['logsnr', 'dit', 'diffusers']],
   [{ kind: 'noisy-classifier', config: classifierConfig }, classifierParameters, ['logsnr', 'guided-diffusion']],
+  [{ kind: 'super-resolution', config: upsamplerConfig }, upsamplerParameters, ['logsnr', 'guided-diffusion']],
   [{ kind: 'noisy-classifier', config: pooled }, randomised(noisyClassifier(pooled)), ['logsnr', 'guided-diffusion']],
 ];
 
@@ -253,6 +259,22 @@ test("a classifier's pooling has its positions transposed and q, k and v in our 
     (own['middle.attention.0.qkv.bias'] as tf.Tensor).dataSync(),
   );
   expect(file['out.2.c_proj.weight']?.shape).toEqual([4, 16, 1]);
+});
+
+test("a network for super-resolution sees both images in its first layer, and has guided-diffusion's labels", async () => {
+  const path = join(folder, 'file.pt');
+  const spec = { kind: 'super-resolution', config: upsamplerConfig } as const;
+  await saveParameters(spec, upsamplerParameters, path, { as: 'guided-diffusion' });
+  const file = await contents(path);
+  const { base, channels } = upsamplerConfig;
+  expect(file['input_blocks.0.0.weight']?.shape).toEqual([base, 2 * channels, 3, 3]);
+  const table = flatten<tf.Tensor>(upsamplerParameters)['condition.class.table'] as tf.Tensor;
+  expect(file['label_emb.weight']).toMatchObject({ shape: table.shape, data: table.dataSync() });
+  const noisy = { ...spec, config: { ...upsamplerConfig, noise: true } };
+  const own = randomised(superResolution(noisy.config));
+  await expect(saveParameters(noisy, own, path, { as: 'guided-diffusion', overwrite: true })).rejects.toThrow(
+    /as is "guided-diffusion"; it must be "logsnr"/,
+  );
 });
 
 describe('what does not fit', () => {

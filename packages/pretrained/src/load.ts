@@ -1,7 +1,8 @@
+import type { NetworkSpec } from '@logsnr/networks';
 import type { Parameters } from '@logsnr/nn';
 import { findPeer, type Peer, tensorsUnder } from './find-peer.js';
 import type { AttentionOrder } from './guided-diffusion.js';
-import { mappingsOf, type NetworkSpec } from './networks.js';
+import { mappingsOf } from './networks.js';
 import { withWeights } from './open.js';
 import { type LoadProgress, readParameters } from './read.js';
 

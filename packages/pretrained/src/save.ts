@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { flatten, unflatten } from '@logsnr/core';
 import { type Pieces, pytorchPieces, replaceFile, safetensorsPieces } from '@logsnr/io/node';
+import type { NetworkSpec } from '@logsnr/networks';
 import type { Parameters } from '@logsnr/nn';
 import { assertShapes } from '@logsnr/training';
 import { dispose, type Tensor } from '@tensorflow/tfjs-core';
@@ -9,7 +10,7 @@ import { namedOf } from './check-headings.js';
 import type { Peer } from './find-peer.js';
 import type { AttentionOrder } from './guided-diffusion.js';
 import type { Mapping } from './mapping.js';
-import { mappingsOf, type NetworkSpec } from './networks.js';
+import { mappingsOf } from './networks.js';
 import { bytesOf } from './write.js';
 
 export interface SaveOptions {

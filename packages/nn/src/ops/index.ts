@@ -8,7 +8,7 @@ export { type LayerNormInputs, layerNorm } from './layer-norm.js';
 export { type LinearMethod, linear } from './linear.js';
 export { patchify, unpatchify } from './patches.js';
 export { positionTable } from './position-table.js';
-export { downsample, upsample } from './resample.js';
+export { bilinear, downsample, upsample } from './resample.js';
 export { rows } from './rows.js';
 export { silu } from './silu.js';
 export { streamOf, uniform, uniformNumbers } from './uniform.js';

@@ -5,7 +5,7 @@ import { expectSame } from '../../test/expect-same.js';
 import { addBias, addResidual } from './bias.js';
 import { conv2d } from './conv2d.js';
 import { linear } from './linear.js';
-import { downsample, upsample } from './resample.js';
+import { bilinear, downsample, upsample } from './resample.js';
 import { silu } from './silu.js';
 
 type T4 = tf.Tensor4D;
@@ -133,12 +133,27 @@ test('upsampling repeats pixels, downsampling averages them', () => {
   expect(Array.from(downsample(x).dataSync())).toEqual([2.5]);
 });
 
-test('the gradients of resampling are each other, scaled', () => {
+test('bilinear interpolation is that of PyTorch, on every backend', async () => {
+  // F.interpolate(x, (3, 5), mode='bilinear')
+  const expected = [1, 1.4, 2, 2.6, 3, 2.5, 2.9, 3.5, 4.1, 4.5, 4, 4.4, 5, 5.6, 6];
+  const run = () => bilinear(tf.tensor4d([1, 2, 3, 4, 5, 6], [1, 2, 3, 1]), 3, 5).dataSync();
+  const all = [run(), await onBackend('wasm', run), await onBackend('cpu', run)];
+  for (const values of all)
+    [...values].forEach((value, i) => {
+      expect(value).toBeCloseTo(expected[i] as number, 5);
+    });
+  const x = random<T4>(1, 2, 3, 4, 2);
+  expectNoLeak(() => [bilinear(x, 5, 7)]);
+});
+
+test('the gradients of resampling are those of linear maps', () => {
   // Both maps are linear, so ⟨dy, f(x)⟩ = ⟨gradient, x⟩ must hold for any dy.
   tf.tidy(() => {
     for (const [f, shape, out] of [
       [downsample, [2, 6, 4, 3], [2, 3, 2, 3]],
       [upsample, [2, 3, 2, 3], [2, 6, 4, 3]],
+      [(x: T4) => bilinear(x, 9, 4), [2, 3, 5, 3], [2, 9, 4, 3]],
+      [(x: T4) => bilinear(x, 2, 7), [2, 5, 3, 3], [2, 2, 7, 3]],
     ] as const) {
       const [x, dy] = [random<T4>(1, ...shape), random<T4>(2, ...out)];
       const gradient = tf.grad((x) => f(x as T4))(x, dy);
