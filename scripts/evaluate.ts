@@ -45,7 +45,9 @@ async function main(): Promise<void> {
   }
   const metrics = values.metrics.split(',') as Metric[];
   const images = await openImages(data);
-  const other = (await isStatistics(reference)) ? await readStatistics(reference) : await openImages(reference);
+  const other = (await isStatistics(reference, metrics))
+    ? await readStatistics(reference)
+    : await openImages(reference);
   const { backend } = await useBackend();
   const runs = backend === 'tensorflow' ? { runtime: native() } : {};
   const extractor = await inceptionExtractor({ ...runs, file: values.weights });
@@ -66,9 +68,14 @@ async function main(): Promise<void> {
   process.stdout.write(`${evaluationText(evaluation)}\n`);
 }
 
-/** A file of statistics, not of images. */
-const isStatistics = async (path: string): Promise<boolean> =>
-  /\.npz$/i.test(path) && withNpz(path, async ({ entries }) => entries.some(({ name }) => name === 'mu'));
+/** Whether a file serves by its statistics. One of guided-diffusion has images too, which other metrics than FID need. */
+const isStatistics = async (path: string, metrics: readonly Metric[]): Promise<boolean> =>
+  /\.npz$/i.test(path) &&
+  withNpz(path, async ({ entries }) => {
+    const images = entries.some(({ shape }) => shape.length === 4);
+    const enough = metrics.every((metric) => metric === 'fid' || metric === 'fidInfinity');
+    return entries.some(({ name }) => name === 'mu') && (enough || !images);
+  });
 
 /** A line of progress every ten seconds, and one for each thing that begins. */
 function teller(): (progress: EvaluateProgress) => void {

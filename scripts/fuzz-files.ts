@@ -1,17 +1,18 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { flatten } from '@logsnr/core';
 import { mnist } from '@logsnr/data/node';
-import { readStatistics } from '@logsnr/evaluation/node';
+import { hashOfImages, openImages, readStatistics } from '@logsnr/evaluation/node';
 import { decodeSafetensors, encodeSafetensors } from '@logsnr/io';
-import { type OpenTensors, takeLock, withNpz, withPytorch } from '@logsnr/io/node';
+import { npzPieces, type OpenTensors, replaceFile, takeLock, withNpz, withPytorch } from '@logsnr/io/node';
 import type { Parameters as Weights } from '@logsnr/nn';
 import { loadCheckpoint, saveCheckpoint, withRun } from '@logsnr/runs';
 import { adam, disposeState, type OptimizeResult, optimize, type TrainingState } from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
+import { encode } from 'fast-png';
 
 /** Something that reads files. A later one joins the table `readers`. */
 export interface Reader {
@@ -115,6 +116,15 @@ const array = {
   half: { shape: [1, 1], data: Float32Array.of(1.5), dtype: 'F16' },
   empty: { shape: [0, 2], data: new Float32Array(0) },
 } as const;
+/** The bytes of images of 6×4 pixels in colours. */
+const pixels = (count: number) => Uint8Array.from({ length: count * 6 * 4 * 3 }, (_, i) => (37 * i) % 256);
+
+async function imagesAt(path: string): Promise<string> {
+  const source = await openImages(path);
+  const { count, height, width, channels } = source;
+  return [count, height, width, channels, await hashOfImages(source)].join(' ');
+}
+
 const npzFiles = ['arrays.npz', 'compressed.npz'];
 const torchFiles = ['unchecked.pt', 'views.pt'];
 const fixture = (path: string) => readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)));
@@ -185,6 +195,26 @@ export const readers: readonly Reader[] = [
     make: async (folder) =>
       writeFileSync(join(folder, 's.npz'), fixture('packages/evaluation/test/fixtures/statistics.npz')),
     read: async (folder) => JSON.stringify(await readStatistics(join(folder, 's.npz'))),
+  },
+  {
+    ...{ name: 'a folder of images', weight: 6, checked: false },
+    async make(folder) {
+      mkdirSync(join(folder, 'images'));
+      for (const name of ['a.png', 'b.png'])
+        writeFileSync(join(folder, 'images', name), encode({ data: pixels(1), width: 4, height: 6, channels: 3 }));
+      writeFileSync(join(folder, 'images', 'c.jpg'), fixture('packages/evaluation/test/fixtures/4x6.jpg'));
+    },
+    read: (folder) => imagesAt(join(folder, 'images')),
+  },
+  {
+    ...{ name: 'images in arrays', weight: 6, checked: false },
+    async make(folder) {
+      const data = pixels(3);
+      await replaceFile(join(folder, 'images.npz'), npzPieces({ arr_0: { shape: [3, 6, 4, 3], data } }));
+      const images = { shape: [3, 6, 4, 3], data: Float32Array.from(data, (byte) => byte / 127.5 - 1) };
+      writeFileSync(join(folder, 'images.safetensors'), encodeSafetensors({ tensors: { images } }));
+    },
+    read: (folder) => allOf(['npz', 'safetensors'].map((kind) => imagesAt(join(folder, `images.${kind}`)))),
   },
   {
     ...{ name: 'MNIST', weight: 6, checked: false },

@@ -79,6 +79,7 @@ async function againstDamage(): Promise<void> {
       const { evaluation } = await evaluate({
         ...{ data, reference, extractor, algebra, folder },
         metrics: ['fid', 'kid', 'precision', 'recall'],
+        onProgress: ({ what, done, images }) => tell(what)(done, images),
       });
       const { fid = 0, kid = 0, precision = 0, recall = 0 } = evaluation;
       rows.push({ level, fid, kid, precision, recall });

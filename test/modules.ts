@@ -28,11 +28,11 @@ export function difference(got: tf.Tensor, expected: tf.Tensor): number {
 }
 
 /** Runs `work` on another backend, then makes the one before it current again. */
-export async function onBackend<T>(backend: 'wasm' | 'cpu', work: () => T): Promise<T> {
+export async function onBackend<T>(backend: 'wasm' | 'cpu', work: () => T | Promise<T>): Promise<T> {
   const before = backendInfo()?.backend ?? 'cpu';
   await useBackend({ backend, quiet: true });
   try {
-    return work();
+    return await work();
   } finally {
     await useBackend({ backend: before, quiet: true });
   }

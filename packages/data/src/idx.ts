@@ -36,3 +36,15 @@ export function parseIdx(bytes: Uint8Array, dimensions: number, name: string): I
 }
 
 const hex = (value: number): string => value.toString(16).padStart(8, '0');
+
+/** The bytes of an IDX file of unsigned bytes. */
+export function encodeIdx({ shape, data }: Idx): Uint8Array {
+  const bytes = new Uint8Array(4 + 4 * shape.length + data.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, 0x0800 + shape.length);
+  shape.forEach((length, i) => {
+    view.setUint32(4 + 4 * i, length);
+  });
+  bytes.set(data, 4 + 4 * shape.length);
+  return bytes;
+}

@@ -1,4 +1,5 @@
 export { CIFAR10_BATCHES, type Cifar10Batch, type Cifar10Options, cifar10, cifar10Batch } from './cifar10.js';
+export { type FashionMnistOptions, fashionMnist } from './fashion-mnist.js';
 export { type MnistOptions, mnist } from './mnist.js';
 export { serveBatches } from './serve-batches.js';
 export { batchWorker } from './worker.js';

@@ -201,7 +201,7 @@ test('what cannot be judged is refused before any work, in words', async () => {
   const refused = (data: ImageSource, message: string | RegExp, more: object = {}) =>
     expect(evaluate({ data, reference: source(9, 20), extractor: never, ...more })).rejects.toThrow(message);
   await refused(source(8, 1), 'has 1 images; a covariance needs at least 2');
-  await refused(source(8, 20, { channels: 1 }), 'have 1 channels; colours takes 3');
+  await refused(source(8, 20, { channels: 1 }), 'have 1 channel (grey); colours takes 3 channels (colours)');
   await refused(source(8, 20), 'metric is "fud"', { metrics: ['fud'] });
   await refused(source(8, 20), 'the Inception Score needs class probabilities', {
     metrics: ['is'],
@@ -233,13 +233,26 @@ test('what cannot be judged is refused before any work, in words', async () => {
     evaluate({ data: await openImages(path), reference: source(9, 20), extractor: never });
   await expect(opened(join(folder, 'nowhere'))).rejects.toThrow('it is missing');
   await expect(opened(dir('empty', { 'notes.txt': png(4, 3) }))).rejects.toThrow('has no PNG or JPEG files');
-  await expect(opened(dir('grey', { 'a.png': png(4, 1) }))).rejects.toThrow('a.png is grey; images must be RGB');
-  await expect(opened(dir('alpha', { 'a.png': png(4, 4) }))).rejects.toThrow('has four channels');
+  await expect(opened(dir('grey', { 'a.png': png(4, 1), 'b.png': png(4, 1) }))).rejects.toThrow(
+    'have 1 channel (grey)',
+  );
+  await expect(opened(dir('partly', { 'a.png': png(4, 3), 'b.png': png(4, 1) }))).rejects.toThrow('b.png is grey and');
+  await expect(
+    evaluate({ data: source(8, 20), reference: source(9, 20), extractor: { ...never, size: { height: 4, width: 5 } } }),
+  ).rejects.toThrow('have 4×4 pixels; colours takes 4×5');
+  await expect(opened(dir('alpha', { 'a.png': png(4, 4) }))).rejects.toThrow('is of four channels');
   await expect(opened(dir('deep', { 'a.png': png(4, 3, 16) }))).rejects.toThrow('has 16 bits a channel');
   await expect(opened(dir('mixed', { 'a.png': png(4, 3), 'b.png': png(5, 3) }))).rejects.toThrow(
     'all images must have one size',
   );
   await expect(opened(dir('cut', { 'a.png': png(4, 3).subarray(0, 40) }))).rejects.toThrow('is no sound PNG');
+  const spoiltPng = Buffer.from(png(4, 3));
+  spoiltPng.writeUInt8(spoiltPng.readUInt8(spoiltPng.indexOf('IDAT') + 12) ^ 1, spoiltPng.indexOf('IDAT') + 12);
+  await expect(opened(dir('spoilt', { 'a.png': spoiltPng }))).rejects.toThrow('is no sound PNG: CRC mismatch');
+  const huge = Buffer.from(png(4, 3));
+  huge.writeUInt32BE(2 ** 20, 16);
+  huge.writeUInt32BE(2 ** 20, 20);
+  await expect(opened(dir('huge', { 'a.png': huge }))).rejects.toThrow('1048576×1048576 pixels; the most are');
   await expect(opened(dir('jpeg', { 'a.jpg': new Uint8Array(9).fill(255) }))).rejects.toThrow('is no sound JPEG');
   await expect(opened(dir('other', { 'a.png': png(4, 3), 'b.webp': png(4, 3) }))).rejects.toThrow(
     'b.webp is no PNG or JPEG',

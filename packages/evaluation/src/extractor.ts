@@ -3,8 +3,10 @@ import type { Tensor2D, Tensor4D } from '@tensorflow/tfjs-core';
 
 /** A network in whose features images are compared, with its weights. */
 export interface Extractor extends FeatureOrigin {
-  /** Channels of an image: 3 for colours. */
+  /** Channels of an image: 3 for colours, 1 for grey. */
   readonly channels: number;
+  /** The size of an image, where it takes one size alone. */
+  readonly size?: { readonly height: number; readonly width: number } | undefined;
   /** Whose class probabilities it gives; null where it gives none. */
   readonly classifier: string | null;
   /** Images [n, h, w, channels] in [−1, 1], borrowed → features [n, d] and probabilities [n, classes] or null, the caller's. */

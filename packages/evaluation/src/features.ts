@@ -112,14 +112,21 @@ export async function featuresOf(
 }
 
 /** @throws RangeError where the extractor cannot compare these images. */
-export function checkSource(source: ImageSource, { extractor, channels }: Extractor): void {
-  const { count } = source;
+export function checkSource(source: ImageSource, { extractor, channels, size }: Extractor): void {
+  const { count, height, width } = source;
   if (count < 2) throw new RangeError(`${nameOf(source)} has ${count} images; a covariance needs at least 2.`);
   if (source.channels !== channels)
     throw new RangeError(
-      `the images of ${nameOf(source)} have ${source.channels} channels; ${extractor} takes ${channels}.`,
+      `the images of ${nameOf(source)} have ${channelsOf(source.channels)}; ${extractor} takes ${channelsOf(channels)}. Convert them.`,
+    );
+  if (size && (size.height !== height || size.width !== width))
+    throw new RangeError(
+      `the images of ${nameOf(source)} have ${height}×${width} pixels; ${extractor} takes ${size.height}×${size.width} and resizes none. Resize them by one rule.`,
     );
 }
+
+const channelsOf = (channels: number): string =>
+  channels === 1 ? '1 channel (grey)' : `${channels} channels${channels === 3 ? ' (colours)' : ''}`;
 
 /** The SHA-256 of all bytes of a source, each of which is read and checked. */
 export async function hashOfImages(source: ImageSource): Promise<string> {

@@ -10,8 +10,8 @@ import { type ImageSource, sourceOf } from './image-source.js';
 
 /**
  * The images that a text names: a folder of PNG and JPEG files, in the order of their names; a `.npz` or safetensors file with an
- * array [n, h, w, 3] of bytes or of floats in [−1, 1]; or `cifar10:test_batch:4000`, the first 4,000 of that official file.
- * @throws Error that says what is wrong: nothing there, no images, grey ones, 16 bits, transparency or other sizes.
+ * array [n, h, w, channels] of bytes or of floats in [−1, 1]; or `cifar10:test_batch:4000`, the first 4,000 of that official file.
+ * @throws Error that says what is wrong: nothing there, no images, 16 bits, transparency, other sizes.
  */
 export async function openImages(text: string): Promise<ImageSource> {
   if (/^cifar10(:|$)/.test(text)) return openCifar10(text);
@@ -90,20 +90,25 @@ async function openFolder(folder: string): Promise<ImageSource> {
   if (other !== undefined) throw new RangeError(`${join(folder, other)} is no PNG or JPEG; convert it.`);
   const [first] = files;
   if (first === undefined) throw new RangeError(`${folder} has no PNG or JPEG files.`);
-  const { height, width } = await decodeImage(first);
+  const { height, width, channels } = await decodeImage(first);
+  const each = height * width * channels;
   return {
-    ...{ data: folder, split: null, count: files.length, height, width, channels: 3, stored: true },
+    ...{ data: folder, split: null, count: files.length, height, width, channels, stored: true },
     async read(from, size, give) {
       for (let at = from; at < files.length; at += size) {
         const part = files.slice(at, at + size);
-        const bytes = new Uint8Array(part.length * height * width * 3);
+        const bytes = new Uint8Array(part.length * each);
         for (const [i, path] of part.entries()) {
           const image = await decodeImage(path);
           if (image.height !== height || image.width !== width)
             throw new RangeError(
               `${path} has ${image.height}×${image.width} pixels and ${first} ${height}×${width}; all images must have one size. Resize them by one rule.`,
             );
-          bytes.set(image.data, i * height * width * 3);
+          if (image.channels !== channels)
+            throw new RangeError(
+              `${path} is ${kindOf(image.channels)} and ${first} ${kindOf(channels)}; all images must be of one kind. Convert them.`,
+            );
+          bytes.set(image.data, i * each);
         }
         await give(bytes);
       }
@@ -115,34 +120,41 @@ interface Decoded {
   readonly data: Uint8Array;
   readonly height: number;
   readonly width: number;
+  readonly channels: number;
 }
 
-/** The pixels of a PNG or JPEG file of three channels of 8 bits. Colour profiles are left aside, as other tools do. */
+/** The pixels of a PNG or JPEG file of 8 bits a channel, grey or in colours. Colour profiles are left aside, as other tools do. */
 async function decodeImage(path: string): Promise<Decoded> {
   const bytes = await readFile(path).catch((error: unknown) => {
     throw explained(error, path, 'read');
   });
   const decoded = bytes[0] === 0x89 ? fromPng(bytes, path) : await fromJpeg(bytes, path);
   const { channels, depth } = decoded;
-  const kind = depth !== 8 ? `has ${depth} bits a channel` : (KINDS[channels] ?? `has ${channels} channels`);
-  if (depth !== 8 || channels !== 3)
-    throw new RangeError(`${path} ${kind}; images must be RGB with 8 bits a channel. Convert it.`);
+  if (depth !== 8 || (channels !== 1 && channels !== 3))
+    throw new RangeError(
+      `${path} ${depth === 8 ? `is ${kindOf(channels)}` : `has ${depth} bits a channel`}; images must be RGB, or grey, with 8 bits a channel. Convert it.`,
+    );
   return decoded;
 }
 
-const KINDS: Readonly<Record<number, string>> = {
-  1: 'is grey',
-  2: 'is grey with transparency',
-  4: 'has four channels, such as transparency',
-};
-type Checked = Decoded & { readonly channels: number; readonly depth: number };
+const kindOf = (channels: number): string =>
+  ({ 1: 'grey', 2: 'grey with transparency', 3: 'in colours', 4: 'of four channels, such as with transparency' })[
+    channels
+  ] ?? `of ${channels} channels`;
 
-function fromPng(bytes: Uint8Array, path: string): Checked {
+type Checked = Decoded & { readonly depth: number };
+/** More pixels than this are of no image that is generated; decoding them would take the memory. */
+const MOST = 2 ** 26;
+
+function fromPng(bytes: Buffer, path: string): Checked {
   const damaged = (error: unknown): never => {
     throw new DamagedFile(`${path} is no sound PNG: ${(error as Error).message}.`);
   };
+  const [width, height] = bytes.length < 24 ? [0, 0] : [bytes.readUInt32BE(16), bytes.readUInt32BE(20)];
+  if (width * height > MOST)
+    throw new RangeError(`${path} has ${height}×${width} pixels; the most are ${MOST} in all.`);
   try {
-    const { data, height, width, channels, depth, palette } = decode(bytes);
+    const { data, height, width, channels, depth, palette } = decode(bytes, { checkCrc: true });
     if (palette) throw new RangeError(`${path} has a palette; images must be RGB with 8 bits a channel. Convert it.`);
     return { data: data as Uint8Array, height, width, channels, depth };
   } catch (error) {

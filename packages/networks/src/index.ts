@@ -17,6 +17,7 @@ export { type NetworkKind, type NetworkOf, type NetworkSpec, networkOf } from '.
 export { noiseEmbedding, type TimeOptions, timesOf } from './noise-embedding.js';
 export { type NoisyClassifier, type NoisyClassifierConfig, noisyClassifier } from './noisy-classifier.js';
 export { type KindOf, type Preset, preset, presetNames } from './presets.js';
+export { type ResidualClassifierConfig, residualClassifier } from './residual-classifier.js';
 export {
   type SuperResolutionCondition,
   type SuperResolutionConfig,

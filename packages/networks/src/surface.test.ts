@@ -19,6 +19,7 @@ test('the public surface', () => {
     'onEmbeddings',
     'preset',
     'presetNames',
+    'residualClassifier',
     'superResolution',
     'superResolutionConditioning',
     'timesOf',
