@@ -7,7 +7,7 @@ import * as v from 'valibot';
 /** The names under which diffusers saves a model's tensors. */
 const WEIGHTS = 'diffusion_pytorch_model';
 /** An index or a configuration has some kB. */
-const LONGEST = 2 ** 24;
+const LONGEST = 2 ** 20;
 
 /** Whether a path is a folder. */
 export const isFolder = (path: string): Promise<boolean> =>
@@ -48,7 +48,7 @@ const indexSchema = v.object({
   ),
 });
 
-const isThere = (path: string): Promise<boolean> =>
+export const isThere = (path: string): Promise<boolean> =>
   stat(path).then(
     () => true,
     () => false,

@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { flatten, unflatten } from '@logsnr/core';
 import { type Pieces, pytorchPieces, replaceFile, safetensorsPieces } from '@logsnr/io/node';
@@ -11,6 +10,7 @@ import type { Peer } from './find-peer.js';
 import type { AttentionOrder } from './guided-diffusion.js';
 import type { Mapping } from './mapping.js';
 import { mappingsOf } from './networks.js';
+import { isThere } from './open.js';
 import { bytesOf } from './write.js';
 
 export interface SaveOptions {
@@ -61,9 +61,3 @@ function piecesFor(file: string, mapping: Mapping, parameters: Parameters): Piec
   // The library of diffusers reads files alone that say so.
   return end === '.safetensors' ? safetensorsPieces(headings, { format: 'pt' }, data) : pytorchPieces(headings, data);
 }
-
-const isThere = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );
