@@ -73,11 +73,13 @@ def of_guided_diffusion():
         "adm-imagenet128": adm(128, 256, 2, heads=-1),
         "adm-imagenet256": adm(256, 256, 2),
         "adm-imagenet256-unconditional": adm(256, 256, 2, classes=False),
+        "adm-imagenet512": adm(512, 256, 2),
         "adm-imagenet64-classifier": classifier(64, 128, 4),
         "adm-imagenet128-classifier": classifier(128, 128, 2),
         "adm-imagenet256-classifier": classifier(256, 128, 2),
-        "adm-upsampler-64-256": upsampler(64, 256, "32,16,8", -1),
-        "adm-upsampler-128-512": upsampler(128, 512, "32,16", 64),
+        "adm-imagenet512-classifier": classifier(512, 128, 2),
+        "adm-imagenet64-256-upsampler": upsampler(64, 256, "32,16,8", -1),
+        "adm-imagenet128-512-upsampler": upsampler(128, 512, "32,16", 64),
     }
 
 

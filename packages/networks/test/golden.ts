@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { unflatten } from '@logsnr/core';
-import { type Network, type Parameters, shapesOf } from '@logsnr/nn';
+import { type Module, type NetworkInput, type Parameters, shapesOf } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'vitest';
 
@@ -18,29 +18,36 @@ function value(number: number, i: number): number {
   const x = Math.sin(12.9898 * (i + 1) + 78.233 * (number + 1)) * 43758.5453;
   return 2 * (x - Math.floor(x)) - 1;
 }
-const tensor = (number: number, shape: readonly number[], scale = 1): tf.Tensor =>
+/** The tensor of a number, of the values that the scripts have. */
+export const tensor = (number: number, shape: readonly number[], scale = 1): tf.Tensor =>
   tf.tensor(
     Float32Array.from({ length: tf.util.sizeFromShape([...shape]) }, (_, i) => scale * value(number, i)),
     [...shape],
   );
 
+/** What a network is given: z of number 0 with this shape, λ, and its condition. */
+export interface GoldenInput {
+  readonly z: readonly number[];
+  readonly lambda: readonly number[];
+  readonly condition?: unknown;
+}
+
 /**
  * Holds output and gradients of a network to PyTorch's, to 1e-4 of the largest. Parameter i in the order of the names has the
  * values of number 10 + i, z those of 0 and dy those of 1.
  */
-export function expectGolden(
-  network: Network<tf.Tensor1D>,
+export function expectGolden<C>(
+  network: Module<NetworkInput<C>, tf.Tensor>,
   { output, gradients }: Golden,
-  { z: shape, lambda, labels }: { z: readonly number[]; lambda: readonly number[]; labels: readonly number[] },
+  { z: shape, lambda, condition }: GoldenInput,
 ): void {
   tf.tidy(() => {
     const shapes = shapesOf(network);
     const names = Object.keys(shapes).sort();
     const weights = names.map((name, i) => tensor(10 + i, shapes[name] as readonly number[], 0.5));
-    const condition = tf.tensor1d([...labels], 'int32');
     const run = (z: tf.Tensor, lambda: tf.Tensor1D, ...own: tf.Tensor[]) => {
       const flat = Object.fromEntries(names.map((name, i) => [name, own[i] as tf.Tensor]));
-      return network.apply(unflatten(flat) as Parameters, { z, lambda, condition });
+      return network.apply(unflatten(flat) as Parameters, { z, lambda, condition: condition as C });
     };
     const given = [tensor(0, shape), tf.tensor1d([...lambda]), ...weights] as const;
     const y = run(...given);
