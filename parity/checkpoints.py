@@ -174,6 +174,7 @@ def make(folder):
         name = make_state.__name__
         state = make_state()
         torch.save(state, at(f"{name}.pt"))
+        torch.save(state, at(f"legacy-{name}.pt"), _use_new_zipfile_serialization=False)
         expected[name] = shown(state)
     torch.save(views(), at("protocol5.pt"), pickle_protocol=5)
     torch.save(ramp(2), at("tensor.pt"))

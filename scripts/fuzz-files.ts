@@ -126,7 +126,7 @@ async function imagesAt(path: string): Promise<string> {
 }
 
 const npzFiles = ['arrays.npz', 'compressed.npz'];
-const torchFiles = ['unchecked.pt', 'views.pt'];
+const torchFiles = ['unchecked.pt', 'views.pt', 'legacy-views.pt'];
 const fixture = (path: string) => readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)));
 
 export const readers: readonly Reader[] = [

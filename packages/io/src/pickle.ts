@@ -31,13 +31,24 @@ type Fail = (what: string) => never;
 /** More operations and longer texts are of no state dict. Each operation takes memory. */
 const [MOST, LONGEST] = [3 * 2 ** 18, 2 ** 20];
 
+/** Whether nothing may come after the pickle, which is so unless said. */
+export interface Alone {
+  readonly alone?: boolean;
+}
+
 /**
  * The value of a pickle (Python's pickletools.py) of protocol 2 to 5, from the operations that state dicts need. All
  * others are refused, and nothing is run: a call is a value that `makers` make, or an error.
+ * @returns it, and how many bytes the pickle takes.
  */
-export function unpickle(bytes: Uint8Array, makers: Makers, fail: Fail): Pickled {
+export function unpickle(
+  bytes: Uint8Array,
+  makers: Makers,
+  fail: Fail,
+  { alone = true }: Alone = {},
+): { readonly value: Pickled; readonly length: number } {
   const { step, result } = machineOf(bytes, makers, fail);
-  for (let count = 0; count < MOST; count++) if (!step()) return result();
+  for (let count = 0; count < MOST; count++) if (!step()) return result(alone);
   return fail(`its pickle takes over ${MOST} operations`);
 }
 
@@ -142,9 +153,10 @@ function machineOf(bytes: Uint8Array, makers: Makers, fail: Fail) {
       if (made !== undefined) stack.push(made);
       return true;
     },
-    result(): Pickled {
-      if (left() > 0) fail(`its pickle ends ${left()} bytes too early`);
-      return stack.length === 1 ? top() : fail('its pickle ends with other than one value');
+    result(alone: boolean) {
+      if (alone && left() > 0) fail(`its pickle ends ${left()} bytes too early`);
+      if (stack.length !== 1) fail('its pickle ends with other than one value');
+      return { value: top(), length: bytes.length - left() };
     },
   };
 }

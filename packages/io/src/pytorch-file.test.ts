@@ -82,6 +82,8 @@ describe('what torch.save wrote', () => {
     expect(await all(fixture(`${name}.pt`))).toEqual(inOurs(expected[name] ?? {}));
     if (name === 'views') expect(await all(fixture('protocol5.pt'))).toEqual(inOurs(expected.views ?? {}));
     if (name === 'nested') expect(await all(fixture('unchecked.pt'))).toEqual(inOurs(expected.nested ?? {}));
+    // As PyTorch wrote them before 1.6.
+    expect(await all(fixture(`legacy-${name}.pt`))).toEqual(inOurs(expected[name] ?? {}));
   });
 
   test('what is no tensor is text', async () => {
@@ -103,7 +105,6 @@ describe('what torch.save wrote', () => {
   });
 
   test.each([
-    ['legacy.pt', /bare pickle, as PyTorch wrote them before 1\.6\. Save it anew: torch\.save\(/],
     ['script.pt', /TorchScript archive, which holds code\. Save torch\.jit\.load\(path\)\.state_dict\(\)/],
     ['complex128.pt', /torch\.ComplexDoubleStorage, which is not run\. Save tensors of another type/],
     ['quantized.pt', /torch\._utils\._rebuild_qtensor.* Save dense tensors/],
@@ -337,13 +338,35 @@ describe('a zip file that is not one of torch.save', () => {
     }
   });
 
-  test('one cut off anywhere is refused', async () => {
-    await copyFile(fixture('views.pt'), path);
+  test.each(['views.pt', 'legacy-views.pt'])('%s cut off anywhere is refused', async (name) => {
+    await copyFile(fixture(name), path);
     const { length } = await readFile(path);
     for (let left = length - 1; left >= 0; left--) {
       await truncate(path, left);
       expect(await all(path).catch((error: unknown) => error)).toBeInstanceOf(DamagedFile);
     }
+  });
+
+  const swapped = (bytes: Buffer, from: string, to: string) => {
+    expect(bytes.toString('hex').split(from)).toHaveLength(2);
+    return Buffer.from(bytes.toString('hex').replace(from, to), 'hex');
+  };
+  test.each<[string, (bytes: Buffer) => Buffer, RegExp]>([
+    ['a pickle that is no file of torch.save', () => Buffer.from('80027d2e', 'hex'), /bare pickle, not of torch\.save/],
+    ['another version', (bytes) => swapped(bytes, '024de9032e', '024dea032e'), /of version 1002; 1001 is read/],
+    ['big-endian numbers', (bytes) => swapped(bytes, '710288', '710289'), /its numbers are big-endian/],
+    [
+      'other lengths',
+      (bytes) => swapped(bytes, '2e0200000000000000', '2e0300000000000000'),
+      /3 values where .* need 2/,
+    ],
+    ['no names of storages', (bytes) => swapped(bytes, '7101612e', '7101302e'), /0x30, which no state dict needs/],
+    ['another storage', (bytes) => swapped(bytes, '36710161', '37710161'), /storages are not those of its tensors/],
+    ['bytes after its end', (bytes) => Buffer.concat([bytes, Buffer.alloc(3)]), /3 bytes more than its tensors need/],
+    ['a class at its beginning', () => Buffer.from('8002636f730a73797374656d0a2e', 'hex'), /os\.system before/],
+  ])('%s in a file from before 1.6 is refused', async (_, change, words) => {
+    await writeFile(path, change(await readFile(fixture('legacy.pt'))));
+    await expectRefused(words);
   });
 
   test('a byte changed anywhere is noticed, or changes no value', async () => {
@@ -474,7 +497,7 @@ test('a file of tensors is opened by what it is', async () => {
   const data = Buffer.from(Float32Array.of(-1, -0.75).buffer);
   await writeFile(path, Buffer.concat([Buffer.from('PK\0\0\0\0\0\0'), Buffer.from(header), data]));
   expect(await opened(path)).toEqual({ w });
-  await expect(opened(fixture('legacy.pt'))).rejects.toThrow(/bare pickle/);
+  expect(await opened(fixture('legacy.pt'))).toEqual({ w });
   await writeFile(path, 'something else');
   await expect(opened(path)).rejects.toThrow(/it is cut off or no safetensors file/);
 });

@@ -1,8 +1,9 @@
 import { crc32 } from './crc.js';
 import { DamagedFile } from './damaged-file.js';
 import { type Reading, withFile } from './files.js';
-import { bytesOf } from './header.js';
+import { bytesOf, type Metadata } from './header.js';
 import { namedIn, type OpenTensors } from './open-tensors.js';
+import { openLegacy } from './pytorch-legacy.js';
 import { parseStateDict, type View } from './state-dict.js';
 import { valuesOf } from './values.js';
 import { openZip, type Stored, type StoredZip } from './zip.js';
@@ -13,7 +14,7 @@ const LONGEST = 2 ** 24;
 const [SHARED, SMALL] = [4, 2 ** 24];
 
 /**
- * Opens a file of `torch.save`, hands its tensors to `body` and closes it. Its pickle is read by a parser that knows state
+ * Opens a file of `torch.save`, those of PyTorch before 1.6 too, hands its tensors to `body` and closes it. Its pickle is read by a parser that knows state
  * dicts alone: nothing in the file is run. One tensor at a time is in memory; one that is transposed or cut from a larger
  * one comes in the order of its shape.
  * @throws DamagedFile that names the file and what is wrong, or which class it needs and how to save it without.
@@ -28,7 +29,14 @@ export async function openPytorch(file: Reading, path: string): Promise<OpenTens
     throw new DamagedFile(`${path} cannot be read as a PyTorch checkpoint: ${what.slice(0, 1000)}.`);
   };
   const first = await file.read(0, Math.min(4, file.bytes));
-  if (first[0] === 0x80) fail(LEGACY);
+  const most = Math.max(SHARED * file.bytes, SMALL);
+  if (first[0] === 0x80) {
+    const { place, ...state } = await openLegacy(file, { longest: LONGEST, most, fail });
+    return opened(state, path, async (key, from, length) => {
+      const { start = 0 } = place(key) ?? {};
+      return file.read(start + from, length);
+    });
+  }
   const zip = await openZip(file, path);
   const read = async (entry: Stored, from = 0, length = entry.size) => {
     const bytes = await file.read((await zip.startOf(entry)) + from, length);
@@ -46,22 +54,29 @@ export async function openPytorch(file: Reading, path: string): Promise<OpenTens
     fail('its numbers are big-endian. Save it on a little-endian machine, such as x86 or Arm');
   if (!pickle || pickle.size > LONGEST)
     return fail(`its pickle has ${pickle?.size} bytes; at most ${LONGEST} are read`);
-  const most = Math.max(SHARED * file.bytes, SMALL);
-  const { views, metadata } = parseStateDict(await read(pickle), (key) => storage(key)?.size, most, fail);
+  const state = parseStateDict(await read(pickle), (key) => storage(key)?.size, most, fail);
+  return opened(state, path, async (key, from, length) => {
+    const entry = storage(key);
+    return entry ? read(entry, from, length) : new Uint8Array(0);
+  });
+}
+
+/** The tensors of a state dict, by a function that reads part of a storage. */
+function opened(
+  { views, metadata }: { readonly views: readonly View[]; readonly metadata: Metadata },
+  path: string,
+  read: (key: string, from: number, length: number) => Promise<Uint8Array<ArrayBuffer>>,
+): OpenTensors {
   const named = namedIn(views, path);
   const values = async ({ name }: { readonly name: string }) => {
     const view = named(name);
     const { dtype, key, offset, count } = view;
-    const [entry, size] = [storage(key), bytesOf[dtype]];
-    if (count === 0 || !entry) return valuesOf(dtype, new Uint8Array(0));
-    const bytes = await read(entry, offset * size, extentOf(view) * size);
+    if (count === 0) return valuesOf(dtype, new Uint8Array(0));
+    const bytes = await read(key, offset * bytesOf[dtype], extentOf(view) * bytesOf[dtype]);
     return valuesOf(dtype, isDense(view) ? bytes : gathered(bytes, view));
   };
   return { entries: views.map(({ name, dtype, shape }) => ({ name, dtype, shape })), metadata, values };
 }
-
-const LEGACY =
-  'it is a bare pickle, as PyTorch wrote them before 1.6. Save it anew: torch.save(torch.load(path, weights_only=True), path)';
 
 /** The folder of the archive in which all of it is. */
 function rootOf({ entries }: StoredZip, fail: (what: string) => never): string {

@@ -1,5 +1,5 @@
 import { bytesOf, type Dtype, type Heading, type Metadata } from './header.js';
-import { Dict, Global, Made, type Makers, type Pickled, unpickle } from './pickle.js';
+import { type Alone, Dict, Global, Made, type Makers, type Pickled, unpickle } from './pickle.js';
 
 /** A tensor of a state dict: a window on a storage, which is an entry `data/KEY` of the file. */
 export interface View extends Heading {
@@ -68,17 +68,18 @@ class Rebuilt extends Made {
 /**
  * The tensors of a pickled state dict. Those of dicts and lists within it have names joined by dots. What is no tensor
  * becomes metadata, where a dict has it under a name: text, and numbers, booleans and null as JSON writes them.
- * @param sizeOf the bytes of a storage in the file; undefined where there is none.
+ * @param sizeOf the bytes of a storage in the file, where so many bytes and values are expected; undefined where there is none.
  * @param most the bytes that all tensors may take together.
  * @param fail throws with what is wrong.
  */
 export function parseStateDict(
   pickle: Uint8Array,
-  sizeOf: (key: string) => number | undefined,
+  sizeOf: SizeOf,
   most: number,
   fail: (what: string) => never,
-): { readonly views: readonly View[]; readonly metadata: Metadata } {
-  const root = unpickle(pickle, makersOf(sizeOf, fail), fail);
+  alone: Alone = {},
+): { readonly views: readonly View[]; readonly metadata: Metadata; readonly length: number } {
+  const { value: root, length } = unpickle(pickle, makersOf(sizeOf, fail), fail, alone);
   const views = new Map<string, View>();
   const notes = new Map<string, string>();
   let [visits, letters, bytes] = [0, 0, 0];
@@ -112,8 +113,10 @@ export function parseStateDict(
     views.set(path, { name: path, ...view });
   };
   visit(root, '', 0, false);
-  return { views: [...views.values()], metadata: Object.fromEntries(notes) };
+  return { views: [...views.values()], metadata: Object.fromEntries(notes), length };
 }
+
+type SizeOf = (key: string, bytes: number, count: number) => number | undefined;
 
 const joined = (path: string, depth: number, key: string): string => (depth === 0 ? key : `${path}.${key}`);
 
@@ -122,19 +125,20 @@ function keyOf(key: Pickled, path: string, fail: (what: string) => never): strin
   return fail(`a key in "${path}" is neither a text nor a number. ${SAVE}`);
 }
 
-function makersOf(sizeOf: (key: string) => number | undefined, fail: (what: string) => never): Makers {
+function makersOf(sizeOf: SizeOf, fail: (what: string) => never): Makers {
   const global = (name: string): Global => {
     if (callable.has(name) || dtypes.has(name)) return new Global(name);
     return fail(`its pickle names ${name.slice(0, 200)}, which is not run. ${adviceOf(name)}`);
   };
   const persistent = (id: Pickled): Storage => {
-    const [kind, type, key, , count] = Array.isArray(id) ? id : [];
+    const [kind, type, key, , count, window = null] = Array.isArray(id) ? id : [];
+    if (window !== null) fail(`its pickle has a storage within another. ${SAVE}`);
     if (kind !== 'storage' || !(type instanceof Global) || !dtypes.has(type.name) || typeof key !== 'string')
       return fail('its pickle has a reference to other than a storage');
     const dtype = dtypes.get(type.name);
-    const bytes = sizeOf(key);
-    if (bytes === undefined) return fail(`the storage data/${key.slice(0, 200)} is missing`);
     const needed = wholeOf(count) * (dtype ? bytesOf[dtype] : 1);
+    const bytes = sizeOf(key, needed, wholeOf(count));
+    if (bytes === undefined) return fail(`the storage data/${key.slice(0, 200)} is missing`);
     if (needed !== bytes) fail(`the storage data/${key} has ${bytes} bytes where its ${count} values need ${needed}`);
     return new Storage(key, dtype, bytes);
   };
