@@ -36,7 +36,7 @@ export const above = (what: string, least: number, whole: boolean) => (text: str
 };
 
 /** A file that can be written at the end: its folder is there. */
-const target = (text: string): string => {
+export const target = (text: string): string => {
   if (!existsSync(dirname(text)) || (existsSync(text) && !statSync(text).isFile()))
     throw new InvalidArgumentError(`"${text}" is no file in a folder that is there.`);
   return text;

@@ -10,15 +10,15 @@ import { settings } from './cases.js';
 
 const product = (shape: readonly number[]): number => shape.reduce((all, size) => all * size, 1);
 
-function normals(k: Key, shape: readonly number[], std = 1, mean = 0): Stored {
+export function normals(k: Key, shape: readonly number[], std = 1, mean = 0): Stored {
   const size = product(shape);
   const values = normalNumbers({ words: k.words, counter: 0, samples: 1, blocks: Math.ceil(size / 4) });
   return { shape, data: values.slice(0, size).map((value) => mean + std * value) };
 }
 
 /** Weights for a comparison: none is zero, as fresh ones would be, so that every part of the network counts. */
-function weightsOf(config: UnetConfig): Record<string, Stored> {
-  const entries = Object.entries(shapesOf(unet(config))).map(([name, shape], i): [string, Stored] => {
+export function weightsOf(shapes: Readonly<Record<string, readonly number[]>>): Record<string, Stored> {
+  const entries = Object.entries(shapes).map(([name, shape], i): [string, Stored] => {
     const k = fold(key(1), i);
     if (name === 'class.table') return [name, normals(k, shape)];
     if (shape.length === 1) return [name, normals(k, shape, 0.1, name.endsWith('gamma') ? 1 : 0)];
@@ -50,5 +50,8 @@ export function prepare(folder: string, network: string, config: UnetConfig, bat
     writeFileSync(file, encodeSafetensors({ tensors, metadata: {} }));
     return file;
   };
-  return { weights: write('weights', weightsOf(config)), inputs: write('inputs', inputsOf(config, batch)) };
+  return {
+    weights: write('weights', weightsOf(shapesOf(unet(config)))),
+    inputs: write('inputs', inputsOf(config, batch)),
+  };
 }

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { eager, key, labels, mapLeaves, type Runtime, unflatten } from '@logsnr/core';
+import { eager, free, key, labels, mapLeaves, type Prediction, type Runtime, unflatten } from '@logsnr/core';
 import { classifierFree } from '@logsnr/guidance';
 import { decodeSafetensors } from '@logsnr/io';
 import { bind, unet } from '@logsnr/networks';
-import type { Parameters } from '@logsnr/nn';
+import type { Network, Parameters } from '@logsnr/nn';
 import { compileSampler, ddim, sample } from '@logsnr/samplers';
 import { type CompileOptions, type GraphLoader, native } from '@logsnr/tensorflow';
 import {
@@ -46,7 +46,8 @@ export function load(job: Job, precision?: CompileOptions['precision'], loader?:
     const forward = runtime.jit(apply);
     return of(() => forward(z, lambda, condition));
   }
-  if (job.case === 'train') return of(training(job, parameters, inputs, runtime));
+  if (job.case === 'train')
+    return of(training({ ...job, network, prediction: 'v', classes: job.config.classes }, parameters, inputs, runtime));
 
   const model = classifierFree(bind(network, parameters, { prediction: 'v' }), classes, job.w);
   const draw = { condition, lambdas: job.lambdas, shape: z.shape, key: key(0), z };
@@ -58,28 +59,44 @@ export function load(job: Job, precision?: CompileOptions['precision'], loader?:
 
 type Inputs = Record<'z' | 'x' | 'eps', tf.Tensor> & Record<'lambda' | 'labels' | 'dropped', tf.Tensor1D>;
 
-/** `train`'s own step in its own session, with the average of the weights that `train` keeps. */
-function training(job: Job, parameters: Parameters, inputs: Inputs, runtime: Runtime) {
-  const network = unet(job.config);
-  const conditioning = labels(job.config.classes);
-  const optimizer = adam({ learningRate: job.learningRate });
-  const { x, eps, lambda, labels: condition, dropped } = inputs;
+export interface Trained {
+  readonly network: Network<tf.Tensor1D>;
+  readonly prediction: Prediction;
+  /** What the network takes as conditions; 1 class where it takes none. */
+  readonly classes: number;
+  readonly learningRate: number;
+  readonly emaDecay: number;
+}
+
+/**
+ * `train`'s own step in its own session, with the average of the weights that `train` keeps. It takes the parameters over.
+ */
+export function training(
+  { network, prediction, classes, learningRate, emaDecay }: Trained,
+  parameters: Parameters,
+  { x, eps, lambda, labels: condition, dropped }: Omit<Inputs, 'z'>,
+  runtime: Runtime,
+): () => tf.Tensor {
+  const conditioning = labels(classes);
+  const optimizer = adam({ learningRate });
   const data = { x, eps, lambda, condition, dropped };
   const layout = layoutOf(parameters, optimizer);
   const parts: StepParts<typeof data> = {
     layout,
     optimizer,
-    averages: { ema: ema(job.emaDecay) },
+    averages: { ema: ema(emaDecay) },
     loss: (weights, data) =>
       diffusionLoss({
         model: (z, lambda, condition) => network.apply(weights, { z, lambda, condition }),
-        prediction: 'v',
+        prediction,
         conditioning,
         ...data,
       }),
   };
   const first = packState({ step: 0, parameters }, { layout, optimizer, averages: ['ema'], accumulate: 1 });
   const session = runtime.session(trainStep(parts), first);
+  // The session has the state now.
+  free([parameters, first]);
   let t = 0;
   return () => {
     const scalars = mapLeaves(numbersOf(parts, t++), (value) => tf.scalar(value as number));
@@ -90,7 +107,7 @@ function training(job: Job, parameters: Parameters, inputs: Inputs, runtime: Run
 }
 
 /** Tensors of a file; with `batch` the first rows alone. */
-function read(file: string, batch?: number): Record<string, tf.Tensor> {
+export function read(file: string, batch?: number): Record<string, tf.Tensor> {
   const { tensors } = decodeSafetensors(readFileSync(file), file);
   return Object.fromEntries(
     Object.entries(tensors).map(([name, { shape, data }]) => {
