@@ -47,3 +47,4 @@ export type { Schedule } from './schedule.js';
 export { scoped } from './scoped.js';
 export { flatten, free, isBranch, mapLeaves, mapTensors, type Tree, tensorsOf, unflatten, zipTensors } from './tree.js';
 export { type Combinable, combine, scaleByExp, type Value } from './value.js';
+export type { WeightedModel } from './weighted.js';

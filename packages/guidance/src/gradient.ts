@@ -28,11 +28,7 @@ export function alongGradient<C>(
           const w = weights(lambda);
           const estimate = model.predict(z, lambda, condition, before);
           if (w === 0) return estimate;
-          const slope = grad((at: Tensor) => {
-            const logs = likelihood(model, before)(at, lambda, condition);
-            checkShape('the log-likelihood', logs, [z.shape[0] ?? null]);
-            return sum(logs);
-          })(z);
+          const slope = slopeOf(likelihood(model, before), z, lambda, condition);
           const pull = mul(mul(scales(z, lambda).sigma, slope), spread(w, z));
           const { variance, memory } = estimate;
           return { ...moved(estimate, 'eps', sub(estimate.eps, pull), estimate.eps, z, lambda), variance, memory };
@@ -46,3 +42,11 @@ export function alongGradient<C>(
     ),
   );
 }
+
+/** ∇_z log p(c|z) of each sample, of z's shape. To be called within a tidy. */
+export const slopeOf = <C>(likelihood: LogLikelihood<C>, z: Tensor, lambda: Tensor1D, condition: C): Tensor =>
+  grad((at: Tensor) => {
+    const logs = likelihood(at, lambda, condition);
+    checkShape('the log-likelihood', logs, [z.shape[0] ?? null]);
+    return sum(logs);
+  })(z);

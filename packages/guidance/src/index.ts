@@ -18,4 +18,5 @@ export { rescale } from './rescale.js';
 export { type Acts, applyRule, extrapolate, type Predictions, type Rule, type RuleLike, toRule } from './rule.js';
 export { tcfg } from './tcfg.js';
 export { clipX, dynamicThreshold, staticThreshold, type Threshold, thresholdX } from './threshold.js';
+export { product, tilted, tiltedByClassifier } from './tilted.js';
 export { fromScale, interval, type Range, type Rise, rising, type Weight, type WeightSchedule } from './weight.js';

@@ -3,7 +3,7 @@ import { type Tensor, tensor1d } from '@tensorflow/tfjs-core';
 import { type Program, type ProgramInputs, recordStep, runProgram } from './program.js';
 import { drawn, lastOf, type SampleOptions } from './sample.js';
 import type { Sampler } from './sampler.js';
-import type { Advance, Step } from './walk.js';
+import type { Advance, Steps } from './walk.js';
 
 /** The options of `sample` without the model and the sampler. */
 export type DrawOptions<C> = Omit<SampleOptions<C, unknown>, 'model' | 'sampler'>;
@@ -11,7 +11,7 @@ export type DrawOptions<C> = Omit<SampleOptions<C, unknown>, 'model' | 'sampler'
 /** A model and a sampler in compiled graphs, kept until `dispose`. */
 export interface CompiledSampler<C> {
   sample(options: DrawOptions<C>): Tensor;
-  trajectory(options: DrawOptions<C>): Generator<Step, void>;
+  trajectory(options: DrawOptions<C>): Steps;
   dispose(): void;
 }
 

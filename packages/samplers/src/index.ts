@@ -5,6 +5,7 @@ export { type CompiledSampler, compileSampler, type DrawOptions } from './compil
 export { dpmSolver2 } from './dpm-solver.js';
 export { dpmSolverPP2M, dpmSolverPP2S, dpmSolverPP3M } from './dpm-solver-pp.js';
 export { type ChurnOptions, churn } from './edm-stochastic.js';
+export { feynmanKac, type ParticleOptions, type ParticleSampler, type ParticleStep } from './feynman-kac.js';
 export { heun } from './heun.js';
 export { type InvertOptions, invert, sdedit } from './invert.js';
 export { deis, exponentialAB, lms, type Past } from './multistep.js';
@@ -24,4 +25,4 @@ export { type SampleOptions, sample, trajectory } from './sample.js';
 export { type SampleManyOptions, sampleMany } from './sample-many.js';
 export { modelCalls, type Place, type Predict, predictEps, type Sampler, type StepContext } from './sampler.js';
 export { type UniPCOptions, unipc } from './unipc.js';
-export { type Step, type Walk, walk } from './walk.js';
+export { type Carried, type Step, type Steps, type Walk, walk } from './walk.js';

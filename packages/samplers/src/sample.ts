@@ -12,7 +12,7 @@ import {
 } from '@logsnr/core';
 import { clone, fill, type Tensor, type Tensor1D } from '@tensorflow/tfjs-core';
 import { checkRenoise, type Predict, type Sampler } from './sampler.js';
-import { type Advance, copy, follow, pointsOf, type Step } from './walk.js';
+import { type Advance, copy, follow, pointsOf, type Step, type Steps } from './walk.js';
 
 export interface SampleOptions<C, S> {
   /** The model, guided or not; or a plain ε-function. */
@@ -41,7 +41,7 @@ export interface SampleOptions<C, S> {
  * @throws RangeError on a grid that does not increase strictly, an `end` below it, a bad shape or `firstSample`, and
  *   TypeError when the model gives a second ε̂ to renoise with and the sampler does not use it, before any work.
  */
-export const trajectory = <C, S>(options: SampleOptions<C, S>): Generator<Step, void> =>
+export const trajectory = <C, S>(options: SampleOptions<C, S>): Steps =>
   drawn(options, (model, condition) => eagerly(model, condition, options.sampler));
 
 /** The samples at the end of {@link trajectory}: x of `shape` (or z at a finite `end`), owned by the caller. */
@@ -58,7 +58,7 @@ export function lastOf(steps: Iterable<Step>): Tensor {
 export function drawn<C, S>(
   options: SampleOptions<C, S>,
   engine: (model: Model<C>, condition: C) => Advance<S, Tensor>,
-): Generator<Step, void> {
+): Steps {
   const { condition, sampler, shape, key, firstSample = 0, z } = options;
   const model = toModel(options.model);
   const points = pointsOf(options.lambdas, options.end);
@@ -68,12 +68,16 @@ export function drawn<C, S>(
   if (z) checkShape('z', z, shape);
   const draw = (...purpose: number[]) => normal(fold(key, ...purpose), shape, firstSample);
   const first = () => {
-    const start = z ? copy(z) : draw(0, 0);
+    const start = z ? copy(z) : firstNoise(key, shape, firstSample);
     const memory = model.start(shape[0] as number, shape.slice(1));
     return { z: start, state: sampler.init(start, points), memory };
   };
   return follow(engine(model, condition), first, draw, points);
 }
+
+/** z_1 ~ N(0, I) where no other is given. */
+export const firstNoise = (key: Key, shape: readonly number[], firstSample: number): Tensor =>
+  normal(fold(key, 0, 0), shape, firstSample);
 
 /** Steps operation by operation. */
 export function eagerly<C, S>(model: Model<C>, condition: C, sampler: Sampler<S>): Advance<S, Tensor> {

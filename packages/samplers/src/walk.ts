@@ -11,7 +11,15 @@ export interface Step<V extends Value = Tensor> {
   readonly cost?: Cost | undefined;
   /** Borrowed: it lives until the walk goes on. Clone it to keep it. */
   readonly z: V;
+  /** All that goes on to the next step, borrowed likewise. Another, of the same structure, given to `next` takes its place. */
+  readonly carried: Carried<unknown, V>;
 }
+
+/**
+ * Steps, one after another. Whoever drives them may replace what is carried, `steps.next(carried)`, as methods with particles do: the
+ * walk owns it from then on.
+ */
+export type Steps<V extends Value = Tensor> = Generator<Step<V>, void, Carried<unknown, V> | undefined>;
 
 /** What a walk carries from step to step: z, the sampler's state and the model's memory. */
 export interface Carried<S, V extends Value> {
@@ -44,14 +52,7 @@ export interface Walk<S, V extends Value> {
  * 2). Runs on tensors and on `Float64Array`s alike.
  * @throws RangeError when the grid does not increase strictly or `end` is below its last point.
  */
-export const walk = <S, V extends Value>({
-  predict,
-  sampler,
-  z,
-  noise,
-  lambdas,
-  end,
-}: Walk<S, V>): Generator<Step<V>, void> => {
+export const walk = <S, V extends Value>({ predict, sampler, z, noise, lambdas, end }: Walk<S, V>): Steps<V> => {
   const points = pointsOf(lambdas, end);
   const advance: Advance<S, V> = (place, { state }) => ({
     ...sampler.step({ ...place, predict }, state),
@@ -75,7 +76,7 @@ export function* follow<S, V extends Value>(
   first: () => Carried<S, V>,
   noise: (step: number, draw: number) => V,
   points: readonly number[],
-): Generator<Step<V>, void> {
+): Steps<V> {
   const steps = points.length - 1;
   let now = scoped(first);
   try {
@@ -91,7 +92,10 @@ export function* follow<S, V extends Value>(
         return next;
       });
       release(before, now);
-      yield { step: index + 1, steps, lambda: to, z: now.z, cost };
+      const given = yield { step: index + 1, steps, lambda: to, z: now.z, carried: now, cost };
+      if (!given) continue;
+      release(now, given);
+      now = given as Carried<S, V>;
     }
   } finally {
     release(now, null);

@@ -2,7 +2,7 @@ import { type Estimate, type Key, key } from '@logsnr/core';
 import { arctan, grid } from '@logsnr/schedules';
 import { type SampleOptions, sample } from '../sample.js';
 import { predictEps, type Sampler } from '../sampler.js';
-import { type Step, walk } from '../walk.js';
+import { type Steps, walk } from '../walk.js';
 
 export type Numbers = Sampler<unknown, Float64Array>;
 
@@ -44,7 +44,7 @@ export interface NumbersRun {
 }
 
 /** Every step of a walk on numbers. The noise is a fixed sequence of numbers unless given. */
-export const steps64 = ({ noise, eps, renoise, variance, ...run }: NumbersRun): Generator<Step<Float64Array>, void> =>
+export const steps64 = ({ noise, eps, renoise, variance, ...run }: NumbersRun): Steps<Float64Array> =>
   walk({
     ...run,
     predict: estimates(eps, { renoise, variance }),
