@@ -21,6 +21,7 @@ import { descriptionTable, readable } from './description-table.js';
 import { dit, mlp } from './dit.js';
 import { noisyClassifier } from './noisy-classifier.js';
 import { onShapes } from './shapes/backend.js';
+import { superResolution } from './super-resolution.js';
 import { unet } from './unet.js';
 import type { UnetConfig } from './unet-config.js';
 
@@ -268,6 +269,13 @@ group.runIf(backendInfo()?.backend === 'tensorflow' && backendInfo()?.device ===
     expectEqual(convClassifier({ ...config, widths: [16, 32] }), image);
     expectEqual(transformer, input);
     expectEqual(mlp({ ...sized, dimensions: 2 }), points);
+    const published = { ...config, resample: 'residual', skipBias: true, pool: 'attention', outputs: 6 } as const;
+    expectEqual(noisyClassifier(published), input);
+    const { pool, ...adm } = published;
+    expectEqual(superResolution({ ...adm, low: { height: 4, width: 4 }, noise: true }), (n) => ({
+      ...input(n),
+      condition: { image: tf.zeros<tf.Rank.R4>([n, 4, 4, 3]), lambda: input(n).lambda, label: input(n).condition },
+    }));
   });
 });
 

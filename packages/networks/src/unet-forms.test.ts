@@ -5,7 +5,7 @@ import { backendInfo, compile } from '@logsnr/tensorflow';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { difference, expectNoLeak, onBackend, random, randomised } from '../../../test/modules.js';
-import { expectSlopes } from '../test/slopes.js';
+import { expectSlopes } from '../../../test/slopes.js';
 import { unet } from './unet.js';
 import type { UnetConfig } from './unet-config.js';
 
@@ -53,7 +53,7 @@ describe.each(Object.entries(forms))('%s', (_, [form, names]) => {
   const parameters = randomised(network);
 
   test('gradients are those of finite differences', () => {
-    expectSlopes(network, input(), names);
+    expectSlopes(network, input(), { names });
   });
 
   test('init and apply leave nothing, and fresh parameters give exactly 0', () => {
