@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -9,6 +9,7 @@ import { hashOfImages, openImages, readStatistics } from '@logsnr/evaluation/nod
 import { decodeSafetensors, encodeSafetensors } from '@logsnr/io';
 import { npzPieces, type OpenTensors, replaceFile, takeLock, withNpz, withPytorch } from '@logsnr/io/node';
 import type { Parameters as Weights } from '@logsnr/nn';
+import { loadModel } from '@logsnr/pretrained';
 import { loadCheckpoint, saveCheckpoint, withRun } from '@logsnr/runs';
 import { adam, disposeState, type OptimizeResult, optimize, type TrainingState } from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
@@ -129,6 +130,16 @@ const npzFiles = ['arrays.npz', 'compressed.npz'];
 const torchFiles = ['unchecked.pt', 'views.pt', 'legacy-views.pt'];
 const fixture = (path: string) => readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)));
 
+const fixtures = (name: string) =>
+  fileURLToPath(new URL(`../packages/pretrained/test/fixtures/${name}`, import.meta.url));
+
+async function modelBits(folder: string): Promise<string> {
+  const { spec, parameters, dispose } = await loadModel(folder);
+  const bits = bitsOf({ step: 0, parameters });
+  dispose();
+  return JSON.stringify([spec, bits]);
+}
+
 export const readers: readonly Reader[] = [
   {
     ...{ name: 'safetensors', weight: 12, checked: true },
@@ -174,6 +185,16 @@ export const readers: readonly Reader[] = [
     make: async (folder) =>
       writeFileSync(join(folder, 'old.safetensors'), fixture('test/fixtures/flat-checkpoint.safetensors')),
     read: (folder) => bitsAt(join(folder, 'old.safetensors')),
+  },
+  {
+    ...{ name: "diffusers' folder", weight: 4, checked: false },
+    make: async (folder) => cpSync(fixtures('diffusers-unet'), folder, { recursive: true }),
+    read: (folder) => modelBits(folder),
+  },
+  {
+    ...{ name: "diffusers' shards", weight: 2, checked: false },
+    make: async (folder) => cpSync(fixtures('diffusers-residual'), folder, { recursive: true }),
+    read: (folder) => modelBits(folder),
   },
   {
     // Without checksums, so that what is spoilt gets to the parsers.

@@ -4,19 +4,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { epsOf, key } from '@logsnr/core';
+import { epsOf, flatten, fold, free, key, normal } from '@logsnr/core';
 import { classifierFree, classifierGuidance } from '@logsnr/guidance';
 import { decodeSafetensors } from '@logsnr/io';
 import { withTensors } from '@logsnr/io/node';
 import type { NetworkSpec, NoisyClassifierConfig, SuperResolutionConfig, UnetConfig } from '@logsnr/networks';
 import type { Network, Parameters } from '@logsnr/nn';
 import { compileSampler, ddim, sample } from '@logsnr/samplers';
-import { type DiscreteTimes, discrete, grid, linearBetas } from '@logsnr/schedules';
+import { arctan, type DiscreteTimes, discrete, grid, linearBetas } from '@logsnr/schedules';
 import { native } from '@logsnr/tensorflow';
+import { adam, disposeState, train } from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { difference } from '../../../test/modules.js';
-import { loadClassifier, loadModel, type Peer, saveParameters } from './index.js';
+import { loadClassifier, loadModel, loadParameters, type Peer, saveParameters } from './index.js';
 import { withWeights } from './open.js';
 
 // Files by the peers' own modules and save functions, and what those modules give: parity/pretrained.py.
@@ -229,8 +230,69 @@ describe('a loaded model', () => {
     expect([without.conditioning.classes, without.conditioning.nullLabel]).toEqual([1, null]);
     for (const loaded of [all, first, without]) loaded.dispose();
     await expect(loadModel(fixture('diffusers-unet'), { nullLabel: 11 })).rejects.toThrow(
-      'nullLabel is 11; it must be an integer from 0 to 10',
+      /nullLabel, for .*unet, is 11; it must be an integer from 0 to 10/,
     );
     await expect(loadModel(fixture('diffusers-ddpm'), { nullLabel: 0 })).rejects.toThrow('has no classes');
   });
+});
+
+describe('what is not a model of this call', () => {
+  test('is told by name, before a file is looked for', async () => {
+    await expect(loadModel('adm-imagenet64')).rejects.toThrow(
+      `"adm-imagenet64" is a preset; give the file of its weights too: loadModel('adm-imagenet64', path).`,
+    );
+    await expect(loadModel('adm-imagenet64-classifier', 'none.pt')).rejects.toThrow(
+      `load it by loadClassifier('adm-imagenet64-classifier', path)`,
+    );
+    await expect(loadClassifier('adm-imagenet64', 'none.pt')).rejects.toThrow(
+      `load it by loadModel('adm-imagenet64', path)`,
+    );
+    await expect(loadModel('adm-imagenet63', 'none.pt')).rejects.toThrow('the preset is "adm-imagenet63"');
+    await expect(loadModel('dit-xl-2', 'none.pt')).rejects.toThrow('none.pt cannot be read: it is missing');
+  });
+
+  test('a value that is no finite number is refused by name, and nothing stays in memory', async () => {
+    const { spec, parameters, dispose } = await loadModel(fixture('diffusers-ddpm'));
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      const bias = tf.tensor1d([0, value, 0, 0]);
+      const spoilt = { ...parameters, in: { ...(parameters.in as Parameters), bias } };
+      const path = join(folder, `${value}.pt`);
+      await saveParameters(spec, spoilt, path, { as: 'diffusers' });
+      const before = tf.memory().numTensors;
+      await expect(loadParameters(spec, path)).rejects.toThrow(
+        `${path} has ${value} as value 1 of conv_in.bias, which is no finite number of float32`,
+      );
+      expect(tf.memory().numTensors).toBe(before);
+    }
+    dispose();
+  });
+});
+
+test('training goes on from a checkpoint, and after it was saved and loaded as if nothing had been', async () => {
+  const { network, spec, parameters, conditioning, dispose } = await loadModel(fixture('diffusers-unet'), {
+    nullLabel: 10,
+  });
+  const steps = (from: Parameters, count: number, first: number) =>
+    train({
+      ...{ network: network as Network<tf.Tensor1D>, conditioning, parameters: from, steps: count, key: key(5) },
+      ...{ schedule: arctan(), optimizer: adam({ learningRate: 1e-3 }), runtime: native() },
+      batch: (step, of) => ({
+        images: normal(fold(of, first + step), [4, 8, 8, 1]),
+        condition: conditioning.of([0, 3, 7, 9]),
+      }),
+    });
+  const bits = (of: Parameters) => Object.entries(flatten<tf.Tensor>(of)).map(([name, t]) => [name, t.dataSync()]);
+  const ten = await steps(parameters, 10, 0);
+  expect(ten.losses).toHaveLength(10);
+  expect(bits(ten.parameters)).not.toEqual(bits(parameters));
+  const path = join(folder, 'trained.safetensors');
+  await saveParameters(spec, ten.parameters, path, { as: 'diffusers' });
+  const again = await loadParameters(spec, path);
+  expect(bits(again)).toEqual(bits(ten.parameters));
+  const [one, other] = [await steps(ten.parameters, 3, 10), await steps(again, 3, 10)];
+  expect(other.losses).toEqual(one.losses);
+  expect(bits(other.parameters)).toEqual(bits(one.parameters));
+  for (const state of [ten, one, other]) disposeState(state);
+  free(again);
+  dispose();
 });

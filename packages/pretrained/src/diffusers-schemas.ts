@@ -1,10 +1,10 @@
 import * as v from 'valibot';
 
 const count = (most: number) => v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(most));
-/** Sizes of layers and of images, and how many layers there are: of no network are they larger. */
-const [width, depth] = [count(2 ** 20), count(1000)];
+/** Sizes of layers and of images. Those of no network are larger. */
+const width = count(2 ** 20);
 const optional = <S extends v.GenericSchema>(schema: S, value: v.InferInput<S>) => v.nullish(schema, value as never);
-const list = <S extends v.GenericSchema>(schema: S) => v.pipe(v.array(schema), v.minLength(1), v.maxLength(16));
+const list = <S extends v.GenericSchema>(schema: S) => v.pipe(v.array(schema), v.minLength(1), v.maxLength(10));
 /** An option of which only this is supported, which is the default too unless there is another. */
 const only = <const T extends string | number | boolean>(value: T) => optional(v.literal(value), value as never);
 const beta = v.pipe(v.number(), v.gtValue(0), v.ltValue(1));
@@ -24,7 +24,7 @@ export const unetSchema = v.object({
   mid_block_type: optional(v.literal('UNetMidBlock2D'), 'UNetMidBlock2D'),
   up_block_types: list(v.picklist(['UpBlock2D', 'AttnUpBlock2D', 'ResnetUpsampleBlock2D'])),
   block_out_channels: list(width),
-  layers_per_block: optional(depth, 2),
+  layers_per_block: optional(count(16), 2),
   mid_block_scale_factor: only(1),
   downsample_padding: optional(v.picklist([0, 1]), 1),
   downsample_type: optional(v.picklist(['conv', 'resnet']), 'conv'),
@@ -48,7 +48,7 @@ export const ditSchema = v.object({
   attention_head_dim: optional(width, 72),
   in_channels: optional(width, 4),
   out_channels: v.nullish(width),
-  num_layers: optional(depth, 28),
+  num_layers: optional(count(200), 28),
   dropout: only(0),
   norm_num_groups: v.nullish(width),
   attention_bias: only(true),

@@ -102,7 +102,7 @@ function modelPreset(name: string): ModelSpec {
 async function loaded(spec: ModelSpec, path: string, options: LoadModelOptions): Promise<LoadedModel> {
   const { nullLabel, ...load } = options;
   const { network: given, prediction, variance, attentionOrder } = spec;
-  const { classes, conditioning } = labelsOf(given.config, nullLabel);
+  const { classes, conditioning } = labelsOf(given.config, nullLabel, path);
   const { height, width, channels, time } = given.config;
   const named = { ...given, config: { ...given.config, ...classes } } as NetworkSpec<ModelKind>;
   const network = networkOf({ network: named }) as Network<unknown>;
@@ -132,15 +132,16 @@ interface Classes {
 function labelsOf(
   { classes, nullClass = true }: Classes,
   nullLabel: number | null | undefined,
+  what: string,
 ): { classes: Classes; conditioning: Labels } {
   if (classes === 0) {
     if (nullLabel !== undefined && nullLabel !== null)
-      throw new RangeError(`nullLabel is ${nullLabel}, but the network has no classes; leave it out.`);
+      throw new RangeError(`nullLabel is ${nullLabel}, but the network in ${what} has no classes; leave it out.`);
     return { classes: { classes }, conditioning: labels(1, { nullLabel: null }) };
   }
   const rows = nullClass ? classes + 1 : classes;
   const none = nullLabel === undefined ? (nullClass ? classes : null) : nullLabel;
-  if (none !== null) checkInteger('nullLabel', none, 0, rows - 1);
+  if (none !== null) checkInteger(`nullLabel, for ${what},`, none, 0, rows - 1);
   const last = none === rows - 1 && rows > 1;
   return {
     classes: { classes: last ? rows - 1 : rows, nullClass: last },

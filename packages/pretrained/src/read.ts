@@ -24,7 +24,8 @@ const ROUNDED = 2e-3;
 /**
  * The parameters of a mapping from an open file, which the caller owns. All headings are checked before any value is read. One
  * tensor of the file at a time is in memory.
- * @throws RangeError as {@link checkHeadings}; where copies of one tensor differ; where a value is no number of float32.
+ * @throws RangeError as {@link checkHeadings}; where copies of one tensor differ; where a value is NaN, or
+ *   infinite in float32.
  */
 export async function readParameters(
   file: OpenTensors,
@@ -35,7 +36,13 @@ export async function readParameters(
   checkHeadings(file.entries, mapping, what);
   const floats = async (name: string): Promise<Float32Array> => {
     const values = await file.values({ name });
-    return values instanceof Float32Array ? values : Float32Array.from(values as Float64Array);
+    const singles = values instanceof Float32Array ? values : Float32Array.from(values as Float64Array);
+    const at = singles.findIndex((value) => !Number.isFinite(value));
+    if (at >= 0)
+      throw new RangeError(
+        `${what} has ${values[at]} as value ${at} of ${name}, which is no finite number of float32; the training that wrote it had failed.`,
+      );
+    return singles;
   };
   const made = new Map<string, Tensor>();
   const total = mapping.pieces.reduce((sum, { shape }) => sum + 4 * countOf(shape), 0);
