@@ -1,5 +1,5 @@
-"""Writes packages/pretrained/test/fixtures: checkpoints of small networks by the peers' own modules and save functions, and what
-those modules give. Shows that a peer loads what was written back.
+"""Writes packages/pretrained/test/fixtures: checkpoints of small networks by the peers' own modules and save functions, what those
+modules give, and digests of the names and shapes that the published sizes have. Shows that a peer loads what was written back.
 
     python parity/pretrained.py make PEERS
     python parity/pretrained.py check FOLDER [PEERS]
@@ -10,29 +10,36 @@ under the fixtures' names strictly, into the modules that they were made of, and
 that in the fixture. Without PEERS those alone that diffusers has.
 """
 
+import hashlib
 import json
 import shutil
 import sys
 from pathlib import Path
+from unittest import mock
 
 import torch
 from safetensors.torch import load_file, save_file
 
 FIXTURES = Path(__file__).parent.parent / "packages/pretrained/test/fixtures"
 TIMES = torch.tensor([0, 417, 999])
+SMALL = dict(
+    image_size=8, model_channels=4, num_res_blocks=1, attention_resolutions=(2,), channel_mult=(1, 2),
+    num_head_channels=4, use_scale_shift_norm=True, resblock_updown=True,
+)  # fmt: skip
 
 
-def guided_diffusion(peers, kind, **options):
+def unets(peers):
     sys.path.insert(0, str(Path(peers) / "guided-diffusion"))
     from guided_diffusion import unet
 
+    return unet
+
+
+def guided_diffusion(peers, kind, **options):
+    unet = unets(peers)
     # Its group norms have 32 groups, which would make the files large. The names stay.
-    unet.normalization = lambda channels: torch.nn.GroupNorm(2, channels)
-    common = dict(
-        image_size=8, model_channels=4, num_res_blocks=1, attention_resolutions=(2,), channel_mult=(1, 2),
-        num_head_channels=4, use_scale_shift_norm=True, resblock_updown=True,
-    )  # fmt: skip
-    return getattr(unet, kind)(**common, **options)
+    with mock.patch.object(unet, "normalization", lambda channels: torch.nn.GroupNorm(2, channels)):
+        return getattr(unet, kind)(**SMALL, **options)
 
 
 def adm(peers):
@@ -168,6 +175,61 @@ def save(name, module):
         torch.save(module.state_dict(), FIXTURES / f"{name}.pt")
 
 
+def published(peers):
+    """The networks of the presets, without values, by the flags of guided-diffusion's README and the sizes of DiT's."""
+    unet = unets(peers)
+    multipliers = {64: (1, 2, 3, 4), 128: (1, 1, 2, 3, 4), 256: (1, 1, 2, 2, 4, 4), 512: (0.5, 1, 1, 2, 2, 4, 4)}
+
+    def adm(kind, size, channels, blocks, attention=(32, 16, 8), mult=None, **options):
+        return getattr(unet, kind)(
+            image_size=size, in_channels=3, model_channels=channels, num_res_blocks=blocks,
+            attention_resolutions=tuple(size // at for at in attention), channel_mult=mult or multipliers[size],
+            use_scale_shift_norm=True, resblock_updown=True, **options,
+        )  # fmt: skip
+
+    heads = dict(num_head_channels=64)
+    classes = dict(out_channels=6, num_classes=1000)
+    yield "adm-imagenet64", adm("UNetModel", 64, 192, 3, **heads, **classes)
+    yield "adm-imagenet128", adm("UNetModel", 128, 256, 2, num_heads=4, **classes)
+    yield "adm-imagenet256", adm("UNetModel", 256, 256, 2, **heads, **classes)
+    yield "adm-imagenet256-unconditional", adm("UNetModel", 256, 256, 2, out_channels=6, **heads)
+    yield "adm-imagenet512", adm("UNetModel", 512, 256, 2, **heads, **classes)
+    for size in (64, 128, 256, 512):
+        blocks = 4 if size == 64 else 2
+        end = dict(out_channels=1000, pool="attention")
+        yield f"adm-imagenet{size}-classifier", adm("EncoderUNetModel", size, 128, blocks, **heads, **end)
+    large = multipliers[256]
+    yield "adm-imagenet64-256-upsampler", adm("SuperResModel", 256, 192, 2, mult=large, num_heads=4, **classes)
+    options = dict(attention=(32, 16), mult=large) | heads | classes
+    yield "adm-imagenet128-512-upsampler", adm("SuperResModel", 512, 192, 2, **options)
+
+    sys.path.insert(0, str(Path(peers) / "DiT"))
+    import models
+
+    for name, build in models.DiT_models.items():
+        yield name.lower().replace("/", "-"), build()
+    from diffusers import DiTTransformer2DModel, UNet2DModel
+
+    yield "diffusers dit-xl-2", DiTTransformer2DModel(out_channels=8)
+    ends = [[f"{each}{way}Block2D" for each in ("", "Attn", "", "")] for way in ("Down", "Up")]
+    ddpm = UNet2DModel(
+        block_out_channels=(128, 256, 256, 256), down_block_types=ends[0], up_block_types=ends[1][::-1],
+        attention_head_dim=None, downsample_padding=0,
+    )  # fmt: skip
+    yield "diffusers ddpm-cifar10", ddpm
+
+
+def digests(peers):
+    """Of the lines "name shape" of each published network."""
+    # DiT's table of positions is computed by numpy, and so is not on the device without values.
+    torch.Tensor.copy_ = lambda self, _: self
+    with torch.device("meta"):
+        for name, module in published(peers):
+            shapes = {key: ",".join(map(str, value.shape)) for key, value in module.state_dict().items()}
+            lines = sorted(f"{key} {shape}" for key, shape in shapes.items())
+            yield name, hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
 def make(peers):
     FIXTURES.mkdir(parents=True, exist_ok=True)
     expected = {}
@@ -178,6 +240,7 @@ def make(peers):
         for key, tensor in (inputs | dict(output=output_of(module, **inputs))).items():
             expected[f"{name}.{key}"] = nhwc(tensor)
     save_file(expected, FIXTURES / "expected.safetensors")
+    (FIXTURES / "names.json").write_text(json.dumps(dict(digests(peers)), indent=1) + "\n")
 
 
 def check(folder, peers=None):

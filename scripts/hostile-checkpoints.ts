@@ -213,10 +213,14 @@ for (const [name, make] of Object.entries(cases)) rows.push(await rowOf(name, ma
 const ran = existsSync(trace);
 rmSync(folder, { recursive: true });
 if (ran) throw new Error(`a pickle was run: it made ${trace}.`);
+/** A row of the docs' table: the words after the file's name, cut to a length. */
+function line({ name, refusal = 'loaded', ms, mb }: Row): string {
+  const words = refusal.split('\n')[0]?.replace(/^(the tensors in )?…\S* /, '') ?? '';
+  const cut = words.length > 90 ? `${words.slice(0, 90).trimEnd()} …` : words;
+  return `| ${name} | ${cut.replaceAll('|', '\\|')} | ${Math.ceil(ms)} | ${Math.max(0, mb).toFixed(1)} |`;
+}
+
 if (process.argv.includes('--json')) console.log(JSON.stringify({ rows, tensors: tf.memory().numTensors }));
 else
-  for (const { name, refusal = 'loaded', ms, mb } of rows)
-    console.log(
-      `| ${name} | ${refusal.split('\n')[0]?.slice(0, 110)} | ${Math.ceil(ms)} | ${Math.max(0, mb).toFixed(1)} |`,
-    );
+  console.log(['| file | the error, after its name | ms | MB |', '| - | - | -: | -: |', ...rows.map(line)].join('\n'));
 process.exit(0);

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { cp, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +9,13 @@ import { epsOf, flatten, fold, free, key, normal } from '@logsnr/core';
 import { classifierFree, classifierGuidance } from '@logsnr/guidance';
 import { decodeSafetensors } from '@logsnr/io';
 import { withTensors } from '@logsnr/io/node';
-import type { NetworkSpec, NoisyClassifierConfig, SuperResolutionConfig, UnetConfig } from '@logsnr/networks';
+import {
+  type NetworkSpec,
+  type NoisyClassifierConfig,
+  preset,
+  type SuperResolutionConfig,
+  type UnetConfig,
+} from '@logsnr/networks';
 import type { Network, Parameters } from '@logsnr/nn';
 import { compileSampler, ddim, sample } from '@logsnr/samplers';
 import { arctan, type DiscreteTimes, discrete, grid, linearBetas } from '@logsnr/schedules';
@@ -17,7 +24,10 @@ import { adam, disposeState, train } from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { difference } from '../../../test/modules.js';
+import { namedOf } from './check-headings.js';
 import { loadClassifier, loadModel, loadParameters, type Peer, saveParameters } from './index.js';
+import type { Mapping } from './mapping.js';
+import { mappingsOf } from './networks.js';
 import { withWeights } from './open.js';
 
 // Files by the peers' own modules and save functions, and what those modules give: parity/pretrained.py.
@@ -295,4 +305,16 @@ test('training goes on from a checkpoint, and after it was saved and loaded as i
   for (const state of [ten, one, other]) disposeState(state);
   free(again);
   dispose();
+});
+
+// The digests of "name shape" of the peers' own modules in the published sizes, by parity/pretrained.py.
+const digests: Record<string, string> = JSON.parse(await readFile(fixture('names.json'), 'utf8'));
+test.each(Object.entries(digests))('%s has the names and shapes of the published file', (name, digest) => {
+  const diffusers = name.startsWith('diffusers ');
+  const { network } = preset(name.replace('diffusers ', ''));
+  const peer = diffusers ? 'diffusers' : network.kind === 'dit' ? 'dit' : 'guided-diffusion';
+  const { pieces, fixed } = mappingsOf(network, 'legacy', peer)[peer] as Mapping;
+  const named = namedOf({ pieces, fixed: fixed.filter(({ optional }) => !optional) });
+  const lines = named.map(({ name, shape }) => `${name} ${shape.join(',')}`).sort();
+  expect(createHash('sha256').update(lines.join('\n')).digest('hex')).toBe(digest);
 });

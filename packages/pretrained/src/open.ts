@@ -42,8 +42,10 @@ export async function withWeights<R>(path: string, body: (file: OpenTensors) => 
 
 const indexSchema = v.object({
   weight_map: v.pipe(
-    // A part is a file of the same folder.
-    v.record(v.string(), v.pipe(v.string(), v.regex(/^[\w-][\w.-]*$/))),
+    v.record(
+      v.string(),
+      v.pipe(v.string(), v.regex(/^[\w-][\w.-]*$/, 'a part is a file of the same folder, by its name')),
+    ),
     v.check((map) => new Set(Object.values(map)).size <= 1000, 'at most 1000 parts are read'),
   ),
 });
