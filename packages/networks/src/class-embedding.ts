@@ -1,4 +1,4 @@
-import { type Conditioning, checkShape } from '@logsnr/core';
+import { type Conditioning, checkShape, type Labels, labels } from '@logsnr/core';
 import { type Network, ops, type Parameters } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -9,16 +9,17 @@ export interface ClassEmbeddings extends Conditioning<tf.Tensor2D> {
 }
 
 /**
- * The class embeddings of a `unet` with these parameters (borrowed): the rows of its table. The last row is ∅'s. The network
- * gives for a label's embedding what it gives for the label. It also takes embeddings that are no label's, as
- * condition-annealed sampling needs.
+ * The class embeddings of a `unet` with these parameters (borrowed): the rows of its table. The last row is ∅'s, unless `given`
+ * are labels with another ∅ or none. The network gives for a label's embedding what it gives for the label. It also takes
+ * embeddings that are no label's, as condition-annealed sampling needs.
  * @throws RangeError when the parameters have no class table.
  */
-export function classEmbeddings(parameters: Parameters): ClassEmbeddings {
+export function classEmbeddings(parameters: Parameters, given?: Labels): ClassEmbeddings {
   const table = (parameters.class as { table?: tf.Tensor2D } | undefined)?.table;
   if (!table) throw new RangeError('the parameters have no "class.table"; an unconditional network has no embeddings.');
   const [rows, size] = table.shape;
-  const none = (n: number): tf.Tensor2D => tf.tidy(() => ops.rows(table, tf.fill([n], rows - 1, 'int32')));
+  const known = given ?? labels(rows - 1);
+  const none = (n: number): tf.Tensor2D => tf.tidy(() => ops.rows(table, known.null(n)));
   return {
     of: (labels) => tf.tidy(() => ops.rows(table, labels)),
     nullCondition: (like) => none(like.shape[0]),

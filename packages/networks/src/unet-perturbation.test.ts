@@ -161,6 +161,14 @@ describe('class embeddings', () => {
     expect(embeddings.concat(rows, none).shape).toEqual([6, 16]);
     expectNoLeak(() => [embeddings.of(c), embeddings.nullCondition(rows), embeddings.drop(rows, lambda)]);
   });
+  test('have the ∅ that their labels have, or none', () => {
+    const first = classEmbeddings(parameters, labels(3, { nullLabel: 0 }));
+    const rows = first.of(c);
+    expect(difference(first.nullCondition(rows), first.of(labels(3).of([0, 0, 0])))).toBe(0);
+    const none = classEmbeddings(parameters, labels(4, { nullLabel: null }));
+    expect(() => none.nullCondition(rows)).toThrow(/there is no ∅ among these labels/);
+    expect(() => none.drop(rows, tf.tensor1d([0, 1, 0]))).toThrow(/there is no ∅ among these labels/);
+  });
   test('refuse another size, and parameters without a table', () => {
     expect(() => model(z, lambda, tf.zeros([3, 5]))).toThrow(/the class embeddings has shape \[3, 5\]/);
     expect(() => classEmbeddings({})).toThrow(/no "class.table"/);
