@@ -1,10 +1,10 @@
-// pnpm parity:full-size dit-xl-2: one forward pass of a preset at its published size, here and in PyTorch, from the same weights.
+// pnpm parity:full-size adm-imagenet64: one forward pass of a preset at its published size, here and in PyTorch, from the same weights.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { unflatten } from '@logsnr/core';
 import { command, lastLines, placed } from '@logsnr/io/node';
-import { networkOf, preset, timesOf } from '@logsnr/networks';
+import { networkOf, preset, type TimeOptions, timesOf } from '@logsnr/networks';
 import { type Network, type Parameters, shapesOf } from '@logsnr/nn';
 import { compile, useBackend } from '@logsnr/tensorflow';
 import * as tf from '@tensorflow/tfjs-core';
@@ -12,7 +12,7 @@ import { Command } from 'commander';
 
 const cli = new Command('parity:full-size')
   .description('Compares one forward pass of a preset at full size with PyTorch’s: output, seconds, memory.')
-  .argument('<preset>', 'such as dit-xl-2')
+  .argument('<preset>', 'a DiT or a U-Net of guided-diffusion, such as dit-xl-2 or adm-imagenet64')
   .option('--python <program>', 'a Python with PyTorch', 'python3')
   .option('--runs <n>', 'passes, of which the fastest counts', '3')
   .parse();
@@ -31,8 +31,10 @@ interface Request {
 /** The number of a tensor, its shape, and the values' scale and middle. */
 type Made = [number: number, shape: readonly number[], scale: number, middle: number];
 
-const { network: chosen, image, times: time, classes } = preset(cli.args[0] as string);
-if (!time) throw new TypeError(`${cli.args[0]} has no times; give one of a network that PyTorch has too.`);
+const { network: chosen, image, times: time, classes, checkpoints } = preset(cli.args[0] as string);
+const twins = ['dit', 'guided-diffusion'] as const;
+if (!time || !['dit', 'unet'].includes(chosen.kind) || !twins.some((twin) => checkpoints.includes(twin)))
+  throw new TypeError(`parity/ has no twin of ${cli.args[0]} in PyTorch; give a DiT or one of ADM's U-Nets.`);
 const network = networkOf(preset(cli.args[0] as string)) as Network<unknown>;
 const shapes = Object.entries(shapesOf(network));
 const request: Request = {
@@ -57,13 +59,13 @@ const own = here(request);
 const scale = Math.max(...peer.output.map(Math.abs));
 const off = own.output.reduce((worst, y, i) => Math.max(worst, Math.abs(y - (peer.output[i] as number))), 0);
 const parameters = shapes.reduce((sum, [, shape]) => sum + tf.util.sizeFromShape([...shape]), 0);
-const row = (name: string, seconds: readonly number[], peak: number) =>
-  `| ${name} | ${Math.min(...seconds).toFixed(2)} | ${Math.round(peak)} |`;
+const row = (name: string, { seconds, cpu, peak }: Omit<typeof own, 'output'>) =>
+  `| ${name} | ${Math.min(...seconds).toFixed(2)} | ${Math.min(...cpu).toFixed(2)} | ${Math.round(peak)} |`;
 console.log(`${cli.args[0]}: ${parameters} parameters, batch 1. Largest difference ${(off / scale).toExponential(1)} of the largest output, ${scale.toFixed(2)}.\n
-| | seconds | most memory, MiB |
-| --- | --: | --: |
-${row('PyTorch', peer.seconds, peer.peak)}
-${row('compiled', own.seconds, own.peak)}`);
+| | seconds | CPU seconds | most memory, MiB |
+| --- | --: | --: | --: |
+${row('PyTorch', peer)}
+${row('compiled', own)}`);
 
 async function inPytorch(request: Request) {
   const folder = mkdtempSync(join(tmpdir(), 'logsnr-full-size-'));
@@ -73,8 +75,8 @@ async function inPytorch(request: Request) {
     const script = new URL('full_size.py', import.meta.url).pathname;
     const { code, out, err, fault } = await command(placed(python), [script, question, answer], { seconds: 900 });
     if (code !== 0) throw new Error(`${python} ${fault || 'failed'}: ${lastLines(err)}`);
-    const { seconds, peak } = JSON.parse(out) as { seconds: number[]; peak: number };
-    return { seconds, peak, output: new Float32Array(Uint8Array.from(readFileSync(answer)).buffer) };
+    const measured = JSON.parse(out) as { seconds: number[]; cpu: number[]; peak: number };
+    return { ...measured, output: new Float32Array(Uint8Array.from(readFileSync(answer)).buffer) };
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -83,21 +85,24 @@ async function inPytorch(request: Request) {
 function here({ parameters: made, z, times, labels, runs }: Request) {
   const flat = Object.fromEntries(Object.entries(made).map(([name, of]) => [name, tensor(...of)]));
   const parameters = unflatten<tf.Tensor>(flat) as Parameters;
-  const { lambdas } = timesOf(time as never);
+  const { lambdas } = timesOf(time as TimeOptions);
   const lambda = tf.tensor1d(times.map((t) => lambdas[t] as number));
   const condition = tf.tensor1d(labels, 'int32');
   const forward = compile((z: tf.Tensor) => network.apply(parameters, { z, lambda, condition }));
   const input = tensor(...z);
-  const seconds: number[] = [];
+  const [seconds, cpu]: [number[], number[]] = [[], []];
   let output = new Float32Array();
   for (let run = 0; run <= runs; run++) {
-    const start = performance.now();
+    const [start, used] = [performance.now(), process.cpuUsage()];
     output = tf.tidy(() => forward(input).dataSync() as Float32Array).slice();
+    const { user, system } = process.cpuUsage(used);
     // The first records the graph.
-    if (run > 0) seconds.push((performance.now() - start) / 1000);
+    if (run === 0) continue;
+    seconds.push((performance.now() - start) / 1000);
+    cpu.push((user + system) / 1e6);
   }
   const peak = Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) / 1024;
-  return { seconds, peak, output };
+  return { seconds, cpu, peak, output };
 }
 
 /** The numbers of parity/full_size.py. */

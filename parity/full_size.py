@@ -3,7 +3,7 @@
     python parity/full_size.py request.json output.bin
 
 The weights are made by a formula of each parameter's place, here and there: nothing of this size is sent. Prints the seconds
-of each pass and the most memory of the process as JSON, and writes the last output's float32 numbers.
+of each pass, on the clock and of all threads, and the most memory of the process as JSON, and writes the last output's float32 numbers.
 """
 
 import json
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 import networks_dit
+import networks_unet
 
 
 def numbers(number, count):
@@ -35,7 +36,10 @@ def tensor(number, shape, scale=1.0, middle=0.0):
 
 
 # The module of a kind of network, and the state of our weights that it takes.
-PEERS = {"dit": (networks_dit.Dit, networks_dit.original)}
+PEERS = {
+    "dit": (networks_dit.Dit, lambda module, config, weights: networks_dit.original(config, weights)),
+    "unet": (networks_unet.Guided, networks_unet.state_of),
+}
 
 
 def main(request, output):
@@ -45,7 +49,7 @@ def main(request, output):
     make, state_of = PEERS[given["kind"]]
     with torch.device("meta"):
         module = make(given["config"])
-    state = state_of(given["config"], weights)
+    state = state_of(module, given["config"], weights)
     # As a file would have them: each in the order of its own layout.
     state = {name: state.pop(name).contiguous() for name in list(state)}
     del weights
@@ -55,14 +59,16 @@ def main(request, output):
         raise ValueError(f"{left[0]} of PyTorch's module has no value")
     z = tensor(*given["z"]).permute(0, 3, 1, 2).contiguous()
     t, labels = torch.tensor(given["times"]), torch.tensor(given["labels"])
-    seconds = []
+    seconds, cpu = [], []
     with torch.inference_mode():
         for _ in range(given["runs"]):
-            start = time.perf_counter()
+            start, used = time.perf_counter(), time.process_time()
             y = module.eval()(z, t, labels)
             seconds.append(time.perf_counter() - start)
+            cpu.append(time.process_time() - used)
     y.permute(0, 2, 3, 1).contiguous().numpy().tofile(output)
-    print(json.dumps(dict(seconds=seconds, peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(dict(seconds=seconds, cpu=cpu, peak=peak)))
 
 
 main(*sys.argv[1:])
