@@ -39,7 +39,7 @@ export function labels(classes: number, { nullLabel = classes }: LabelsOptions =
   const none = (shape: [number]): Tensor1D => {
     if (nullLabel === null)
       throw new RangeError(
-        'there is no ∅ among these labels: the model was trained on classes alone. classifierFree needs ∅; classifierGuidance, autoguidance, independentCondition and timeStepGuidance do without. Where a label does stand for ∅, name it: labels(classes, { nullLabel }).',
+        'there is no ∅ among these labels: the model was trained on classes alone. classifierFree needs ∅; classifierGuidance, autoguidance, independentCondition and timeStepGuidance do without. Where a label does stand for ∅, name it by { nullLabel }, an option of labels and of loadModel.',
       );
     return fill(shape, nullLabel, 'int32');
   };
