@@ -46,7 +46,7 @@ test('docs/networks.md has the rows that `pnpm describe --all` prints', () => {
   const [printed, written] = [rowsOf(presetTable()), rowsOf(readFileSync(`${root}/docs/networks.md`, 'utf8'))];
   expect(printed).toHaveLength(presetNames.length);
   expect(written).toEqual(printed);
-});
+}, 240_000);
 
 test('`pnpm describe` prints a table, or JSON on one line, and says what it takes', () => {
   const run = (...args: string[]) => {
