@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { key, uniforms } from '@logsnr/core';
+import { key, scoped, uniforms } from '@logsnr/core';
 import { encodeSafetensors } from '@logsnr/io';
 import { npzPieces, replaceFile } from '@logsnr/io/node';
 import { frechetDistance, gaussianStatistics } from '@logsnr/metrics';
@@ -10,7 +10,7 @@ import { encode } from 'fast-png';
 import sharp from 'sharp';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { open as openPng } from '../../figures/test/open-png.js';
-import type { Extractor, ImageSource } from './index.js';
+import type { DirectExtractor, Extractor, ImageSource } from './index.js';
 import {
   evaluate,
   evaluationPicture,
@@ -28,13 +28,14 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Three colours' means and their spread over the image, and the probability of being bright. */
-const extractor: Extractor = {
+const extractor: DirectExtractor = {
   ...{ extractor: 'colours', sha256: 'c0', resize: 'none', channels: 3, classifier: 'bright or dark' },
-  read: (images) => {
-    const features = tf.concat([tf.mean(images, [1, 2]), tf.max(images, [1, 2])], 1) as tf.Tensor2D;
-    const bright = tf.sigmoid(tf.mean(features, 1, true));
-    return { features, probabilities: tf.concat([bright, tf.sub(1, bright)], 1) as tf.Tensor2D };
-  },
+  read: (images) =>
+    scoped(() => {
+      const features = tf.concat([tf.mean(images, [1, 2]), tf.max(images, [1, 2])], 1) as tf.Tensor2D;
+      const bright = tf.sigmoid(tf.mean(features, 1, true));
+      return { features, probabilities: tf.concat([bright, tf.sub(1, bright)], 1) as tf.Tensor2D };
+    }),
   dispose() {},
 };
 const SIZE = 4;
@@ -83,7 +84,10 @@ test('every metric has a field, beside the number of images, the extractor and h
   expect(told).toContain('features of noise 1 48/50');
   const same = await evaluate({ data: source(1, 50), reference: source(1, 50), extractor });
   expect(same.evaluation.fid).toBeLessThan(1e-6);
-  expect(evaluationText(evaluation)).toContain('FID');
+  expect(evaluationText(evaluation)).toMatch(/^Fréchet distance .*\d$/m);
+  expect(evaluationText(evaluation)).not.toContain('FID');
+  const named = { ...evaluation, extractor: { ...evaluation.extractor, extractor: 'inception-2015-12-05' } };
+  expect(evaluationText(named)).toMatch(/^FID {2}.*\d$/m);
 });
 
 test('features are summed up block by block as all at once, whatever the batch', async () => {
@@ -258,6 +262,8 @@ test('what cannot be judged is refused before any work, in words', async () => {
     'b.webp is no PNG or JPEG',
   );
   await expect(opened('cifar10:batch_9')).rejects.toThrow('is no part of CIFAR-10');
+  await expect(opened('mnist:test:0')).rejects.toThrow('it is mnist:PART:COUNT, PART of train, test');
+  await expect(opened('mnist:test:20')).rejects.toThrow('MNIST test:20 have 1 channel (grey)');
 });
 
 test('the picture shows the first images of both sides', async () => {

@@ -2,6 +2,15 @@ import { captionedGrid, imageGrid } from '@logsnr/figures';
 import { type Evaluation, METRICS, type Metric } from './evaluate.js';
 import { type ImageSource, nameOf, readBytes } from './image-source.js';
 
+/** FID and its like are named for Inception's features; in another network's they are called by what they compute. */
+const ELSEWHERE: Partial<Record<Metric, string>> = {
+  fid: 'Fréchet distance',
+  fidInfinity: 'the same, n → ∞',
+  kid: 'MMD²',
+};
+const labelOf = (metric: Metric, { extractor }: Evaluation): string =>
+  (extractor.extractor.startsWith('inception') ? undefined : ELSEWHERE[metric]) ?? LABELS[metric];
+
 const LABELS: Readonly<Record<Metric, string>> = {
   fid: 'FID',
   fidInfinity: 'FID∞',
@@ -27,7 +36,7 @@ export function evaluationText(evaluation: Evaluation): string {
     `${called(data)} (n = ${n}) against ${called(reference)} (n = ${nReference ?? 'unknown'})`,
     `in features of ${extractor.extractor} (${extractor.sha256.slice(0, 16)}), ${extractor.resize}`,
     ...rowsOf(evaluation).map(([metric, value]) =>
-      `${LABELS[metric].padEnd(16)} ${digits(value).padStart(12)}  ${more[metric] ?? ''}`.trimEnd(),
+      `${labelOf(metric, evaluation).padEnd(16)} ${digits(value).padStart(12)}  ${more[metric] ?? ''}`.trimEnd(),
     ),
     ...notes,
   ].join('\n');
@@ -47,7 +56,7 @@ export async function evaluationPicture(
   data: ImageSource,
   reference?: ImageSource,
 ): Promise<Uint8Array> {
-  const scores = rowsOf(evaluation).map(([metric, value]) => `${LABELS[metric]} ${digits(value)}`);
+  const scores = rowsOf(evaluation).map(([metric, value]) => `${labelOf(metric, evaluation)} ${digits(value)}`);
   const images = async (source: ImageSource) => {
     const { height, width, channels } = source;
     const shown = Math.min(source.count, SHOWN);

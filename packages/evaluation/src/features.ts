@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { checkInteger, type LinearAlgebra, scoped } from '@logsnr/core';
+import { checkInteger, type LinearAlgebra } from '@logsnr/core';
 import { toUnit } from '@logsnr/data';
 import { DamagedFile } from '@logsnr/io';
 import { codeOf, makeFolder, replaceFile, safetensorsPieces, say, withSafetensors } from '@logsnr/io/node';
@@ -12,8 +12,8 @@ import {
   mergeMoments,
   moments,
 } from '@logsnr/metrics';
-import { slice, type Tensor2D, tensor4d } from '@tensorflow/tfjs-core';
-import type { Extractor } from './extractor.js';
+import { dispose, type Tensor2D, tensor4d } from '@tensorflow/tfjs-core';
+import type { Extractor, Found } from './extractor.js';
 import { type ImageSource, nameOf, readBytes } from './image-source.js';
 
 /** About so many images make a block: their features are in memory together, and written to the disk together. */
@@ -163,22 +163,16 @@ async function blockOf(bytes: Uint8Array, source: ImageSource, extractor: Extrac
   const n = bytes.length / each;
   const unit = new Float32Array(batch * each);
   unit.set(toUnit(bytes));
-  const found = scoped(() => {
-    const { features, probabilities } = extractor.read(tensor4d(unit, [batch, height, width, channels]));
-    const first = (of: Tensor2D): Tensor2D => slice(of, 0, n);
-    return { features: first(features), probabilities: probabilities && first(probabilities) };
-  });
-  const values = async (of: Tensor2D): Promise<Float32Array> => {
-    try {
-      return await of.data<'float32'>();
-    } finally {
-      of.dispose();
-    }
-  };
-  return {
-    features: await values(found.features),
-    probabilities: found.probabilities && (await values(found.probabilities)),
-  };
+  const images = tensor4d(unit, [batch, height, width, channels]);
+  let found: Found | undefined;
+  try {
+    found = await extractor.read(images);
+    const { features, probabilities } = found;
+    const first = async (of: Tensor2D): Promise<Float32Array> => (await of.data<'float32'>()).slice(0, n * of.shape[1]);
+    return { features: await first(features), probabilities: probabilities && (await first(probabilities)) };
+  } finally {
+    dispose([images, ...Object.values(found ?? {}).filter((tensor) => tensor !== null)]);
+  }
 }
 
 interface Files {

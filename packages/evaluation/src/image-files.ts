@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { subset } from '@logsnr/data';
-import { CIFAR10_BATCHES, cifar10Batch } from '@logsnr/data/node';
+import { type ImageSet, subset } from '@logsnr/data';
+import { CIFAR10_BATCHES, type Cifar10Batch, cifar10Batch, fashionMnist, mnist } from '@logsnr/data/node';
 import { DamagedFile, type Heading, type Values } from '@logsnr/io';
 import { explained, withNpz, withSafetensors } from '@logsnr/io/node';
 import { decode } from 'fast-png';
@@ -10,11 +10,12 @@ import { type ImageSource, sourceOf } from './image-source.js';
 
 /**
  * The images that a text names: a folder of PNG and JPEG files, in the order of their names; a `.npz` or safetensors file with an
- * array [n, h, w, channels] of bytes or of floats in [−1, 1]; or `cifar10:test_batch:4000`, the first 4,000 of that official file.
+ * array [n, h, w, channels] of bytes or of floats in [−1, 1]; or `cifar10:test_batch:4000`, the first 4,000 of that official
+ * file, and so `mnist:test:1000`, `fashion-mnist:train:1000`.
  * @throws Error that says what is wrong: nothing there, no images, 16 bits, transparency, other sizes.
  */
 export async function openImages(text: string): Promise<ImageSource> {
-  if (/^cifar10(:|$)/.test(text)) return openCifar10(text);
+  if (Object.hasOwn(DATASETS, text.split(':')[0] as string) && text.includes(':')) return openDataset(text);
   const stats = await stat(text).catch((error: unknown) => {
     throw explained(error, text, 'read');
   });
@@ -26,16 +27,26 @@ export async function openImages(text: string): Promise<ImageSource> {
   );
 }
 
-async function openCifar10(text: string): Promise<ImageSource> {
-  const [, name, count] = text.split(':');
-  const batch = CIFAR10_BATCHES.find((one) => one === name);
-  if (!batch || !/^(|[1-9]\d*)$/.test(count ?? '') || text.split(':').length > 3)
-    throw new RangeError(
-      `"${text}" is no part of CIFAR-10; it is cifar10:BATCH:COUNT, BATCH of ${CIFAR10_BATCHES.join(', ')}.`,
-    );
-  const set = await cifar10Batch(batch);
-  const split = count ? `${batch}:${count}` : batch;
-  return sourceOf(count ? subset(set, Number(count)) : set, 'CIFAR-10', split);
+/** Data that a registry carries: the names of its parts, and how one is read. */
+const DATASETS: Readonly<
+  Record<string, { called: string; parts: readonly string[]; read(part: string): Promise<ImageSet> }>
+> = {
+  cifar10: { called: 'CIFAR-10', parts: CIFAR10_BATCHES, read: (part) => cifar10Batch(part as Cifar10Batch) },
+  mnist: { called: 'MNIST', parts: ['train', 'test'], read: async (part) => (await mnist())[part as 'train'] },
+  'fashion-mnist': {
+    called: 'Fashion-MNIST',
+    parts: ['train', 'test'],
+    read: async (part) => (await fashionMnist())[part as 'train'],
+  },
+};
+
+async function openDataset(text: string): Promise<ImageSource> {
+  const [name = '', part = '', count = '', ...more] = text.split(':');
+  const { called, parts, read } = DATASETS[name] as (typeof DATASETS)[string];
+  if (!parts.includes(part) || !/^(|[1-9]\d*)$/.test(count) || more.length > 0)
+    throw new RangeError(`"${text}" is no part of ${called}; it is ${name}:PART:COUNT, PART of ${parts.join(', ')}.`);
+  const set = await read(part);
+  return sourceOf(count ? subset(set, Number(count)) : set, called, count ? `${part}:${count}` : part);
 }
 
 /** Opens a file of arrays that are read in parts. */

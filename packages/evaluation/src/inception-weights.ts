@@ -116,7 +116,7 @@ async function folded(read: Read, layers: readonly LayerNames[]): Promise<Map<st
 }
 
 /** [to, from, pixels] → [pixels, from, to], times the scale of each `to`. */
-function turned(
+export function turned(
   weight: Float32Array,
   to: number,
   from: number,

@@ -18,7 +18,7 @@ import {
 import { inception } from '@logsnr/networks';
 import type { Parameters } from '@logsnr/nn';
 import { softmax, type Tensor, type Tensor4D, tensor } from '@tensorflow/tfjs-core';
-import type { Extractor } from './extractor.js';
+import type { DirectExtractor } from './extractor.js';
 import {
   hashOf,
   INCEPTION_SHA256,
@@ -70,7 +70,7 @@ export interface InceptionExtractorOptions extends InceptionOptions {
 export async function inceptionExtractor({
   runtime = eager,
   ...options
-}: InceptionExtractorOptions = {}): Promise<Extractor> {
+}: InceptionExtractorOptions = {}): Promise<DirectExtractor> {
   const { parameters, sha256, classifier } = await inceptionWeights(options);
   const network = inception({ logits: classifier !== null });
   const read = runtime.jit((images: Tensor4D) => {

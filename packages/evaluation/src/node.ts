@@ -1,4 +1,14 @@
 export {
+  type ClassifierExtractorOptions,
+  type ClassifierFile,
+  type ClassifierSpec,
+  classifierExtractor,
+  classifierOf,
+  type WriteClassifierOptions,
+  writeClassifier,
+} from './classifier-file.js';
+export { type EfficientnetOptions, efficientnetExtractor } from './efficientnet.js';
+export {
   type EvaluateOptions,
   type EvaluateProgress,
   type Evaluation,
@@ -18,5 +28,12 @@ export {
   inceptionFile,
   inceptionWeights,
 } from './inception.js';
+export { type OpenExtractorOptions, openExtractor } from './open-extractor.js';
+export {
+  type ClassifierRecord,
+  PACKAGED_CLASSIFIERS,
+  type PackagedClassifier,
+  packagedClassifier,
+} from './packaged-classifier.js';
 export { readStatistics, writeStatistics } from './statistics-file.js';
 export { type SweepPictureOptions, sweepChart, sweepPicture } from './sweep-pictures.js';

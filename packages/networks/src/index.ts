@@ -12,6 +12,7 @@ export { descriptionTable } from './description-table.js';
 export { type DiscreteModel, type DiscreteModelOptions, discreteModel } from './discrete-model.js';
 export { dit, mlp } from './dit.js';
 export type { DitConfig, MlpConfig } from './dit-config.js';
+export { efficientnetLite0 } from './efficientnet-lite.js';
 export { type Inception, inception } from './inception.js';
 export { type NetworkKind, type NetworkOf, type NetworkSpec, networkOf } from './network-spec.js';
 export { noiseEmbedding, type TimeOptions, timesOf } from './noise-embedding.js';

@@ -11,6 +11,7 @@ test('the public surface', () => {
     'descriptionTable',
     'discreteModel',
     'dit',
+    'efficientnetLite0',
     'inception',
     'mlp',
     'networkOf',
