@@ -5,12 +5,11 @@ import { gunzipSync } from 'node:zlib';
 import { DamagedFile } from '@logsnr/io';
 import {
   cacheFolder,
-  codeOf,
+  kept,
   makeFolder,
   type PinnedPackage,
   piecesOf,
   replaceFile,
-  say,
   step,
   withFile,
   withPackage,
@@ -82,16 +81,12 @@ export async function cifar10Batch(
   { directory, env = process.env }: Cifar10Options = {},
 ): Promise<ImageSet> {
   if (directory !== undefined) return setOf(await readBatch(directory, batch));
-  const kept = join(cacheFolder(env), 'cifar10');
-  const found = await readBatch(kept, batch).catch((error: unknown) => {
-    if (codeOf(error) === 'ENOENT') return undefined;
-    if (!(error instanceof DamagedFile)) throw error;
-    say(`${error.message} It is made anew`);
-    return undefined;
-  });
-  if (found) return setOf(found);
-  await withPackage(PACKAGE, (tarball) => step(`unpack ${PACKAGE.name}`, () => keep(tarball, kept)), env);
-  return setOf(await readBatch(kept, batch));
+  const folder = join(cacheFolder(env), 'cifar10');
+  const bytes = await kept(
+    () => readBatch(folder, batch),
+    () => withPackage(PACKAGE, (tarball) => step(`unpack ${PACKAGE.name}`, () => keep(tarball, folder)), env),
+  );
+  return setOf(bytes);
 }
 
 async function readBatch(folder: string, batch: Cifar10Batch): Promise<Uint8Array> {

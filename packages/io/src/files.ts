@@ -89,6 +89,12 @@ export const fingerprintOf = (path: string): Promise<Fingerprint> =>
     return { bytes, sha256: hash.digest('hex') };
   });
 
+/** @throws DamagedFile unless the file has this SHA-256. */
+export async function checkSha256(path: string, expected: string): Promise<void> {
+  const { sha256 } = await fingerprintOf(path);
+  if (sha256 !== expected) throw new DamagedFile(`${path} has the SHA-256 ${sha256}, not ${expected}.`);
+}
+
 /**
  * The text of a file, or undefined where there is none.
  * @throws DamagedFile where it has over `most` bytes.

@@ -3,6 +3,7 @@ export { type Crc, crcOf } from './crc.js';
 export { besideOf, type Pieces, piecesOf, replaceFile, syncFolder, writeSynced } from './durable.js';
 export { faultOf } from './fault.js';
 export {
+  checkSha256,
   codeOf,
   explained,
   type Fingerprint,
@@ -21,6 +22,7 @@ export { pytorchPieces } from './pytorch-pieces.js';
 export {
   cacheFolder,
   isolated,
+  kept,
   type PinnedPackage,
   pip,
   pythonProgram,

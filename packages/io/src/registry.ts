@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import envPaths from 'env-paths';
 import { command, lastLines, placed } from './command.js';
-import { fingerprintOf } from './files.js';
+import { DamagedFile } from './damaged-file.js';
+import { codeOf, fingerprintOf } from './files.js';
 import { step } from './step.js';
+import { say } from './text-stream.js';
 
 /** The per-user folder for what is fetched and made once: LOGSNR_CACHE, else the system's cache folder. */
 export const cacheFolder = (env: NodeJS.ProcessEnv = process.env): string =>
@@ -41,6 +43,25 @@ async function twice(program: string, args: readonly string[], env: NodeJS.Proce
   const finished = await run();
   const brokeOff = finished.code !== 0 && /connection|timed? ?out|incomplete|reset/i.test(finished.err);
   return brokeOff ? await run() : finished;
+}
+
+/**
+ * What `read` gives of files that are kept. Where they are not there, or damaged, `make` makes them first; of damage it is told
+ * in a line, with how they are had `again`.
+ */
+export async function kept<T>(
+  read: () => Promise<T>,
+  make: () => Promise<void>,
+  again: 'made' | 'fetched' = 'made',
+): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT' && !(error instanceof DamagedFile)) throw error;
+    if (error instanceof DamagedFile) say(`${error.message} It is ${again} anew`);
+  }
+  await make();
+  return read();
 }
 
 /** A package of a registry, pinned by the hash of its file. */

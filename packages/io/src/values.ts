@@ -98,7 +98,7 @@ function tableOf(bits: 8 | 16, value: (code: number) => number): (bytes: Bytes) 
     table ??= Float32Array.from({ length: 2 ** bits }, (_, code) => value(code));
     const array = bits === 8 ? Uint8Array : Uint16Array;
     const codes = new array(buffer, byteOffset, (8 * byteLength) / bits);
-    // A loop: `from` with a function takes some thirty times as long, and networks have hundreds of millions of values.
+    // A loop: `from` with a function is far slower, and networks have hundreds of millions of values.
     const values = new Float32Array(codes.length);
     for (let i = 0; i < codes.length; i++) values[i] = table[codes[i] as number] as number;
     return values;
