@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { dirname, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const usage = `Usage: node scripts/run.mjs <job> [arguments]
@@ -43,6 +43,7 @@ for (const [name, value] of Object.entries(process.env)) {
 }
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const pnpmVersion = manifest.packageManager.replace(/^pnpm@/, '').replace(/\+.*/, '');
+const pnpmPlace = () => join(root, 'node_modules', '.logsnr-pnpm');
 // Looked up when they are called: on a fresh clone the packages are not there yet.
 // In this process and not by tsx's command, which kills a program that has not ended 60 ms after a signal.
 const tsx = () => [process.execPath, '--import', import.meta.resolve('tsx')];
@@ -119,8 +120,44 @@ if (job === '--help' || job === '-h') {
 
 /** The repository's own version of pnpm: the installed one, else by npx. */
 async function pnpm() {
+  if (await isPnpm()) return ['pnpm'];
+  const path = env.PATH;
+  for (const find of [keptPnpm, fetchedPnpm]) {
+    const folder = await find();
+    if (!folder) continue;
+    env.PATH = [folder, path].join(delimiter);
+    if (await isPnpm()) return ['pnpm'];
+    env.PATH = path;
+  }
+  return ['npx', '--yes', `pnpm@${pnpmVersion}`];
+}
+
+/** The folder where npx put pnpm. It takes seconds each time to find what it has fetched already, so this is kept. */
+function keptPnpm() {
+  const place = pnpmPlace();
+  return existsSync(place) ? readFileSync(place, 'utf8') : undefined;
+}
+
+async function fetchedPnpm() {
+  const { out } = await capture([
+    'npx',
+    '--yes',
+    `--package=pnpm@${pnpmVersion}`,
+    '--',
+    'node',
+    '-p',
+    'process.env.PATH',
+  ]);
+  // npm may say more before it.
+  const [path = ''] = out.trim().split('\n').slice(-1);
+  const folder = path.split(delimiter).find((each) => existsSync(join(each, 'pnpm')));
+  if (folder && existsSync(join(root, 'node_modules'))) writeFileSync(pnpmPlace(), folder);
+  return folder;
+}
+
+async function isPnpm() {
   const { code, out } = await capture(['pnpm', '--version'], 60);
-  return code === 0 && out.trim() === pnpmVersion ? ['pnpm'] : ['npx', '--yes', `pnpm@${pnpmVersion}`];
+  return code === 0 && out.trim() === pnpmVersion;
 }
 
 /** Installs the packages, unless they are as the lock file says and all that were installed are still there. */
