@@ -3,7 +3,9 @@ import { defineConfig } from 'tsup';
 
 // Shared by every package. JavaScript only: the declarations come from tsc (see each package's `build` script).
 export default defineConfig({
-  entry: ['src/index.ts', 'src/node.ts', 'src/testing.ts', 'src/bin.ts'].filter((file) => existsSync(file)),
+  entry: ['src/index.ts', 'src/node.ts', 'src/testing.ts', 'src/bin.ts', 'src/image-thread.ts'].filter((file) =>
+    existsSync(file),
+  ),
   format: 'esm',
   target: 'node20',
   platform: 'neutral',

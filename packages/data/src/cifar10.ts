@@ -66,7 +66,7 @@ export async function cifar10(options: Cifar10Options = {}): Promise<{ train: Im
   const count = train.length * COUNT;
   const images = joined((set) => set.images);
   return {
-    train: { ...(all[0] as ImageSet), images, labels: joined((set) => set.labels), count },
+    train: { ...(all[0] as ImageSet), images, labels: joined((set) => Uint8Array.from(set.labels)), count },
     test: all.at(-1) as ImageSet,
   };
 }

@@ -1,9 +1,12 @@
 import { checkIndices, checkInteger } from '@logsnr/core';
 
+/** Numbers of classes, from 0. */
+export type Labels = Uint8Array | Uint16Array | Int32Array;
+
 /** Labelled images held as bytes: `images` is NHWC, [count, height, width, channels] in 0 … 255; `labels` is [count]. */
 export interface ImageSet {
   readonly images: Uint8Array;
-  readonly labels: Uint8Array;
+  readonly labels: Labels;
   readonly count: number;
   readonly height: number;
   readonly width: number;
@@ -28,13 +31,18 @@ export function subset(set: ImageSet, which: Selection): ImageSet {
   checkIndices('index', indices, set.count);
   const size = set.height * set.width * set.channels;
   const images = new Uint8Array(indices.length * size);
-  const labels = new Uint8Array(indices.length);
+  const labels = labelsAt(set.labels, indices);
   for (let i = 0; i < indices.length; i++) {
     const index = indices[i] as number;
     images.set(set.images.subarray(index * size, (index + 1) * size), i * size);
-    labels[i] = set.labels[index] as number;
   }
   return { ...set, images, labels, count: indices.length };
+}
+
+/** The labels at these positions, in an array of the same kind. */
+export function labelsAt(labels: Labels, indices: ArrayLike<number>): Labels {
+  const some = labels.slice(0, 0);
+  return (some.constructor as Int32ArrayConstructor).from(indices, (index) => labels[index] as number) as typeof some;
 }
 
 function first(set: ImageSet, count: number): ImageSet {

@@ -2,12 +2,10 @@ import { inspect } from 'node:util';
 import { parentPort, workerData } from 'node:worker_threads';
 import { mapLeaves } from '@logsnr/core';
 
-type Make = (step: number) => object | Promise<object>;
-
-/** What `batchWorker` sends: a step, and a number of its own for each time that one is asked for. */
-export interface Question {
+/** What a thread is sent: a question, and a number of its own for each time that one is asked. */
+export interface Question<Q> {
   readonly id: number;
-  readonly step: number;
+  readonly question: Q;
 }
 
 /** What comes back: a result, or an error as plain text, which can always be sent. */
@@ -16,24 +14,33 @@ export type Answer<T> = { readonly id: number } & (
   | { readonly failure: Pick<Error, 'name' | 'message' | 'stack'> }
 );
 
+type Make<Q> = (question: Q) => object | Promise<object>;
+
 /**
  * The other side of `batchWorker`, for the module that it names: answers each step with what `make` returns for it. Typed
  * arrays are copied here, so they may be used again, and the copy moves to the other thread.
  * @param prepare gets the `data` of `batchWorker`, once. What it throws is the error of every step.
  */
-export async function serveBatches<D>(prepare: (data: D) => Make | Promise<Make>): Promise<void> {
+export const serveBatches = <D>(prepare: (data: D) => Make<number> | Promise<Make<number>>): Promise<void> =>
+  serve(prepare, (step) => `the data of step ${step}`);
+
+/** Answers the questions of `startThread`. `called` is what a result is called in messages. */
+export async function serve<D, Q>(
+  prepare: (data: D) => Make<Q> | Promise<Make<Q>>,
+  called: (question: Q) => string,
+): Promise<void> {
   const port = parentPort;
   if (!port) throw new Error('serveBatches runs in a thread that batchWorker started.');
   const ready = Promise.resolve(workerData as D).then(prepare);
-  port.on('message', async ({ id, step }: Question) => {
+  port.on('message', async ({ id, question }: Question<Q>) => {
     try {
       const buffers: ArrayBuffer[] = [];
-      const result = copied(await (await ready)(step), buffers);
+      const result = copied(await (await ready)(question), buffers);
       try {
         port.postMessage({ id, result }, buffers);
       } catch (error) {
         throw new TypeError(
-          `the data of step ${step} cannot go from one thread to another: ${(error as Error).message} Return plain objects, numbers, strings and typed arrays.`,
+          `${called(question)} cannot go from one thread to another: ${(error as Error).message} Return plain objects, numbers, strings and typed arrays.`,
         );
       }
     } catch (error) {
