@@ -21,6 +21,7 @@ const floors: Readonly<Record<string, number>> = {
   ...{ nn: 1, schedules: 1, io: 1, figures: 1 },
   ...{ networks: 2, training: 2, samplers: 2, guidance: 2, data: 2, metrics: 2, tensorflow: 2 },
   ...{ runs: 3, evaluation: 3, pretrained: 3 },
+  ...{ cli: 4 },
 };
 const floorOf = (name: string): number => floors[name] ?? Number.NaN;
 // Their main entry runs in a browser. The other packages are for Node.
@@ -62,7 +63,10 @@ describe.each(packages)('@logsnr/%s', (name) => {
     const imported = sources.flatMap(([, source]) => importsOf(source));
     for (const target of [...imported, ...Object.keys(declared)])
       for (const other of ours(ownerOf(target)))
-        expect([target, other !== 'tensorflow' && floorOf(other) < floorOf(name)]).toEqual([target, true]);
+        expect([target, (other !== 'tensorflow' || floorOf(name) === 4) && floorOf(other) < floorOf(name)]).toEqual([
+          target,
+          true,
+        ]);
   });
 
   test('declares what it imports, and imports what it declares', () => {

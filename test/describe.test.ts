@@ -1,10 +1,9 @@
-import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { preset, presetNames } from '@logsnr/networks';
 import { expect, test } from 'vitest';
 import { config } from '../examples/mnist/digits.js';
-import { describePreset, presetTable } from '../scripts/describe-presets.js';
+import { describePreset, presetTable } from '../packages/cli/src/describe-presets.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -47,21 +46,3 @@ test('docs/networks.md has the rows that `pnpm describe --all` prints', () => {
   expect(printed).toHaveLength(presetNames.length);
   expect(written).toEqual(printed);
 }, 240_000);
-
-test('`pnpm describe` prints a table, or JSON on one line, and says what it takes', () => {
-  const run = (...args: string[]) => {
-    const { stdout, stderr, status } = spawnSync(
-      process.execPath,
-      ['--import', 'tsx', `${root}/scripts/describe.ts`, ...args],
-      { cwd: root, encoding: 'utf8', env: { ...process.env, TSX_TSCONFIG_PATH: `${root}/tsconfig.json` } },
-    );
-    return { stdout, stderr, status };
-  };
-  const { stdout } = run('dit-s-8', '--json', '--batch', '2', '--depth', '1');
-  expect(stdout.trim().split('\n')).toHaveLength(1);
-  expect(JSON.parse(stdout)).toEqual({ preset: 'dit-s-8', ...describePreset('dit-s-8', { batch: 2, depth: 1 }) });
-  expect(run('dit-s-8').stdout).toMatch(/^layer .*\n─+\n(.*\n)+─+\ntotal .* 33\.14 M .* 358\.4 M/);
-  const { stderr, status } = run('dit-s-9');
-  expect(stderr).toMatch(/^describe: the preset is "dit-s-9"; it must be "?.*dit-xl-8/);
-  expect(status).toBe(1);
-});

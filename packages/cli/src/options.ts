@@ -1,0 +1,24 @@
+import { stat } from 'node:fs/promises';
+import { InvalidArgumentError } from 'commander';
+
+const numberOf = (text: string, fits: (value: number) => boolean, accepted: string): number => {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (!fits(value)) throw new InvalidArgumentError(`It must be ${accepted}.`);
+  return value;
+};
+
+/** Reads a whole number. */
+export const integer =
+  (least: number) =>
+  (text: string): number =>
+    numberOf(text, (value) => Number.isSafeInteger(value) && value >= least, `an integer of at least ${least}`);
+
+/** Reads a list that commas separate. */
+export const words = (text: string): string[] => text.split(',');
+
+/** @throws RangeError where something is at a path. */
+export async function checkNew(...paths: readonly string[]): Promise<void> {
+  for (const path of paths)
+    if (await stat(path).catch(() => undefined))
+      throw new RangeError(`${path} is there already; give another path, or --overwrite.`);
+}
