@@ -16,6 +16,7 @@ const { values } = parseArgs({
   options: {
     each: { type: 'string', default: '5' },
     steps: { type: 'string' },
+    batch: { type: 'string', default: '64' },
     backend: { type: 'string', default: 'tensorflow' },
     seed: { type: 'string', default: '0' },
     keep: { type: 'boolean', default: false },
@@ -23,9 +24,9 @@ const { values } = parseArgs({
   },
 });
 if (values.help) {
-  console.log(`pnpm soak:demo [--each N] [--steps S] [--backend tensorflow|wasm|cpu] [--seed n] [--keep]
+  console.log(`pnpm soak:demo [--each N] [--steps S] [--batch B] [--backend tensorflow|wasm|cpu] [--seed n] [--keep]
 
-Trains by \`npm run demo\` for S steps undisturbed, then again with N interruptions of each kind in turn: Ctrl-C (SIGINT to
+Trains by \`npm run demo\` for S steps of B images undisturbed, then again with N interruptions of each kind in turn: Ctrl-C (SIGINT to
 all processes of the terminal), SIGTERM to npm alone, a closed terminal (SIGHUP to all), SIGKILL to all. The first three
 must save the step under way; SIGKILL may lose what is newer than the newest checkpoint. The final checkpoints must be equal in every byte.
 --keep leaves the run folders.`);
@@ -43,7 +44,10 @@ const pause = (ms: number) => new Promise<void>((done) => setTimeout(done, ms));
 
 /** The demo as the leader of a group of processes, as a terminal's job is. */
 function demo(out: string) {
-  const small = `--training-steps ${steps} --judge-steps 5 --samples 20 --steps 2 --w 0 --progress json`.split(' ');
+  const small =
+    `--training-steps ${steps} --batch ${values.batch} --judge-steps 5 --samples 20 --steps 2 --w 0 --progress json`.split(
+      ' ',
+    );
   const child = spawn('npm', ['run', 'demo', '--', '--out', out, ...small], {
     cwd: root,
     detached: true,

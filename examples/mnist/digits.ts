@@ -28,11 +28,13 @@ export const classes = labels(10);
 export const schedule = arctan({ lambdaMin: -12, lambdaMax: 12 });
 export const optimizer = adam({ learningRate: cosineDecay(3e-3, 1e-4), clipNorm: 1, warmup: 20 });
 
-/** Batches of 64 images with their digits as conditions. */
-export const batches = (data: ImageSet, key: Key) => (step: number) => {
-  const { images, labels } = batch(data, shuffledIndices(key, data.count, step, 64));
-  return { images, condition: labels };
-};
+/** Batches of 64 images, or another number, with their digits as conditions. */
+export const batches =
+  (data: ImageSet, key: Key, size = 64) =>
+  (step: number) => {
+    const { images, labels } = batch(data, shuffledIndices(key, data.count, step, size));
+    return { images, condition: labels };
+  };
 
 /** Where `npm run demo` leaves its checkpoint. */
 const demoCheckpoint = fileURLToPath(new URL('../../out/mnist/checkpoint.safetensors', import.meta.url));

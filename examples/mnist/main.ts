@@ -38,7 +38,11 @@ const trained = await withRun(
   {
     folder: options.out,
     fresh,
-    settings: { seed, precision, compile, network: config, from: options.from ?? null },
+    // Folders from before there was another batch than 64 do not name it.
+    settings: {
+      ...{ seed, precision, compile, network: config, from: options.from ?? null },
+      ...(options.batch !== 64 && { batch: options.batch }),
+    },
     shapes: shapesOf(network),
     save: { seconds: 30 },
     samples: { every: 250, draw: glimpseOf(runtime, noise) },
@@ -50,7 +54,7 @@ const trained = await withRun(
       prediction: 'v',
       conditioning: classes,
       schedule,
-      batch: batches(data.train, fold(k, 2)),
+      batch: batches(data.train, fold(k, 2), options.batch),
       pUncond: 0.1,
       optimizer,
       emaDecay: 0.995,
@@ -69,7 +73,7 @@ const losses = trained.losses.filter(Number.isFinite); // a skipped step's may n
 const [lossFirst = Number.NaN, last] = [losses[0], losses.slice(-100)];
 const lossLast = last.reduce((sum, loss) => sum + loss / last.length, 0);
 console.log(
-  `trained ${steps} steps of 64 images in ${trainingSeconds.toFixed(0)} s: loss ${lossFirst.toFixed(3)} → ${lossLast.toFixed(4)}`,
+  `trained ${steps} steps of ${options.batch} images in ${trainingSeconds.toFixed(0)} s: loss ${lossFirst.toFixed(3)} → ${lossLast.toFixed(4)}`,
 );
 
 // A digit classifier judges the samples. It computes in float32, whatever the diffusion model does.

@@ -5,6 +5,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 
 export interface Options {
   trainingSteps: number;
+  batch: number;
   minutes?: number;
   judgeSteps: number;
   out: string;
@@ -44,6 +45,7 @@ export function readOptions(): Options {
       'Trains a class-conditional diffusion model on MNIST with classifier-free guidance, samples the ten digits at\nseveral guidance weights w from the same noise, and measures FID and Inception Score.',
     )
     .option('--training-steps <n>', 'training steps in all, earlier starts included', integer('training-steps', 1), 900)
+    .option('--batch <n>', 'images a training step; fewer where one takes long', integer('batch', 1), 64)
     .option(
       '--minutes <M>',
       'stop training after so long, if the steps are not done by then',

@@ -4,5 +4,6 @@ export { guidanceSweep, type SweepOptions, type SweepProgress, type SweepRow } f
 export { type Give, type ImageSource, sourceOf } from './image-source.js';
 export { type Judge, judgeOf, type Scores, type TrainJudgeOptions, trainJudge } from './judge.js';
 export { type OnnxExtractorOptions, type OnnxSession, onnxExtractor } from './onnx-extractor.js';
+export { type IntervalSearchOptions, type ScoredInterval, searchInterval } from './search-interval.js';
 export { type RealScores, sweepMarkdown, sweepText, type TableRow } from './sweep-tables.js';
 export { type Vlb, type VlbOptions, vlb } from './vlb.js';

@@ -1,8 +1,24 @@
 export { type ApgOptions, apg } from './apg.js';
 export { autoguidance, perturbedGuidance } from './autoguidance.js';
 export { type CadsOptions, cads } from './cads.js';
+export {
+  type CfgCacheOptions,
+  cfgCache,
+  everyKth,
+  type Fresh,
+  type NullKind,
+  type NullRegression,
+} from './cfg-cache.js';
 export { cfgPlusPlus } from './cfg-plus-plus.js';
 export { cfgZeroStar, zeroInit } from './cfg-zero-star.js';
+export {
+  type GuidanceChoice,
+  type GuidanceParts,
+  guidanceName,
+  guidanceOf,
+  type RuleChoice,
+  readGuidance,
+} from './choice.js';
 export { classifierGuidance, logits } from './classifier.js';
 export { type ClassifierFreeOptions, classifierFree, twoOf } from './classifier-free.js';
 export { composed, type Negated, negative } from './composed.js';
@@ -12,6 +28,7 @@ export type { LogLikelihood } from './gradient.js';
 export { type Frame, guide, type Pair } from './guide.js';
 export { independentCondition, timeStepGuidance, uniformLabels } from './independent-condition.js';
 export { mamboG } from './mambo-g.js';
+export { type NullAt, type NullObserver, observeNull } from './observe-null.js';
 export { inpainting, type Measured, type Operator, posteriorSampling, superResolution } from './posterior-sampling.js';
 export { noiseAt, type Seeded, seeded, seededConditioning } from './random.js';
 export { rescale } from './rescale.js';

@@ -83,7 +83,7 @@ export function led(first: Both, terms: readonly (readonly [w: number, to: Both,
 }
 
 /** One kind of prediction of an estimate: v = α ε̂ − σ x̂ (Salimans & Ho 2022, arXiv 2202.00512). */
-function kind(acts: 'eps' | 'x' | 'v', z: Tensor, lambda: Tensor1D): (estimate: Both) => Tensor {
+export function kind(acts: 'eps' | 'x' | 'v', z: Tensor, lambda: Tensor1D): (estimate: Both) => Tensor {
   if (acts !== 'v') return (estimate) => estimate[acts];
   const { alpha, sigma } = scales(z, lambda);
   return ({ x, eps }) => sub(mul(alpha, eps), mul(sigma, x));

@@ -78,12 +78,22 @@ export const spread = (w: number | Tensor1D, z: Tensor): number | Tensor =>
 
 /** λ as numbers; undefined where it cannot be read and the weight does without. */
 function read(w: Exclude<Weight, number>, lambda: Tensor1D): Float32Array | undefined {
+  if (typeof w === 'function')
+    return readLambda(lambda, 'w', 'Give a WeightSchedule instead, such as interval(…) or rising(…), or {at, of}.');
+  try {
+    return lambda.dataSync<'float32'>();
+  } catch {
+    return undefined;
+  }
+}
+
+/** λ as numbers, which `what`, a function of a number, needs. @throws Error where they cannot be read. */
+export function readLambda(lambda: Tensor1D, what: string, advice: string): Float32Array {
   try {
     return lambda.dataSync<'float32'>();
   } catch (error) {
-    if (typeof w !== 'function') return undefined;
     throw new Error(
-      `w is a function of a number, which needs the values of λ, and they cannot be read here (${(error as Error).message}). Give a WeightSchedule instead, such as interval(…) or rising(…), or {at, of}.`,
+      `${what} is a function of a number, which needs the values of λ, and they cannot be read here (${(error as Error).message}). ${advice}`,
     );
   }
 }
