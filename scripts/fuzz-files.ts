@@ -1,10 +1,11 @@
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { flatten } from '@logsnr/core';
-import { mnist } from '@logsnr/data/node';
+import type { ImageDataset } from '@logsnr/data';
+import { type ImageFilesOptions, imageFolder, mnist, tarShards } from '@logsnr/data/node';
 import { hashOfImages, openImages, readStatistics } from '@logsnr/evaluation/node';
 import { decodeSafetensors, encodeSafetensors } from '@logsnr/io';
 import { npzPieces, type OpenTensors, replaceFile, takeLock, withNpz, withPytorch } from '@logsnr/io/node';
@@ -14,6 +15,7 @@ import { loadCheckpoint, saveCheckpoint, withRun } from '@logsnr/runs';
 import { adam, disposeState, type OptimizeResult, optimize, type TrainingState } from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
 import { encode } from 'fast-png';
+import { createTar } from 'nanotar';
 
 /** Something that reads files. A later one joins the table `readers`. */
 export interface Reader {
@@ -126,6 +128,18 @@ async function imagesAt(path: string): Promise<string> {
   return [count, height, width, channels, await hashOfImages(source)].join(' ');
 }
 
+/** All images of a dataset. */
+async function datasetAt(
+  folder: string,
+  open: (path: string, options: ImageFilesOptions) => Promise<ImageDataset>,
+): Promise<string> {
+  const env = { LOGSNR_CACHE: join(folder, '.cache') };
+  const { count, labels, read } = await open(folder, { size: 5, threads: 0, leastPerClass: 1, env });
+  return [...labels, hex(await read(Array.from({ length: count }, (_, i) => i)))].join(' ');
+}
+const png = () => encode({ data: pixels(1), width: 4, height: 6, channels: 3 });
+const jpeg = () => fixture('packages/evaluation/test/fixtures/4x6.jpg');
+
 const npzFiles = ['arrays.npz', 'compressed.npz'];
 const torchFiles = ['unchecked.pt', 'views.pt', 'legacy-views.pt'];
 const fixture = (path: string) => readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)));
@@ -221,9 +235,8 @@ export const readers: readonly Reader[] = [
     ...{ name: 'a folder of images', weight: 6, checked: false },
     async make(folder) {
       mkdirSync(join(folder, 'images'));
-      for (const name of ['a.png', 'b.png'])
-        writeFileSync(join(folder, 'images', name), encode({ data: pixels(1), width: 4, height: 6, channels: 3 }));
-      writeFileSync(join(folder, 'images', 'c.jpg'), fixture('packages/evaluation/test/fixtures/4x6.jpg'));
+      for (const name of ['a.png', 'b.png']) writeFileSync(join(folder, 'images', name), png());
+      writeFileSync(join(folder, 'images', 'c.jpg'), jpeg());
     },
     read: (folder) => imagesAt(join(folder, 'images')),
   },
@@ -236,6 +249,33 @@ export const readers: readonly Reader[] = [
       writeFileSync(join(folder, 'images.safetensors'), encodeSafetensors({ tensors: { images } }));
     },
     read: (folder) => allOf(['npz', 'safetensors'].map((kind) => imagesAt(join(folder, `images.${kind}`)))),
+  },
+  {
+    ...{ name: 'a folder of classes', weight: 3, checked: false },
+    async make(folder) {
+      for (const [name, bytes] of [
+        ['a/1.png', png()],
+        ['a/2.jpg', jpeg()],
+        ['b/3.png', png()],
+      ] as const) {
+        mkdirSync(dirname(join(folder, name)), { recursive: true });
+        writeFileSync(join(folder, name), bytes);
+      }
+    },
+    read: (folder) => datasetAt(folder, imageFolder),
+  },
+  {
+    ...{ name: 'images in shards', weight: 6, checked: false },
+    async make(folder) {
+      const numbered = [
+        { name: '1.png', data: png() },
+        { name: '1.cls', data: '1' },
+        { name: '2.jpg', data: new Uint8Array(jpeg()) },
+        { name: '2.cls', data: '0' },
+      ];
+      for (const part of [0, 1]) writeFileSync(join(folder, `shard-00000${part}.tar`), createTar(numbered));
+    },
+    read: (folder) => datasetAt(folder, tarShards),
   },
   {
     ...{ name: 'MNIST', weight: 6, checked: false },

@@ -61,6 +61,13 @@ export interface Listed {
   readonly changed: number;
 }
 
+const READ = /\.(jpe?g|png|webp)$/i;
+const OTHERS = /\.(gif|bmp|tiff?|avif|hei[cf]|jxl|jp2|ppm|tga|svg|psd|raw|cr2|nef|dng)$/i;
+/** Whether a file is meant as an image, by its name. */
+export const isImage = (name: string) => READ.test(name) || OTHERS.test(name);
+/** Whether it is of a kind that is read. */
+export const isRead = (name: string) => READ.test(name);
+
 const NAMES = 'size channels background broken check leastPerClass threads onBroken onProgress env'.split(' ');
 
 /** @throws RangeError on options that cannot be. */

@@ -9,6 +9,8 @@ import {
   checkOptions,
   datasetOfListing,
   type ImageFilesOptions,
+  isImage,
+  isRead,
   type Listed,
 } from './image-files.js';
 
@@ -38,10 +40,6 @@ export async function imageFolder(path: string, options: ImageFilesOptions): Pro
   for (const [label, name] of classNames.entries()) await listClass(join(path, name), { name, label }, images, broken);
   return datasetOfListing({ where: path, classNames, images, broken }, options);
 }
-
-const READ = /\.(jpe?g|png|webp)$/i;
-const OTHERS = /\.(gif|bmp|tiff?|avif|hei[cf]|jxl|jp2|ppm|tga|svg|psd|raw|cr2|nef|dng)$/i;
-const isImage = (name: string) => READ.test(name) || OTHERS.test(name);
 
 interface Entry {
   readonly name: string;
@@ -91,7 +89,7 @@ async function listClass(
 const AT_ONCE = 32;
 
 async function listed(path: string, name: string, label: number): Promise<Listed | BrokenImage> {
-  if (!READ.test(path)) return { name: path, reason: `${path} is no JPEG, PNG or WebP. Convert it.` };
+  if (!isRead(path)) return { name: path, reason: `${path} is no JPEG, PNG or WebP. Convert it.` };
   try {
     const { size, mtimeMs } = await stat(path);
     return { place: { path, offset: 0, bytes: size }, label, name, changed: mtimeMs };

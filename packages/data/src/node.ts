@@ -5,4 +5,5 @@ export type { BrokenImage, ImageFilesOptions } from './image-files.js';
 export { imageFolder } from './image-folder.js';
 export { type MnistOptions, mnist } from './mnist.js';
 export { serveBatches } from './serve.js';
+export { tarShards } from './tar-shards.js';
 export { batchWorker } from './worker.js';
