@@ -60,7 +60,7 @@ export function addEvaluate(program: Command): void {
       'after',
       `
 A and B are a folder of PNG or JPEG files, a .npz or .safetensors of images [n, h, w, 3] (bytes, or floats in [−1, 1]), or
-cifar10:BATCH:COUNT, such as cifar10:test_batch:4000, mnist:PART:COUNT or fashion-mnist:PART:COUNT, PART train or test.
+cifar10:PART:COUNT, mnist:PART:COUNT or fashion-mnist:PART:COUNT, PART train or test, or a file such as cifar10:test_batch:4000.
 
 Examples:
   logsnr evaluate --data samples --reference cifar10:test_batch:4000 --metrics fid,kid --json fid.json

@@ -1,21 +1,26 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { key, scoped, uniforms } from '@logsnr/core';
+import { cifar10Batch } from '@logsnr/data/node';
 import { encodeSafetensors } from '@logsnr/io';
-import { npzPieces, replaceFile } from '@logsnr/io/node';
+import { npzPieces, replaceFile, say } from '@logsnr/io/node';
 import { frechetDistance, gaussianStatistics } from '@logsnr/metrics';
 import * as tf from '@tensorflow/tfjs-core';
 import { encode } from 'fast-png';
 import sharp from 'sharp';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { open as openPng } from '../../figures/test/open-png.js';
+import { readBytes } from './image-source.js';
 import type { DirectExtractor, Extractor, ImageSource } from './index.js';
 import {
   evaluate,
   evaluationPicture,
   evaluationText,
   featuresOf,
+  type Metric,
   openImages,
   readStatistics,
   writeStatistics,
@@ -104,6 +109,74 @@ test('features are summed up block by block as all at once, whatever the batch',
   }
 });
 
+test('a source may give fewer images at once than it is asked for', async () => {
+  const ragged = source(3, 210, {
+    async read(first, size, give) {
+      const all = pixels(3, 210);
+      for (let at = first, n = 1; at < 210; at += n, n = (n % Math.min(size, 9)) + 1)
+        await give(all.subarray(at * EACH, Math.min(210, at + n) * EACH));
+    },
+  });
+  for (const folder of [undefined, mkdtempSync(join(tmpdir(), 'logsnr-ragged-'))]) {
+    const given = { keep: true, batch: 16, folder };
+    const [one, other] = [
+      await featuresOf(ragged, extractor, null, given),
+      await featuresOf(source(3, 210), extractor, null, { ...given, folder: undefined }),
+    ];
+    expect(one).toEqual(other);
+    if (folder) rmSync(folder, { recursive: true });
+  }
+});
+
+test('FID and the Inception Score keep nothing of the images that went before', async () => {
+  setFlagsFromString('--expose-gc');
+  const gc = runInNewContext('gc') as () => void;
+  // What the first finds dead is given back in the background; the second waits for that.
+  const collect = () => [gc(), gc()];
+  const [size, width] = [16, 128];
+  const each = size * size * 3;
+  const map = tf.randomNormal([each, width], 0, 1, 'float32', 5) as tf.Tensor2D;
+  const wide: Extractor = {
+    ...extractor,
+    read: (images) =>
+      scoped(() => {
+        const features = tf.matMul(tf.reshape(images, [-1, each]), map) as tf.Tensor2D;
+        return { features, probabilities: tf.softmax(features) };
+      }),
+  };
+  const bytes = Uint8Array.from(uniforms(key(6), 101 * each), (u) => 255 * u);
+  const drawn = (count: number, look: () => void): ImageSource => ({
+    ...{ data: 'drawn', split: null, count, height: size, width: size, channels: 3, stored: false },
+    async read(first, size, give) {
+      for (let at = first; at < count; at += size) {
+        await give(bytes.slice(at % each, (at % each) + Math.min(size, count - at) * each));
+        look();
+      }
+    },
+  });
+  const most = async (count: number, metrics: readonly Metric[]) => {
+    const [held, tensors]: [number[], number[]] = [[], []];
+    const data = drawn(count, () => {
+      tensors.push(tf.memory().numBytes);
+      if (tensors.length % 10 === 0) collect();
+      if (tensors.length % 10 === 0) held.push(process.memoryUsage().arrayBuffers);
+    });
+    const reference = drawn(100, () => {});
+    const { evaluation } = await evaluate({ data, reference, extractor: wide, metrics, batch: 100 });
+    expect(evaluation.n).toBe(count);
+    return { held: Math.max(...held), tensors: Math.max(...tensors) };
+  };
+  const metrics: Metric[] = ['fid', 'is'];
+  await most(1000, metrics);
+  const [few, many] = [await most(2000, metrics), await most(5000, metrics)];
+  expect(many.tensors).toBe(few.tensors);
+  // 3,000 images more are 2.3 MB of bytes, their features and probabilities 1.5 MB each.
+  expect(many.held - few.held).toBeLessThan(5e5);
+  // The Vendi Score needs all features, and this would see them.
+  expect((await most(5000, ['fid', 'vendi'])).held - few.held).toBeGreaterThan(1.5e6);
+  map.dispose();
+});
+
 test('an evaluation that was stopped goes on where it was, to the same numbers', async () => {
   const [data, parts] = [source(4, 2100), join(folder, 'parts')];
   let seen = 0;
@@ -169,6 +242,29 @@ test('a folder, npz and safetensors files of the same images give the same bytes
   const off = (await hash(jpegs)).map((value, i) => Math.abs(value - (expected[i] as number)));
   expect(off).toHaveLength(12);
   expect(Math.max(...off)).toBeLessThan(0.05);
+});
+
+test('the training images of CIFAR-10 come from their files one after another', async (context) => {
+  const two = await Promise.all([cifar10Batch('data_batch_1'), cifar10Batch('data_batch_2')]).catch(
+    (error: unknown) => {
+      say(`CIFAR-10 is not there: ${(error as Error).message}`);
+    },
+  );
+  if (!two) return context.skip();
+  const [first, second] = two.map(({ images }) => images) as [Uint8Array, Uint8Array];
+  const train = await openImages('cifar10:train:10040');
+  expect(train).toMatchObject({ data: 'CIFAR-10', split: 'train:10040', count: 10_040, height: 32, channels: 3 });
+  const seen: Uint8Array[] = [];
+  await readBytes(train, 9984, 32, async (bytes) => void seen.push(bytes.slice()));
+  expect(seen.map(({ length }) => length / 3072)).toEqual([32, 24]);
+  const expected = Buffer.concat([first.subarray(9984 * 3072), second.subarray(0, 40 * 3072)]);
+  expect(Buffer.concat(seen).equals(expected)).toBe(true);
+  seen.length = 0;
+  await readBytes(train, 10_016, 32, async (bytes) => void seen.push(bytes.slice()));
+  expect(Buffer.concat(seen).equals(expected.subarray(32 * 3072))).toBe(true);
+  expect((await openImages('cifar10:train')).count).toBe(50_000);
+  await expect(openImages('cifar10:train:50001')).rejects.toThrow('count is 50001');
+  await expect(openImages('cifar10:test:10001')).rejects.toThrow('count is 10001');
 });
 
 test('statistics of a file serve as the reference of FID, and unlike ones are refused before any work', async () => {

@@ -5,7 +5,8 @@ import {
   type FeatureStatistics,
   frechetDistance,
   frechetInfinity,
-  inceptionScore,
+  type InceptionScorer,
+  inceptionScorer,
   kid,
   type Manifold,
   type Matrix,
@@ -13,7 +14,7 @@ import {
   vendiScore,
 } from '@logsnr/metrics';
 import type { Extractor } from './extractor.js';
-import { checkSource, type Features, featuresOf, hashOfImages } from './features.js';
+import { checkSource, type FeatureOptions, type Features, featuresOf, hashOfImages } from './features.js';
 import { type ImageSource, nameOf } from './image-source.js';
 
 /** What can be measured, by the names of the fields of an {@link Evaluation}. */
@@ -33,6 +34,8 @@ export type Metric = (typeof METRICS)[number];
 
 /** Those that need the features of each image, on both sides. */
 const OF_BOTH: readonly Metric[] = ['kid', 'precision', 'recall', 'density', 'coverage'];
+/** Those that need the features of each image of the data. The others are summed up as images come. */
+const OF_EACH: readonly Metric[] = [...OF_BOTH, 'fidInfinity', 'vendi'];
 
 export interface EvaluateOptions {
   /** The images to be judged. */
@@ -111,18 +114,22 @@ export async function evaluate(
     return source.stored ? await hashOfImages(source) : null;
   };
   const hashes = [await read(data), isSource(reference) ? await read(reference) : null] as const;
-  const features = (source: ImageSource, sha256: string | null, keep: boolean): Promise<Features> => {
+  const features = (source: ImageSource, sha256: string | null, more: FeatureOptions): Promise<Features> => {
     const what = `features of ${nameOf(source)}`;
     const told = (done: number, images: number) => onProgress?.({ what, done, images });
-    return featuresOf(source, extractor, sha256, { batch, folder, algebra, keep, onProgress: told });
+    return featuresOf(source, extractor, sha256, { batch, folder, algebra, onProgress: told, ...more });
   };
-  const both = metrics.some((metric) => OF_BOTH.includes(metric));
-  const keep = metrics.some((metric) => metric !== 'fid');
-  const theirs = isSource(reference) ? await features(reference, hashes[1], both) : undefined;
-  const own = await features(data, hashes[0], keep);
+  const need = (of: readonly Metric[]) => metrics.some((metric) => of.includes(metric));
+  const theirs = isSource(reference) ? await features(reference, hashes[1], { keep: need(OF_BOTH) }) : undefined;
+  const { splits = Math.min(10, data.count) } = options;
+  const scorer = need(['is']) ? inceptionScorer(data.count, { splits }) : undefined;
+  const own = await features(data, hashes[0], {
+    keep: need(OF_EACH),
+    onProbabilities: (given) => scorer?.add({ ...given, classifier: extractor.classifier as string }),
+  });
   const statistics = theirs?.statistics ?? (reference as FeatureStatistics);
   onProgress?.({ what: 'metrics', done: 0, images: data.count });
-  const found = scores(options, own, statistics, theirs?.features ?? null);
+  const found = scores(options, own, statistics, theirs?.features ?? null, scorer);
   const { origin } = own.statistics;
   const evaluation: Evaluation = {
     ...found,
@@ -170,10 +177,11 @@ function checkAsked({ data, reference, extractor, metrics = ['fid'], splits, ass
 }
 
 function scores(
-  { metrics = ['fid'], algebra, key, splits = 10, extractor, data }: EvaluateOptions,
+  { metrics = ['fid'], algebra, key }: EvaluateOptions,
   own: Features,
   reference: FeatureStatistics,
   theirs: Matrix | null,
+  scorer: InceptionScorer | undefined,
 ): Partial<Evaluation> {
   const [features, asked] = [own.features as Matrix, new Set<Metric>(metrics)];
   const found: { -readonly [K in keyof Evaluation]?: Evaluation[K] } = {};
@@ -191,9 +199,8 @@ function scores(
     const all: Manifold = manifold(theirs as Matrix, features, { algebra });
     for (const metric of shares) found[metric] = all[metric];
   }
-  if (asked.has('is')) {
-    const given = { ...(own.probabilities as Matrix), classifier: extractor.classifier as string };
-    const { mean, std, classifier } = inceptionScore(given, { splits: Math.min(splits, data.count) });
+  if (scorer) {
+    const { mean, std, classifier } = scorer.score();
     Object.assign(found, { is: mean, isStd: std, classifier });
   }
   if (asked.has('vendi')) found.vendi = vendiScore(features, { algebra });

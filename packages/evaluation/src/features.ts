@@ -24,6 +24,8 @@ export interface FeatureOptions {
   readonly batch?: number | undefined;
   /** Keep all features (n · d floats), and not their mean and covariance alone. */
   readonly keep?: boolean | undefined;
+  /** Given the class probabilities of some 1,000 images after another, in their order, where the extractor has them. */
+  readonly onProbabilities?: ((probabilities: Matrix) => void) | undefined;
   /** A folder for the features, some 1,000 images a file: what was stopped goes on from there. */
   readonly folder?: string | undefined;
   readonly algebra?: LinearAlgebra | undefined;
@@ -38,7 +40,6 @@ export interface Features {
   readonly sha256: string | null;
   /** One image a row, where they were to be kept. */
   readonly features: Matrix | null;
-  readonly probabilities: Matrix | null;
 }
 
 /** Features [n, d] of some images, and their probabilities [n, classes]. */
@@ -57,14 +58,14 @@ export async function featuresOf(
   source: ImageSource,
   extractor: Extractor,
   sha256: string | null,
-  { batch = 32, keep = false, folder, algebra, onProgress }: FeatureOptions = {},
+  { batch = 32, keep = false, folder, algebra, onProbabilities, onProgress }: FeatureOptions = {},
 ): Promise<Features> {
   checkSource(source, extractor);
   checkInteger('batch', batch, 1);
   const { count, data, split } = source;
   const rows = batch * Math.max(1, Math.floor(BLOCK / batch));
   const files = folder === undefined ? undefined : filesOf(folder, { source, extractor, sha256, rows });
-  const kept: Block[] = [];
+  let kept: Float32Array | undefined;
   let sum: Moments | undefined;
   let done = 0;
   const take = (block: Block): void => {
@@ -75,7 +76,11 @@ export async function featuresOf(
         `the features of image ${done + Math.floor(bad / own.columns)} of ${nameOf(source)} are not finite; the extractor ${extractor.extractor} cannot judge it.`,
       );
     sum = sum ? mergeMoments(sum, moments(own, algebra)) : moments(own, algebra);
-    if (keep) kept.push(block);
+    if (keep) {
+      kept ??= new Float32Array(count * own.columns);
+      kept.set(block.features, done * own.columns);
+    }
+    if (block.probabilities) onProbabilities?.(matrixOf(block.probabilities, own.rows));
     done += own.rows;
   };
   for (let block = await files?.read(0); block; block = await files?.read(done)) {
@@ -98,7 +103,6 @@ export async function featuresOf(
     onProgress?.(so, count);
   };
   if (done < count) await readBytes(source, done, batch, rest);
-  const { features, probabilities } = joined(kept);
   const { extractor: name, sha256: weights, resize } = extractor;
   return {
     statistics: {
@@ -106,8 +110,7 @@ export async function featuresOf(
       ...{ count, data, split, origin: { extractor: name, sha256: weights, resize } },
     },
     sha256: sha256 ?? hash?.digest('hex') ?? null,
-    features: keep ? matrixOf(features, count) : null,
-    probabilities: probabilities && keep ? matrixOf(probabilities, count) : null,
+    features: kept ? matrixOf(kept, count) : null,
   };
 }
 

@@ -1,17 +1,18 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { checkInteger } from '@logsnr/core';
 import { type ImageSet, subset } from '@logsnr/data';
 import { CIFAR10_BATCHES, type Cifar10Batch, cifar10Batch, fashionMnist, mnist } from '@logsnr/data/node';
 import { DamagedFile, type Heading, type Values } from '@logsnr/io';
 import { explained, withNpz, withSafetensors } from '@logsnr/io/node';
 import { decode } from 'fast-png';
 import sharp from 'sharp';
-import { type ImageSource, sourceOf } from './image-source.js';
+import { type ImageSource, inBatches, sourceOf } from './image-source.js';
 
 /**
  * The images that a text names: a folder of PNG and JPEG files, in the order of their names; a `.npz` or safetensors file with an
  * array [n, h, w, channels] of bytes or of floats in [−1, 1]; or `cifar10:test_batch:4000`, the first 4,000 of that official
- * file, and so `mnist:test:1000`, `fashion-mnist:train:1000`.
+ * file, and so `cifar10:train`, all 50,000 training images, `mnist:test:1000`, `fashion-mnist:train:1000`.
  * @throws Error that says what is wrong: nothing there, no images, 16 bits, transparency, other sizes.
  */
 export async function openImages(text: string): Promise<ImageSource> {
@@ -27,11 +28,18 @@ export async function openImages(text: string): Promise<ImageSource> {
   );
 }
 
-/** Data that a registry carries: the names of its parts, and how one is read. */
+const TEST: Cifar10Batch = 'test_batch';
+const TRAIN = CIFAR10_BATCHES.filter((name) => name !== TEST);
+
+/** Data that a registry carries: the names of its parts, and how one is read, from one file or from several. */
 const DATASETS: Readonly<
-  Record<string, { called: string; parts: readonly string[]; read(part: string): Promise<ImageSet> }>
+  Record<string, { called: string; parts: readonly string[]; read(part: string, file: number): Promise<ImageSet> }>
 > = {
-  cifar10: { called: 'CIFAR-10', parts: CIFAR10_BATCHES, read: (part) => cifar10Batch(part as Cifar10Batch) },
+  cifar10: {
+    ...{ called: 'CIFAR-10', parts: ['train', 'test', ...CIFAR10_BATCHES] },
+    read: (part, file) =>
+      cifar10Batch(part === 'train' ? (TRAIN[file] as Cifar10Batch) : part === 'test' ? TEST : (part as Cifar10Batch)),
+  },
   mnist: { called: 'MNIST', parts: ['train', 'test'], read: async (part) => (await mnist())[part as 'train'] },
   'fashion-mnist': {
     called: 'Fashion-MNIST',
@@ -45,9 +53,29 @@ async function openDataset(text: string): Promise<ImageSource> {
   const { called, parts, read } = DATASETS[name] as (typeof DATASETS)[string];
   if (!parts.includes(part) || !/^(|[1-9]\d*)$/.test(count) || more.length > 0)
     throw new RangeError(`"${text}" is no part of ${called}; it is ${name}:PART:COUNT, PART of ${parts.join(', ')}.`);
-  const set = await read(part);
-  return sourceOf(count ? subset(set, Number(count)) : set, called, count ? `${part}:${count}` : part);
+  const set = await read(part, 0);
+  const split = count ? `${part}:${count}` : part;
+  if (name !== 'cifar10' || part !== 'train') return sourceOf(count ? subset(set, Number(count)) : set, called, split);
+  const all = TRAIN.length * set.count;
+  if (count) checkInteger('count', Number(count), 1, all);
+  return sourceOfFiles({ ...sourceOf(set, called, split), count: Number(count || all) }, set.count, (file) =>
+    read(part, file),
+  );
 }
+
+/** Images in files of `each`, of which one is in memory at a time. */
+const sourceOfFiles = (about: ImageSource, each: number, open: (file: number) => Promise<ImageSet>): ImageSource => ({
+  ...about,
+  async read(first, size, give) {
+    for (let at = first; at < about.count; ) {
+      const file = Math.floor(at / each);
+      const { images, count } = await open(file);
+      const set = { ...about, count: Math.min(count, about.count - file * each), images };
+      await inBatches(set, at - file * each, size, give);
+      at = file * each + set.count;
+    }
+  },
+});
 
 /** Opens a file of arrays that are read in parts. */
 type WithArrays = <R>(

@@ -15,7 +15,7 @@ export interface ImageSource {
   readonly channels: number;
   /**
    * Gives the images from number `first` on, in their order, at most `size` at once, NHWC: bytes, or floats in [−1, 1]. It waits
-   * until each batch is taken. An image must not depend on `first`, so that what was stopped can go on.
+   * until each batch is taken, after which the batch is its own again. An image must not depend on `first`, so that what was stopped can go on.
    */
   read(first: number, size: number, give: Give<ArrayLike<number>>): Promise<void>;
   /** False for samples that are drawn as they are asked for. Others are read through once before any work. */
@@ -26,12 +26,20 @@ export interface ImageSource {
 export const sourceOf = (set: ImageSet, data: string, split: string | null = null): ImageSource => ({
   ...{ data, split, stored: true },
   ...{ count: set.count, height: set.height, width: set.width, channels: set.channels },
-  async read(first, size, give) {
-    const each = set.height * set.width * set.channels;
-    for (let at = first; at < set.count; at += size)
-      await give(set.images.subarray(at * each, Math.min(set.count, at + size) * each));
-  },
+  read: (first, size, give) => inBatches(set, first, size, give),
 });
+
+/** Gives images held as bytes from number `first` on, `size` at once. */
+export async function inBatches(
+  { images, count, height, width, channels }: Omit<ImageSet, 'labels' | 'classes'>,
+  first: number,
+  size: number,
+  give: Give<Uint8Array>,
+): Promise<void> {
+  const each = height * width * channels;
+  for (let at = first; at < count; at += size)
+    await give(images.subarray(at * each, Math.min(count, at + size) * each));
+}
 
 /**
  * Gives the images of a source as bytes, `size` at once but for the last ones. Floats are rounded to what a file of 8 bits
@@ -48,16 +56,24 @@ export async function readBytes(
   const { count, height, width, channels } = source;
   const each = height * width * channels;
   let at = first;
+  /** Images of a batch that is not full yet. */
+  let waiting = new Uint8Array(0);
   await source.read(first, size, async (given) => {
     const images = given.length / each;
     if (!Number.isInteger(images) || images < 1 || images > size || at + images > count)
       throw new RangeError(
         `${nameOf(source)} gave ${given.length} values after ${at} images; a batch has up to ${size} images of ${height}×${width}×${channels}, ${count} in all.`,
       );
-    await give(given instanceof Uint8Array ? given : bytesOf(given, at * each, source));
+    const bytes = given instanceof Uint8Array ? given : bytesOf(given, at * each, source);
+    const all = waiting.length > 0 ? new Uint8Array(Buffer.concat([waiting, bytes])) : bytes;
     at += images;
+    let taken = 0;
+    for (; all.length - taken >= size * each; taken += size * each)
+      await give(all.subarray(taken, taken + size * each));
+    waiting = all.slice(taken);
   });
   if (at < count) throw new RangeError(`${nameOf(source)} ended after ${at} of ${count} images.`);
+  if (waiting.length > 0) await give(waiting);
 }
 
 /** Rounding may lead a little beyond. */

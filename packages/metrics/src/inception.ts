@@ -24,6 +24,14 @@ export interface InceptionScore {
   readonly classifier: string;
 }
 
+/** The Inception Score of samples that come in parts. */
+export interface InceptionScorer {
+  /** The next samples, in their order. */
+  add(scores: ClassScores): void;
+  /** @throws RangeError before all samples have come. */
+  score(): InceptionScore;
+}
+
 /**
  * The Inception Score exp Eₓ KL(p(y|x) ‖ p(y)), p(y) = Eₓ p(y|x), in nats with 0 ln 0 = 0 (Salimans et al. 2016, arXiv
  * 1606.03498, section 4). It is 1 where all samples look alike or no class is certain. It is at most the number of classes.
@@ -34,32 +42,73 @@ export interface InceptionScore {
  * @throws RangeError on a negative probability, a number that is not finite, a row that does not sum to 1, no name, or
  *   too many splits.
  */
-export function inceptionScore(scores: ClassScores, { splits = 1 }: InceptionScoreOptions = {}): InceptionScore {
+export function inceptionScore(scores: ClassScores, options: InceptionScoreOptions = {}): InceptionScore {
   checkMatrix(scores.logits ? 'logits' : 'probabilities', scores);
-  const { rows, classifier } = scores;
-  if (!classifier) throw new RangeError('the class probabilities have no classifier; say whose they are.');
-  checkInteger('splits', splits, 1, rows);
-  const start = (split: number) => Math.floor((split * rows) / splits);
-  const parts = Array.from({ length: splits }, (_, split) => scoreOf(scores, start(split), start(split + 1)));
-  const mean = average(parts);
-  return { mean, std: Math.sqrt(average(parts.map((score) => (score - mean) ** 2))), splits, classifier };
+  const scorer = inceptionScorer(scores.rows, options);
+  scorer.add(scores);
+  return scorer.score();
 }
 
-function scoreOf(scores: ClassScores, first: number, end: number): number {
-  const [marginal, logs] = [new Float64Array(scores.columns), new Float64Array(scores.columns)];
-  const n = end - first;
-  let certainty = 0;
-  for (let i = first; i < end; i++) {
-    logProbabilities(scores, i, logs);
-    for (let y = 0; y < logs.length; y++) {
-      const log = logs[y] as number;
-      const p = Math.exp(log);
-      if (p > 0) certainty += (p * log) / n;
-      marginal[y] = (marginal[y] as number) + p / n;
-    }
+/** E Σ p ln p and p(y) of one split, as far as its samples have come. */
+interface Split {
+  readonly end: number;
+  readonly n: number;
+  certainty: number;
+  marginal: Float64Array;
+}
+
+/**
+ * The same score of `count` samples that come in parts: it keeps one p(y) for each split, and no sample.
+ * @throws RangeError as {@link inceptionScore}, and on more samples than `count` or of another classifier.
+ */
+export function inceptionScorer(count: number, { splits = 1 }: InceptionScoreOptions = {}): InceptionScorer {
+  checkInteger('the number of samples', count, 1);
+  checkInteger('splits', splits, 1, count);
+  const start = (split: number) => Math.floor((split * count) / splits);
+  const parts: Split[] = Array.from({ length: splits }, (_, split) => ({
+    ...{ end: start(split + 1), n: start(split + 1) - start(split) },
+    ...{ certainty: 0, marginal: new Float64Array(0) },
+  }));
+  let [done, at] = [0, 0];
+  let of: { readonly classifier: string; readonly columns: number } | undefined;
+  return {
+    add(scores) {
+      const { classifier, columns, rows } = scores;
+      checkMatrix(scores.logits ? 'logits' : 'probabilities', scores);
+      if (!classifier) throw new RangeError('the class probabilities have no classifier; say whose they are.');
+      of ??= { classifier, columns };
+      if (of.classifier !== classifier || of.columns !== columns)
+        throw new RangeError(
+          `the samples before were scored by ${of.classifier} in ${of.columns} classes, these by ${classifier} in ${columns}; one score is of one classifier.`,
+        );
+      if (done + rows > count) throw new RangeError(`${done + rows} samples came; ${count} were to come.`);
+      const logs = new Float64Array(columns);
+      for (let i = 0; i < rows; i++, done++) {
+        if (done === (parts[at] as Split).end) at++;
+        logProbabilities(scores, i, logs);
+        addTo(parts[at] as Split, logs);
+      }
+    },
+    score() {
+      if (!of || done < count) throw new RangeError(`${done} of ${count} samples have come; a score is of all.`);
+      const scores = parts.map(({ certainty, marginal }) =>
+        Math.exp(certainty - marginal.reduce((sum, p) => (p > 0 ? sum + p * Math.log(p) : sum), 0)),
+      );
+      const mean = average(scores);
+      const std = Math.sqrt(average(scores.map((score) => (score - mean) ** 2)));
+      return { mean, std, splits, classifier: of.classifier };
+    },
+  };
+}
+
+function addTo(split: Split, logs: Float64Array): void {
+  if (split.marginal.length === 0) split.marginal = new Float64Array(logs.length);
+  for (let y = 0; y < logs.length; y++) {
+    const log = logs[y] as number;
+    const p = Math.exp(log);
+    if (p > 0) split.certainty += (p * log) / split.n;
+    split.marginal[y] = (split.marginal[y] as number) + p / split.n;
   }
-  const spread = marginal.reduce((sum, p) => (p > 0 ? sum + p * Math.log(p) : sum), 0);
-  return Math.exp(certainty - spread);
 }
 
 /** ln p(y|x) of row i, into `logs`. */

@@ -8,7 +8,14 @@ export {
   frechetInfinity,
 } from './fid-infinity.js';
 export { frechetDistance } from './frechet.js';
-export { type ClassScores, type InceptionScore, type InceptionScoreOptions, inceptionScore } from './inception.js';
+export {
+  type ClassScores,
+  type InceptionScore,
+  type InceptionScoreOptions,
+  type InceptionScorer,
+  inceptionScore,
+  inceptionScorer,
+} from './inception.js';
 export { type Kid, type KidOptions, kid, mmd } from './kid.js';
 export { type Manifold, type ManifoldOptions, manifold } from './manifold.js';
 export { type GaussianStatistics, gaussianStatistics, type Moments, mergeMoments, moments } from './statistics.js';

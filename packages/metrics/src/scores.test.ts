@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { accuracy, type ClassScores, inceptionScore } from './index.js';
+import { accuracy, type ClassScores, inceptionScore, inceptionScorer } from './index.js';
 
 const matrix = (rows: number[][]): ClassScores => ({
   ...{ data: rows.flat(), rows: rows.length, columns: rows[0]?.length ?? 0 },
@@ -35,6 +35,29 @@ test('splits are consecutive, each with its own marginal', () => {
   expect(score.std).toBeCloseTo(1, 12);
   // Sizes that do not divide: every sample is in one split.
   expect(inceptionScore(oneHot(2, [0, 0, 0, 1, 1]), { splits: 2 }).mean).toBeCloseTo((1 + 3 / 2 ** (2 / 3)) / 2, 12);
+});
+
+test('samples that come in parts have the score of all at once, wherever a split ends', () => {
+  const rows = Array.from({ length: 23 }, (_, i) => [1 + Math.sin(i), 1 + Math.cos(3 * i), 1.5 + Math.sin(7 * i)]);
+  const all = matrix(rows.map((row) => row.map((value) => value / row.reduce((a, b) => a + b))));
+  const part = (from: number, to: number): ClassScores => ({
+    ...all,
+    ...{ data: Array.from(all.data).slice(3 * from, 3 * to), rows: to - from },
+  });
+  for (const splits of [1, 4, 23])
+    for (const ends of [[23], [1, 2, 23], [5, 11, 17, 23], [22, 23]]) {
+      const scorer = inceptionScorer(23, { splits });
+      for (const [i, end] of ends.entries()) scorer.add(part(ends[i - 1] ?? 0, end));
+      expect(scorer.score()).toEqual(inceptionScore(all, { splits }));
+    }
+  const scorer = inceptionScorer(23);
+  expect(() => scorer.score()).toThrow('0 of 23 samples have come');
+  scorer.add(part(0, 20));
+  expect(() => scorer.score()).toThrow('20 of 23 samples have come');
+  expect(() => scorer.add(part(0, 4))).toThrow('24 samples came; 23 were to come');
+  expect(() => scorer.add({ ...part(20, 23), classifier: 'another' })).toThrow('these by another in 3');
+  scorer.add(part(20, 23));
+  expect(scorer.score()).toEqual(inceptionScore(all));
 });
 
 test('rows off by rounding are scaled to sum to 1', () => {
