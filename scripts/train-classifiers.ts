@@ -1,4 +1,4 @@
-// pnpm train-classifiers: trains the classifiers that @logsnr/evaluation carries, on MNIST and Fashion-MNIST, and
+// pnpm train-classifiers: trains the classifiers that @logsnr/evaluation carries, on MNIST, Fashion-MNIST and CIFAR-10, and
 // writes their weights in half precision to packages/evaluation/weights, with their accuracy on the test set. The same command
 // goes on where it was stopped.
 import { readFile } from 'node:fs/promises';
@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fold, type Key, key, uniforms } from '@logsnr/core';
 import { type BatchArrays, batchArrays, batchTensors, type ImageSet, shuffledIndices } from '@logsnr/data';
-import { fashionMnist, mnist } from '@logsnr/data/node';
+import { cifar10, fashionMnist, mnist } from '@logsnr/data/node';
 import { extract } from '@logsnr/evaluation';
 import {
   type ClassifierRecord,
@@ -36,12 +36,16 @@ const { values } = parseArgs({
 });
 
 /** How each is trained: on how many batches of 128 images, each image moved by up to `shift` pixels and, or not, mirrored. */
-const RECIPES: Record<
-  PackagedClassifier,
-  { data: () => Promise<{ train: ImageSet; test: ImageSet }>; steps: number; shift: number; mirror: boolean }
-> = {
+interface Recipe {
+  data: () => Promise<{ train: ImageSet; test: ImageSet }>;
+  steps: number;
+  shift: number;
+  mirror: boolean;
+}
+const RECIPES: Record<PackagedClassifier, Recipe> = {
   mnist: { data: () => mnist(), steps: 1500, shift: 2, mirror: false },
   'fashion-mnist': { data: () => fashionMnist(), steps: 2000, shift: 2, mirror: true },
+  cifar10: { data: () => cifar10(), steps: 2000, shift: 4, mirror: true },
 };
 const BATCH = 128;
 

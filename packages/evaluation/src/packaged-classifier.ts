@@ -11,6 +11,10 @@ const grey = { height: 28, width: 28, channels: 1, classes: 10 };
 export const PACKAGED_CLASSIFIERS = {
   mnist: { kind: 'conv-classifier', config: { ...grey, widths: [16, 32], features: 64 } },
   'fashion-mnist': { kind: 'conv-classifier', config: { ...grey, widths: [32, 64], features: 64 } },
+  cifar10: {
+    kind: 'residual-classifier',
+    config: { height: 32, width: 32, channels: 3, classes: 10, widths: [16, 64, 128, 128] },
+  },
 } as const satisfies Record<string, ClassifierSpec>;
 
 export type PackagedClassifier = keyof typeof PACKAGED_CLASSIFIERS;
@@ -33,8 +37,8 @@ export interface ClassifierRecord {
 const weights = new URL('../weights/', import.meta.url);
 
 /**
- * A small classifier that comes with this package as an extractor, with what is known of it: of `mnist` or
- * `fashion-mnist`. Its Fréchet distances and Inception Scores compare with its own alone.
+ * A small classifier that comes with this package as an extractor, with what is known of it: of `mnist`,
+ * `fashion-mnist` or `cifar10`. Its Fréchet distances and Inception Scores compare with its own alone.
  * @throws DamagedFile where its file is not the one that was shipped.
  */
 export async function packagedClassifier(
