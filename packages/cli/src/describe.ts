@@ -1,5 +1,5 @@
 import { descriptionTable, presetNames } from '@logsnr/networks';
-import { useBackend } from '@logsnr/tensorflow';
+import { backendInfo, useBackend } from '@logsnr/tensorflow';
 import type { Command } from 'commander';
 import { describePreset, presetTable } from './describe-presets.js';
 import { integer } from './options.js';
@@ -32,7 +32,7 @@ Examples:
         if (name === undefined && !all)
           throw new RangeError(`give one preset, or --all; the presets are ${presetNames.join(', ')}.`);
         // Any backend will do: TensorFlow.js's gradients come with it.
-        await useBackend({ backend: 'cpu', quiet: true });
+        if (!backendInfo()) await useBackend({ backend: 'cpu', quiet: true });
         if (name === undefined) return console.log(presetTable());
         const description = describePreset(name, { depth, batch });
         console.log(json ? JSON.stringify({ preset: name, ...description }) : descriptionTable(description));

@@ -1,8 +1,10 @@
-import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { decode } from 'fast-png';
 import { afterAll, expect, test, vi } from 'vitest';
 import { describePreset } from './describe-presets.js';
 import { main } from './main.js';
@@ -12,14 +14,26 @@ const folder = mkdtempSync(join(tmpdir(), 'logsnr-cli-'));
 const at = (name: string) => join(folder, name);
 afterAll(() => rmSync(folder, { recursive: true }));
 
+const bin = ['--import', import.meta.resolve('tsx'), `${root}/packages/cli/src/bin.ts`];
+const env = { ...process.env, TSX_TSCONFIG_PATH: `${root}/tsconfig.json` };
+
 /** The command in a process of its own, as a user runs it. */
 function run(...args: string[]) {
-  const { stdout, stderr, status } = spawnSync(
-    process.execPath,
-    ['--import', import.meta.resolve('tsx'), `${root}/packages/cli/src/bin.ts`, ...args],
-    { cwd: folder, encoding: 'utf8', env: { ...process.env, TSX_TSCONFIG_PATH: `${root}/tsconfig.json` } },
-  );
+  const { stdout, stderr, status } = spawnSync(process.execPath, [...bin, ...args], {
+    cwd: folder,
+    encoding: 'utf8',
+    env,
+  });
   return { stdout, stderr, status };
+}
+
+/** Starts the command, and kills it when a file is there. */
+async function killed(file: string, ...args: string[]) {
+  const child = spawn(process.execPath, [...bin, ...args], { cwd: folder, stdio: 'ignore', env });
+  const ended = new Promise<NodeJS.Signals | null>((done) => child.on('exit', (_, signal) => done(signal)));
+  while (!existsSync(at(file)) && child.exitCode === null) await sleep(20);
+  child.kill('SIGKILL');
+  expect(await ended).toBe('SIGKILL');
 }
 
 /** The command in this process, which has started already. */
@@ -53,11 +67,20 @@ test('`logsnr doctor` tells of the machine', { timeout: 240_000 }, () => {
 });
 
 test.each([
-  ['fly', /^logsnr: there is no command "fly"; the commands are describe, .*doctor\.\n$/],
+  ['fly', /^logsnr: there is no command "fly"; the commands are train, .*doctor\.\n$/],
   ['describe', /^logsnr: give one preset, or --all; the presets are mnist, .*\n$/],
   ['describe mnist --depth 0', /^logsnr: .*'0' is invalid.* It must be an integer of at least 1\.\n$/],
   ['evaluate --data x', /^logsnr: required option '--reference <B>' not specified\n$/],
   ['evaluate --data x --reference y', /^logsnr: x cannot be read: it is missing \(ENOENT\)\.\n$/],
+  ['train', /^logsnr: give a preset or --data; the presets are mnist, .*imagenet128\.\n$/],
+  ['train moon', /^logsnr: there is no preset "moon"; .*--data FOLDER\.\n$/],
+  ['train mnist --data nowhere', /^logsnr: there is no folder "nowhere"; .*cifar10\.\n$/],
+  ['train mnist --p-uncond 2', /^logsnr: .*'2' is invalid.* a number from 0 to 1\.\n$/],
+  ['train imagenet64', /^logsnr: "imagenet64" needs images: give --data FOLDER.*\n$/],
+  ['sample nothing', /^logsnr: there is no model "nothing"; .*@logsnr\/model-NAME\.\n$/],
+  ['sample nothing --sampler magic', /^logsnr: .*Allowed choices are ancestral, ddim, .*\n$/],
+  ['sample nothing --guidance magic', /^logsnr: .*It must be classifier-free, .*as JSON\.\n$/],
+  ['sample nothing --guidance {"method":"x"}', /^logsnr: .*the guidance's method does not fit.*\n$/],
   ['convert nothing model', /^logsnr: there is no model "nothing"; give a run folder of `logsnr train`, .*\n$/],
   ['convert nothing model.pt', /^logsnr: model\.pt is a file's name; .*--as.*\n$/],
   ['convert nothing a.pt --as torch', /^logsnr: .*Allowed choices are guided-diffusion, dit, diffusers, logsnr\.\n$/],
@@ -112,4 +135,101 @@ test('`logsnr convert` makes a model of a folder of diffusers, and back the same
   expect((await convert(at('damaged'), at('x'))).stderr).toMatch(
     /damaged\/model\.json does not say .*: prediction: .*"v".*\n$/,
   );
+});
+
+const small = ['train', 'mnist', '--base', '8', '--batch', '4', '--steps', '6', '--seed', '1'];
+
+test('`logsnr train` that was killed goes on to the same weights, and refuses other settings', {
+  timeout: 240_000,
+}, async () => {
+  await killed('killed/checkpoints/step-00000001/manifest.json', ...small, '--out', 'killed');
+  const resumed = await call(...small, '--out', at('killed'), '--json');
+  expect(resumed.stderr).toMatch(/going on after step [1-6]/);
+  expect(JSON.parse(resumed.stdout)).toMatchObject({ step: 6, skipped: 0 });
+  expect(await call(...small, '--out', at('whole'))).toMatchObject({
+    status: 0,
+    stdout: expect.stringContaining('6 steps'),
+  });
+  const bytes = (name: string) => readFileSync(at(`${name}/model.safetensors`));
+  expect(bytes('killed').equals(bytes('whole'))).toBe(true);
+  const record = JSON.parse(readFileSync(at('whole/model.json'), 'utf8'));
+  expect(record).toMatchObject({
+    ...{ name: 'mnist', prediction: 'v', schedule: { name: 'arctan', lambdaMin: -12, lambdaMax: 12 } },
+    network: { kind: 'unet', config: { base: 8, classes: 10 } },
+    data: { name: 'mnist', count: 60_000, sha256: expect.stringMatching(/^[0-9a-f]{64}$/) },
+    training: { seed: 1, steps: 6, batch: 4, pUncond: 0.1 },
+    versions: { node: process.versions.node },
+  });
+  const other = await call(...small, '--p-uncond', '0.2', '--out', at('whole'));
+  expect(other).toMatchObject({ status: 1, stderr: expect.stringMatching(/pUncond is 0\.2, was 0\.1/) });
+  expect(JSON.parse(readFileSync(at('whole/model.json'), 'utf8'))).toEqual(record);
+});
+
+test('`logsnr train --dry-run` tells what it takes and writes nothing', async () => {
+  const { stdout, status } = await call('train', 'mnist', '--dry-run', '--json', '--out', at('dry'));
+  expect([status, existsSync(at('dry'))]).toEqual([0, false]);
+  const { plan, training } = JSON.parse(stdout);
+  expect(plan).toMatchObject({ parameters: 288_881, stateBytes: 20 * 288_881, steps: 900 });
+  // Three passes of two operations for each of the multiply-adds of docs/networks.md, for each image.
+  expect(plan.flopsPerStep / (6 * training.batch) / 1e9).toBeCloseTo(0.05, 2);
+});
+
+test('`logsnr sample` draws from a run folder, from its weights alone and from a package, by the index alone', {
+  timeout: 240_000,
+}, async () => {
+  const args = ['--w', '2', '--steps', '4', '--batch', '2', '--seed', '3', '--class', '7,1'];
+  const sample = (from: string, out: string, ...more: string[]) =>
+    call('sample', from, ...args, '--out', at(out), ...more);
+  expect(await sample(at('whole'), 'two', '--count', '2')).toMatchObject({ status: 0 });
+  const { stdout } = await sample(at('whole'), 'five', '--count', '5', '--json');
+  expect(JSON.parse(stdout)).toMatchObject({
+    w: 2,
+    steps: 4,
+    sampler: 'ancestral',
+    guidance: { method: 'classifier-free', w: 2 },
+  });
+  expect(JSON.parse(stdout).images.map(({ label }: { label: number }) => label)).toEqual([7, 1, 7, 1, 7]);
+  expect(readdirSync(at('five')).sort()).toEqual([
+    ...Array.from({ length: 5 }, (_, i) => `00000${i}.png`),
+    ...['grid.png', 'samples.json'],
+  ]);
+  const image = (out: string, i: number) => readFileSync(at(`${out}/00000${i}.png`));
+  for (const i of [0, 1]) expect(image('two', i).equals(image('five', i))).toBe(true);
+  expect(decode(image('five', 4))).toMatchObject({ width: 28, height: 28, channels: 1 });
+  expect(image('five', 4).equals(image('five', 0))).toBe(false);
+  // The averaged weights of the last checkpoint are those in the run's model.safetensors, which is what a package has.
+  const packaged = at('node_modules/@logsnr/model-tiny');
+  mkdirSync(packaged, { recursive: true });
+  for (const file of ['model.json', 'model.safetensors']) cpSync(at(`whole/${file}`), join(packaged, file));
+  writeFileSync(join(packaged, 'package.json'), '{ "name": "@logsnr/model-tiny", "version": "1.0.0" }');
+  const before = process.cwd();
+  process.chdir(folder);
+  try {
+    expect(await sample('tiny', 'packaged', '--count', '2')).toMatchObject({ status: 0 });
+  } finally {
+    process.chdir(before);
+  }
+  expect(image('packaged', 1).equals(image('two', 1))).toBe(true);
+  expect(await sample(at('whole'), 'two')).toMatchObject({ status: 1, stderr: expect.stringContaining('--overwrite') });
+  const unguided = await call(
+    'sample',
+    at('whole'),
+    ...args,
+    '--count',
+    '2',
+    '--out',
+    at('two'),
+    '--overwrite',
+    '--w',
+    '0',
+  );
+  expect(unguided.status).toBe(0);
+  expect(image('packaged', 1).equals(image('two', 1))).toBe(false);
+});
+
+test('a model without ∅ is not guided by itself', async () => {
+  expect(await call('convert', `${root}/examples/foreign-model/checkpoint`, at('labels'))).toMatchObject({ status: 0 });
+  const { stderr, status } = await call('sample', at('labels'), '--w', '1', '--out', at('none'));
+  expect([status, stderr]).toEqual([1, expect.stringMatching(/^logsnr: "labels" has no ∅.*must be 0\.\n$/)]);
+  expect(existsSync(at('none'))).toBe(false);
 });

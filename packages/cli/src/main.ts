@@ -5,6 +5,8 @@ import { Command, CommanderError } from 'commander';
 import { addConvert } from './convert.js';
 import { addDescribe } from './describe.js';
 import { addEvaluate } from './evaluate.js';
+import { addSample } from './sample.js';
+import { addTrain } from './train.js';
 
 /**
  * Runs `logsnr` with these arguments.
@@ -18,6 +20,8 @@ export async function main(args: readonly string[]): Promise<number> {
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'logsnr: ')) })
     .addHelpText('after', '\n`logsnr COMMAND --help` has examples.');
+  addTrain(program);
+  addSample(program);
   addDescribe(program);
   addEvaluate(program);
   addConvert(program);

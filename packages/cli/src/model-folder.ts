@@ -37,7 +37,7 @@ const schema = v.looseObject({
   schedule: v.optional(scheduleSchema),
   classNames: v.optional(v.array(v.string())),
   data: v.optional(v.looseObject({ name: v.string() })),
-  training: v.optional(v.record(v.string(), v.unknown())),
+  training: v.optional(v.looseObject({})),
   versions: v.optional(v.record(v.string(), v.string())),
 });
 
@@ -59,7 +59,8 @@ export interface ModelRecord {
   readonly classNames?: readonly string[] | undefined;
   /** What it was trained on. */
   readonly data?: { readonly name: string } | undefined;
-  readonly training?: Readonly<Record<string, unknown>> | undefined;
+  /** How it was trained. */
+  readonly training?: object | undefined;
   readonly versions?: Readonly<Record<string, string>> | undefined;
 }
 

@@ -13,6 +13,20 @@ export const integer =
   (text: string): number =>
     numberOf(text, (value) => Number.isSafeInteger(value) && value >= least, `an integer of at least ${least}`);
 
+/** Reads a number above another one. */
+export const above =
+  (bound: number) =>
+  (text: string): number =>
+    numberOf(text, (value) => value > bound && value < Number.POSITIVE_INFINITY, `a number above ${bound}`);
+
+/** Reads a number in [0, 1]. */
+export const share = (text: string): number =>
+  numberOf(text, (value) => value >= 0 && value <= 1, 'a number from 0 to 1');
+
+/** Reads a number that float32, in which tensors hold it, holds too. */
+export const finite = (text: string): number =>
+  numberOf(text, (value) => Number.isFinite(Math.fround(value)), 'a finite number');
+
 /** Reads a list that commas separate. */
 export const words = (text: string): string[] => text.split(',');
 

@@ -26,23 +26,13 @@ export interface GridOptions {
  */
 export function imageGrid(images: Tensor4D | ImageNumbers, options: GridOptions = {}): RgbImage {
   const [count, h, w, channels] = images.shape;
-  checkInteger('the number of images', count, 1);
-  if (channels !== 1 && channels !== 3)
-    throw new RangeError(`the images have ${channels} channels; a grid takes 1 (grey) or 3 (RGB).`);
   const { columns = Math.ceil(Math.sqrt(count)), gap = 2, scale = 1, background = 255 } = options;
   checkInteger('columns', columns, 1);
   checkInteger('gap', gap);
   checkInteger('scale', scale, 1);
   checkWithin('background', background, 0, 255);
-  const values = images instanceof Tensor ? images.dataSync() : images.data;
+  const values = checkImages(images);
   const size = h * w * channels;
-  if (values.length !== count * size)
-    throw new RangeError(
-      `data has ${values.length} values; the shape [${images.shape.join(', ')}] needs ${count * size}.`,
-    );
-  for (let i = 0; i < values.length; i++)
-    if (Number.isNaN(values[i]))
-      throw new RangeError(`image ${Math.floor(i / size)} holds a NaN; its values must be numbers.`);
 
   const [across, down] = [w * scale + gap, h * scale + gap];
   const picture = blank(columns * across - gap, Math.ceil(count / columns) * down - gap, background);
@@ -55,4 +45,23 @@ export function imageGrid(images: Tensor4D | ImageNumbers, options: GridOptions 
   return picture;
 }
 
-const toByte = (x: number): number => Math.round(127.5 * (Math.min(Math.max(x, -1), 1) + 1));
+/** The values of some images. @throws RangeError on no images, another number of channels, of values, or a NaN. */
+export function checkImages(images: Tensor4D | ImageNumbers): ArrayLike<number> {
+  const [count, h, w, channels] = images.shape;
+  checkInteger('the number of images', count, 1);
+  if (channels !== 1 && channels !== 3)
+    throw new RangeError(`the images have ${channels} channels; a picture has 1 (grey) or 3 (RGB).`);
+  const values = images instanceof Tensor ? images.dataSync() : images.data;
+  const size = h * w * channels;
+  if (values.length !== count * size)
+    throw new RangeError(
+      `data has ${values.length} values; the shape [${images.shape.join(', ')}] needs ${count * size}.`,
+    );
+  for (let i = 0; i < values.length; i++)
+    if (Number.isNaN(values[i]))
+      throw new RangeError(`image ${Math.floor(i / size)} holds a NaN; its values must be numbers.`);
+  return values;
+}
+
+/** A value in [−1, 1] as a byte; one beyond is clamped. */
+export const toByte = (x: number): number => Math.round(127.5 * (Math.min(Math.max(x, -1), 1) + 1));

@@ -7,4 +7,4 @@ export type { DensityPanel } from './density-panel.js';
 export { type GridOptions, type ImageNumbers, imageGrid } from './image-grid.js';
 export { lineChart } from './line-chart.js';
 export { lossChart } from './loss-chart.js';
-export { encodePng, writePng } from './png.js';
+export { encodePng, imagePngs, writePng } from './png.js';

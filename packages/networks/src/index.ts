@@ -8,7 +8,7 @@ export {
   describe,
   type LayerDescription,
 } from './describe.js';
-export { descriptionTable } from './description-table.js';
+export { descriptionTable, readable } from './description-table.js';
 export { type DiscreteModel, type DiscreteModelOptions, discreteModel } from './discrete-model.js';
 export { dit, mlp } from './dit.js';
 export type { DitConfig, MlpConfig } from './dit-config.js';
