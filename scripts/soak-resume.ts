@@ -3,13 +3,15 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, rmSync, watch } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, watch, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { key, uniforms } from '@logsnr/core';
+import { cifar10Batch } from '@logsnr/data/node';
+import { encode } from 'fast-png';
 import { compareRuns } from './compare-runs.js';
 
 const { values } = parseArgs({
@@ -20,15 +22,16 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '0' },
     eager: { type: 'boolean', default: false },
     unet: { type: 'boolean', default: false },
+    images: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
 if (values.help) {
-  console.log(`pnpm soak:resume [--kills N] [--steps S] [--seed n] [--unet] [--eager] [--keep]
+  console.log(`pnpm soak:resume [--kills N] [--steps S] [--seed n] [--unet | --images] [--eager] [--keep]
 
 Trains a small network for S steps undisturbed, then again with N kills, and compares all bytes of the last checkpoints.
---unet trains a small U-Net instead of a dense network; --eager runs without compiled graphs; --keep leaves the two run folders.`);
+--unet trains a small U-Net instead of a dense network, --images one on a folder of images made of CIFAR-10; --eager runs without compiled graphs; --keep leaves the two run folders.`);
   process.exit(0);
 }
 const [kills, seed] = [Number(values.kills), Number(values.seed)];
@@ -40,6 +43,18 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'logsnr-soak-'));
 const [undisturbed, disturbed] = [join(folder, 'undisturbed'), join(folder, 'disturbed')];
 const checkpoints = join(disturbed, 'checkpoints');
+const images = join(folder, 'images');
+if (values.images) await writeImages();
+
+/** The first 200 test images of CIFAR-10 as PNG files, a folder for each class. */
+async function writeImages() {
+  const { images: bytes, labels } = await cifar10Batch('test_batch');
+  for (let i = 0; i < 200; i++) {
+    const [data, at] = [bytes.slice(i * 3072, (i + 1) * 3072), join(images, `${labels[i]}`)];
+    mkdirSync(at, { recursive: true });
+    writeFileSync(join(at, `${i}.png`), encode({ data, width: 32, height: 32, channels: 3 }));
+  }
+}
 
 /** A training process, which waits to be killed after step `pause`. */
 function start(run: string, pause?: number) {
@@ -51,6 +66,7 @@ function start(run: string, pause?: number) {
     run,
     String(steps),
     ...modes,
+    ...(values.images ? [`images=${images}`] : []),
     ...(pause ? [`pause=${pause}`] : []),
   ];
   const child = spawn(process.execPath, args, {

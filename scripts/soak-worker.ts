@@ -1,9 +1,10 @@
-// The run that soak-resume.ts kills: `soak-worker.ts FOLDER STEPS [eager] [unet] [line] [throw] [pause=N]`. Prints a line
-// after its first step, and one where it waits to be killed, after step N. `line` shows each step on standard error,
-// `throw` throws where nothing catches it.
+// The run that soak-resume.ts kills: `soak-worker.ts FOLDER STEPS [eager] [unet] [images=FOLDER] [line] [throw] [pause=N]`. Prints a
+// line after its first step, and one where it waits to be killed, after step N. `images` trains a U-Net on a folder of
+// images, `line` shows each step on standard error, `throw` throws where nothing catches it.
 
 import { fold, key, labels, normal, normalNumbers } from '@logsnr/core';
-import { batch, type ImageSet, shuffledIndices } from '@logsnr/data';
+import { batchTensors, datasetOf, flips, type ImageSet, shuffledBatches } from '@logsnr/data';
+import { imageFolder } from '@logsnr/data/node';
 import { unet } from '@logsnr/networks';
 import { constant, type Network, shapesOf } from '@logsnr/nn';
 import { progressLine, withRun } from '@logsnr/runs';
@@ -15,11 +16,8 @@ import * as tf from '@tensorflow/tfjs-core';
 
 const [folder = '', steps = '', ...modes] = process.argv.slice(2);
 await useBackend({ quiet: true });
-const network = modes.includes('unet')
-  ? unet({ height: 8, width: 8, channels: 1, classes: 4, base: 8, multipliers: [1, 2], blocks: 1, groups: 4 })
-  : dense();
-const pause = Number(modes.find((mode) => mode.startsWith('pause='))?.slice(6) ?? Number.POSITIVE_INFINITY);
-const conditioning = labels(4);
+const given = (name: string) => modes.find((mode) => mode.startsWith(`${name}=`))?.slice(name.length + 1);
+const pause = Number(given('pause') ?? Number.POSITIVE_INFINITY);
 const seed = key(1);
 const count = 500;
 const noise = normalNumbers({ words: seed.words, counter: 0, samples: count, blocks: 16 });
@@ -28,12 +26,20 @@ const data: ImageSet = {
   labels: Uint8Array.from({ length: count }, (_, i) => i % 4),
   ...{ count, height: 8, width: 8, channels: 1, classes: 4 },
 };
+const images = given('images');
+const dataset = images === undefined ? datasetOf(data) : await imageFolder(images, { size: 16, threads: 1 });
+const { height, width, channels, classes } = dataset;
+const network =
+  modes.includes('unet') || images
+    ? unet({ height, width, channels, classes, base: 8, multipliers: [1, 2], blocks: 1, groups: 4 })
+    : dense();
+const batches = shuffledBatches(dataset, { key: fold(seed, 0), batchSize: 16, ...(images ? { change: flips } : {}) });
 let first = true;
 const line = await progressLine({ every: 0, mode: modes.includes('line') ? 'line' : 'quiet' });
 await withRun(
   {
     folder,
-    settings: { seed: 1, batch: 16 },
+    settings: { seed: 1, batch: 16, data: await dataset.hash() },
     shapes: shapesOf(network),
     save: { steps: 5 },
     logEvery: 4,
@@ -55,10 +61,10 @@ await withRun(
     train({
       network,
       prediction: 'v',
-      conditioning,
+      conditioning: labels(classes),
       schedule: arctan({ lambdaMin: -10, lambdaMax: 10 }),
-      batch(step) {
-        const { images, labels } = batch(data, shuffledIndices(fold(seed, 0), count, step, 16));
+      async batch(step) {
+        const { images, labels } = batchTensors(await batches(step));
         return { images, condition: labels };
       },
       optimizer: adam({ learningRate: cosineDecay(3e-3), clipNorm: 1, weightDecay: 0.01, warmup: 10 }),
@@ -71,6 +77,9 @@ await withRun(
       ...run,
     }),
 );
+
+await batches.stop();
+await dataset.close();
 
 /** One hidden layer over the pixels, λ and the class: starts in no time, and writes 0.8 MB at each checkpoint. */
 function dense(): Network<tf.Tensor1D> {
