@@ -1,8 +1,8 @@
 import { DamagedFile } from '@logsnr/io';
 import { withFile } from '@logsnr/io/node';
-import sharp, { type Metadata } from 'sharp';
 import { centerCrop } from './center-crop.js';
 import { forEach } from './for-each.js';
+import { type ImageHeader, openImage } from './open-image.js';
 import type { Pixels } from './resample.js';
 
 /** Where the bytes of an image are: a file, or a part of one. */
@@ -27,9 +27,6 @@ export interface ImageForm {
   /** What is seen through transparent pixels, 0 … 255; without one, images with transparency are refused. */
   readonly background?: Rgb | undefined;
 }
-
-/** More pixels than this are no photograph; decoding them would take the memory. */
-const MOST = 2 ** 26;
 
 /**
  * The images at these places, one after another, as `form` has them: NHWC.
@@ -57,13 +54,9 @@ export async function checkHeader(place: Place, form: ImageForm): Promise<void> 
     const { offset, bytes } = place;
     const head = await read(offset, Math.min(bytes, HEAD));
     const tail = await read(offset + Math.max(0, bytes - TAIL), Math.min(bytes, TAIL));
-    const metadata =
-      bytes > 0 &&
-      (await open(head)
-        .metadata()
-        .catch(() => undefined));
-    if (!metadata || !ends(metadata.format, tail)) return read(offset, bytes);
-    assertSuitable(metadata, nameOf(place), form);
+    const opened = await openImage(head, nameOf(place)).catch(() => undefined);
+    if (!opened || !ends(opened.header.format, tail)) return read(offset, bytes);
+    assertSuitable(opened.header, nameOf(place), form);
   });
   if (whole) await decoded(whole, nameOf(place), form);
 }
@@ -71,47 +64,25 @@ export async function checkHeader(place: Place, form: ImageForm): Promise<void> 
 const [HEAD, TAIL] = [2 ** 16, 2 ** 10];
 
 /** Whether the last bytes have the mark of the format's end. WebP's length stands in its header, where decoding looks at it. */
-function ends(format: string | undefined, tail: Uint8Array): boolean {
+function ends(format: string, tail: Uint8Array): boolean {
   const text = Buffer.from(tail.buffer, tail.byteOffset, tail.length);
   return format === 'webp' || text.includes(format === 'png' ? 'IEND' : '\xff\xd9', 0, 'latin1');
 }
 
-// Colour profiles are left aside, as other tools for training do.
-const open = (bytes: Uint8Array) => sharp(bytes, { ignoreIcc: true, limitInputPixels: MOST });
-
 async function decoded(bytes: Uint8Array, name: string, form: ImageForm): Promise<Pixels> {
-  const damaged = (error: unknown): never => {
-    const message = (error as Error).message.trim().replaceAll('\n', '; ');
-    // What the decoder warned of is not always told.
-    const why = message.includes('failOn') ? 'it is cut short, or bytes of it are wrong' : message;
-    throw new DamagedFile(`${name} is no sound image: ${why}.`);
-  };
-  if (bytes.length === 0) throw new DamagedFile(`${name} is empty.`);
-  const image = open(bytes);
-  const metadata = await image.metadata().catch(damaged);
-  assertSuitable(metadata, name, form);
-  const [r, g, b] = form.background ?? [0, 0, 0];
-  const flat = metadata.hasAlpha ? image.flatten({ background: { r, g, b } }) : image;
-  // 16 bits a channel become 8: the high ones.
-  const { data, info } = await flat
-    .autoOrient()
-    .toColourspace('srgb')
-    .raw()
-    .toBuffer({ resolveWithObject: true })
-    .catch(damaged);
-  const { height, width } = info;
-  return form.channels === 3 ? { data, height, width, channels: 3 } : { data: grey(data), height, width, channels: 1 };
+  const { header, decode } = await openImage(bytes, name);
+  assertSuitable(header, name, form);
+  const image = await decode({ background: form.background, upright: true });
+  return form.channels === 3 ? image : { ...image, data: grey(image.data), channels: 1 };
 }
 
-function assertSuitable({ format, pages = 1, width, height, hasAlpha }: Metadata, name: string, form: ImageForm): void {
+function assertSuitable({ format, frames, transparency }: ImageHeader, name: string, form: ImageForm): void {
   const refuse = (what: string): never => {
     throw new DamagedFile(`${name} ${what}`);
   };
-  if (format !== 'jpeg' && format !== 'png' && format !== 'webp')
-    refuse(`is ${format}; JPEG, PNG and WebP are read. Convert it.`);
-  if (pages > 1) refuse(`is a film of ${pages} frames. Take one of them.`);
-  if (width * height > MOST) refuse(`has ${height}×${width} pixels; the most are ${MOST} in all. Make it smaller.`);
-  if (hasAlpha && !form.background)
+  if (!['jpeg', 'png', 'webp'].includes(format)) refuse(`is ${format}; JPEG, PNG and WebP are read. Convert it.`);
+  if (frames > 1) refuse(`is a film of ${frames} frames. Take one of them.`);
+  if (transparency && !form.background)
     refuse('has transparency; give a background, such as [255, 255, 255], or save it without.');
 }
 

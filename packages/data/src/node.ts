@@ -4,6 +4,8 @@ export type { Rgb } from './image-file.js';
 export type { BrokenImage, ImageFilesOptions } from './image-files.js';
 export { imageFolder } from './image-folder.js';
 export { type MnistOptions, mnist } from './mnist.js';
+export { type DecodeOptions, type ImageHeader, type OpenImage, openImage } from './open-image.js';
+export type { Pixels } from './resample.js';
 export { serveBatches } from './serve.js';
 export { tarShards } from './tar-shards.js';
 export { batchWorker } from './worker.js';

@@ -345,15 +345,15 @@ test('what cannot be judged is refused before any work, in words', async () => {
   await expect(opened(dir('mixed', { 'a.png': png(4, 3), 'b.png': png(5, 3) }))).rejects.toThrow(
     'all images must have one size',
   );
-  await expect(opened(dir('cut', { 'a.png': png(4, 3).subarray(0, 40) }))).rejects.toThrow('is no sound PNG');
+  await expect(opened(dir('cut', { 'a.png': png(4, 3).subarray(0, 40) }))).rejects.toThrow('is no sound image');
   const spoiltPng = Buffer.from(png(4, 3));
   spoiltPng.writeUInt8(spoiltPng.readUInt8(spoiltPng.indexOf('IDAT') + 12) ^ 1, spoiltPng.indexOf('IDAT') + 12);
-  await expect(opened(dir('spoilt', { 'a.png': spoiltPng }))).rejects.toThrow('is no sound PNG: CRC mismatch');
+  await expect(opened(dir('spoilt', { 'a.png': spoiltPng }))).rejects.toThrow('is no sound image');
   const huge = Buffer.from(png(4, 3));
   huge.writeUInt32BE(2 ** 20, 16);
   huge.writeUInt32BE(2 ** 20, 20);
   await expect(opened(dir('huge', { 'a.png': huge }))).rejects.toThrow('1048576×1048576 pixels; the most are');
-  await expect(opened(dir('jpeg', { 'a.jpg': new Uint8Array(9).fill(255) }))).rejects.toThrow('is no sound JPEG');
+  await expect(opened(dir('jpeg', { 'a.jpg': new Uint8Array(9).fill(255) }))).rejects.toThrow('is no sound image');
   await expect(opened(dir('other', { 'a.png': png(4, 3), 'b.webp': png(4, 3) }))).rejects.toThrow(
     'b.webp is no PNG or JPEG',
   );

@@ -1,12 +1,18 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkInteger } from '@logsnr/core';
 import { type ImageSet, subset } from '@logsnr/data';
-import { CIFAR10_BATCHES, type Cifar10Batch, cifar10Batch, fashionMnist, mnist } from '@logsnr/data/node';
+import {
+  CIFAR10_BATCHES,
+  type Cifar10Batch,
+  cifar10Batch,
+  fashionMnist,
+  mnist,
+  openImage,
+  type Pixels,
+} from '@logsnr/data/node';
 import { DamagedFile, type Heading, type Values } from '@logsnr/io';
-import { explained, withNpz, withSafetensors } from '@logsnr/io/node';
-import { decode } from 'fast-png';
-import sharp from 'sharp';
+import { explained, withFile, withNpz, withSafetensors } from '@logsnr/io/node';
 import { type ImageSource, inBatches, sourceOf } from './image-source.js';
 
 /**
@@ -155,61 +161,21 @@ async function openFolder(folder: string): Promise<ImageSource> {
   };
 }
 
-interface Decoded {
-  readonly data: Uint8Array;
-  readonly height: number;
-  readonly width: number;
-  readonly channels: number;
-}
-
-/** The pixels of a PNG or JPEG file of 8 bits a channel, grey or in colours. Colour profiles are left aside, as other tools do. */
-async function decodeImage(path: string): Promise<Decoded> {
-  const bytes = await readFile(path).catch((error: unknown) => {
-    throw explained(error, path, 'read');
-  });
-  const decoded = bytes[0] === 0x89 ? fromPng(bytes, path) : await fromJpeg(bytes, path);
-  const { channels, depth } = decoded;
-  if (depth !== 8 || (channels !== 1 && channels !== 3))
-    throw new RangeError(
-      `${path} ${depth === 8 ? `is ${kindOf(channels)}` : `has ${depth} bits a channel`}; images must be RGB, or grey, with 8 bits a channel. Convert it.`,
-    );
-  return decoded;
+/** The pixels of a PNG or JPEG file of 8 bits a channel, grey or in colours, as they are stored; a JPEG's are in colours. */
+async function decodeImage(path: string): Promise<Pixels> {
+  const { header, decode } = await openImage(await withFile(path, ({ bytes, read }) => read(0, bytes)), path);
+  const { format, channels, bits, palette } = header;
+  const refuse = (what: string): never => {
+    throw new RangeError(`${path} ${what}; images must be RGB, or grey, with 8 bits a channel. Convert it.`);
+  };
+  if (format !== 'png' && format !== 'jpeg') refuse(`is ${format} and no PNG or JPEG`);
+  if (palette) refuse('has a palette');
+  if (bits !== 8) refuse(`has ${bits} bits a channel`);
+  if (channels !== 1 && channels !== 3) refuse(`is ${kindOf(channels)}`);
+  return decode({ grey: format === 'png' && channels === 1 });
 }
 
 const kindOf = (channels: number): string =>
   ({ 1: 'grey', 2: 'grey with transparency', 3: 'in colours', 4: 'of four channels, such as with transparency' })[
     channels
   ] ?? `of ${channels} channels`;
-
-type Checked = Decoded & { readonly depth: number };
-/** More pixels than this are of no image that is generated; decoding them would take the memory. */
-const MOST = 2 ** 26;
-
-function fromPng(bytes: Buffer, path: string): Checked {
-  const damaged = (error: unknown): never => {
-    throw new DamagedFile(`${path} is no sound PNG: ${(error as Error).message}.`);
-  };
-  const [width, height] = bytes.length < 24 ? [0, 0] : [bytes.readUInt32BE(16), bytes.readUInt32BE(20)];
-  if (width * height > MOST)
-    throw new RangeError(`${path} has ${height}×${width} pixels; the most are ${MOST} in all.`);
-  try {
-    const { data, height, width, channels, depth, palette } = decode(bytes, { checkCrc: true });
-    if (palette) throw new RangeError(`${path} has a palette; images must be RGB with 8 bits a channel. Convert it.`);
-    return { data: data as Uint8Array, height, width, channels, depth };
-  } catch (error) {
-    return error instanceof RangeError && error.message.startsWith(path) ? raise(error) : damaged(error);
-  }
-}
-
-const raise = (error: Error): never => {
-  throw error;
-};
-
-async function fromJpeg(bytes: Uint8Array, path: string): Promise<Checked> {
-  try {
-    const { data, info } = await sharp(bytes, { ignoreIcc: true }).raw().toBuffer({ resolveWithObject: true });
-    return { data, height: info.height, width: info.width, channels: info.channels, depth: 8 };
-  } catch (error) {
-    throw new DamagedFile(`${path} is no sound JPEG: ${(error as Error).message}.`);
-  }
-}
