@@ -8,6 +8,7 @@ import { decode } from 'fast-png';
 import { afterAll, expect, test, vi } from 'vitest';
 import { describePreset } from './describe-presets.js';
 import { main } from './main.js';
+import { firstCell } from './sweep-cells.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'logsnr-cli-'));
@@ -81,6 +82,8 @@ test.each([
   ['sample nothing --sampler magic', /^logsnr: .*Allowed choices are ancestral, ddim, .*\n$/],
   ['sample nothing --guidance magic', /^logsnr: .*It must be classifier-free, .*as JSON\.\n$/],
   ['sample nothing --guidance {"method":"x"}', /^logsnr: .*the guidance's method does not fit.*\n$/],
+  ['sweep nothing', /^logsnr: required option '--out <folder>' not specified\n$/],
+  ['sweep nothing --out x --w 1,two', /^logsnr: .*It must be a finite number\.\n$/],
   ['convert nothing model', /^logsnr: there is no model "nothing"; give a run folder of `logsnr train`, .*\n$/],
   ['convert nothing model.pt', /^logsnr: model\.pt is a file's name; .*--as.*\n$/],
   ['convert nothing a.pt --as torch', /^logsnr: .*Allowed choices are guided-diffusion, dit, diffusers, logsnr\.\n$/],
@@ -225,6 +228,55 @@ test('`logsnr sample` draws from a run folder, from its weights alone and from a
   );
   expect(unguided.status).toBe(0);
   expect(image('packaged', 1).equals(image('two', 1))).toBe(false);
+});
+
+test('`logsnr sweep` shares its cells among processes, survives a kill, and gives one table', {
+  timeout: 400_000,
+}, async () => {
+  const given = ['--w', '0,3', '--steps', '3,4', '--samples', '20', '--batch', '20', '--reference', 'mnist:test:40'];
+  const args = (out: string) => ['sweep', at('whole'), ...given, '--out', out];
+  await killed('shared/cells/w0-T3.lock', ...args('shared'));
+  const other = spawn(process.execPath, [...bin, ...args('shared')], { cwd: folder, stdio: 'ignore', env });
+  const ended = new Promise((done) => other.on('exit', done));
+  expect(await call(...args(at('shared')))).toMatchObject({ status: 0 });
+  expect(await ended).toBe(0);
+  const { stdout } = await call(...args(at('alone')), '--json');
+  const rowsOf = (out: string) =>
+    JSON.parse(readFileSync(at(`${out}/results.json`), 'utf8')).rows.map(
+      ({ seconds: _, ...row }: { seconds: number }) => row,
+    );
+  expect(rowsOf('shared')).toEqual(rowsOf('alone'));
+  expect(rowsOf('alone').map(({ w, steps }: { w: number; steps: number }) => [w, steps])).toEqual([
+    [0, 3],
+    [3, 3],
+    [0, 4],
+    [3, 4],
+  ]);
+  expect(JSON.parse(stdout)[0]).toMatchObject({ samples: 20, fid: expect.any(Number), is: expect.any(Number) });
+  // Guidance changes the samples, and so does T.
+  expect(new Set(rowsOf('alone').map(({ fid }: { fid: number }) => fid)).size).toBe(4);
+  expect(readFileSync(at('alone/sweep.md'), 'utf8').split('\n')).toHaveLength(7);
+  for (const name of ['samples.png', 'curve.png'])
+    expect(decode(readFileSync(at(`alone/${name}`))).width).toBeGreaterThan(200);
+  // What is done is not done again; a cell that is missing is.
+  const before = readFileSync(at('alone/cells/w3-T4.json'), 'utf8');
+  rmSync(at('alone/cells/w0-T3.json'));
+  const again = await call(...args(at('alone')));
+  expect(again.stderr.match(/20 images/g)).toHaveLength(1);
+  expect(readFileSync(at('alone/cells/w3-T4.json'), 'utf8')).toBe(before);
+  const { status, stderr } = await call(...args(at('alone')), '--seed', '1');
+  expect([status, stderr]).toEqual([1, expect.stringMatching(/^logsnr: .*seed is 1, was 0\. .*\n$/)]);
+  expect(await call(...args(at('whole')))).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining("not a sweep's"),
+  });
+});
+
+test('tasks of an array begin at different cells', () => {
+  const slurm = (id: string) => ({ SLURM_ARRAY_TASK_ID: id, SLURM_ARRAY_TASK_MIN: '1', SLURM_ARRAY_TASK_COUNT: '4' });
+  expect(['1', '2', '3', '4'].map((id) => firstCell(8, slurm(id)))).toEqual([0, 2, 4, 6]);
+  expect(['0', '3', '8'].map((index) => firstCell(8, { JOB_COMPLETION_INDEX: index }))).toEqual([0, 3, 0]);
+  expect(firstCell(8, {})).toBe(0);
 });
 
 test('a model without ∅ is not guided by itself', async () => {

@@ -6,6 +6,7 @@ import { addConvert } from './convert.js';
 import { addDescribe } from './describe.js';
 import { addEvaluate } from './evaluate.js';
 import { addSample } from './sample.js';
+import { addSweep } from './sweep.js';
 import { addTrain } from './train.js';
 
 /**
@@ -22,6 +23,7 @@ export async function main(args: readonly string[]): Promise<number> {
     .addHelpText('after', '\n`logsnr COMMAND --help` has examples.');
   addTrain(program);
   addSample(program);
+  addSweep(program);
   addDescribe(program);
   addEvaluate(program);
   addConvert(program);
