@@ -291,6 +291,24 @@ test('statistics of a file serve as the reference of FID, and unlike ones are re
   );
 });
 
+test('statistics of another number of features are refused after one batch of grey, and no tensor is left', async () => {
+  const { statistics } = await featuresOf(source(6, 60), extractor, null);
+  const reference = { ...statistics, origin: null, mean: new Float64Array(5), covariance: new Float64Array(25) };
+  const before = tf.memory().numTensors;
+  const asked: string[] = [];
+  await expect(
+    evaluate({
+      data: source(7, 60),
+      reference,
+      extractor,
+      assume: 'colours',
+      onProgress: ({ what }) => asked.push(what),
+    }),
+  ).rejects.toThrow("the reference's statistics are of 5 features and colours gives 6");
+  expect(asked).toEqual([]);
+  expect(tf.memory().numTensors).toBe(before);
+});
+
 test('what cannot be judged is refused before any work, in words', async () => {
   const never: Extractor = {
     ...extractor,

@@ -13,7 +13,8 @@ import {
   manifold,
   vendiScore,
 } from '@logsnr/metrics';
-import type { Extractor } from './extractor.js';
+import { dispose, type Rank, zeros } from '@tensorflow/tfjs-core';
+import type { Extractor, Found } from './extractor.js';
 import { checkSource, type FeatureOptions, type Features, featuresOf, hashOfImages } from './features.js';
 import { type ImageSource, nameOf } from './image-source.js';
 
@@ -109,6 +110,7 @@ export async function evaluate(
   const { data, reference, extractor, metrics = ['fid'], batch, folder, algebra, onProgress } = options;
   const start = performance.now();
   checkAsked(options);
+  if (!isSource(reference)) await checkWidth(reference, data, extractor, batch);
   const read = async (source: ImageSource): Promise<string | null> => {
     onProgress?.({ what: `reading ${nameOf(source)}`, done: 0, images: source.count });
     return source.stored ? await hashOfImages(source) : null;
@@ -174,6 +176,28 @@ function checkAsked({ data, reference, extractor, metrics = ['fid'], splits, ass
     count: data.count,
   };
   checkComparable(own, reference, assume);
+}
+
+/** Statistics that do not say their network may have another number of features; a batch of grey tells the extractor's. */
+async function checkWidth(
+  { mean }: FeatureStatistics,
+  { height, width, channels }: ImageSource,
+  extractor: Extractor,
+  batch = 32,
+): Promise<void> {
+  const grey = zeros<Rank.R4>([batch, height, width, channels]);
+  let found: Found;
+  try {
+    found = await extractor.read(grey);
+  } finally {
+    grey.dispose();
+  }
+  const own = found.features.shape[1];
+  dispose(Object.values(found).filter((tensor) => tensor !== null));
+  if (own !== mean.length)
+    throw new RangeError(
+      `the reference's statistics are of ${mean.length} features and ${extractor.extractor} gives ${own}; they are of another network.`,
+    );
 }
 
 function scores(
