@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { decode } from 'fast-png';
+import { decode, encode } from 'fast-png';
 import { afterAll, expect, test, vi } from 'vitest';
 import { describePreset } from './describe-presets.js';
 import { main } from './main.js';
@@ -166,6 +166,47 @@ test('`logsnr train` that was killed goes on to the same weights, and refuses ot
   const other = await call(...small, '--p-uncond', '0.2', '--out', at('whole'));
   expect(other).toMatchObject({ status: 1, stderr: expect.stringMatching(/pUncond is 0\.2, was 0\.1/) });
   expect(JSON.parse(readFileSync(at('whole/model.json'), 'utf8'))).toEqual(record);
+});
+
+test('`logsnr train --data` trains on a folder of images, whose broken files it names', {
+  timeout: 240_000,
+}, async () => {
+  for (const [label, name] of ['cats', 'dogs'].entries()) {
+    mkdirSync(at(`photos/${name}`), { recursive: true });
+    for (const i of [0, 1, 2]) {
+      const data = Uint8Array.from({ length: 20 * 18 * 3 }, (_, at) => (at * (label + 3) * (i + 1)) % 256);
+      writeFileSync(at(`photos/${name}/${i}.png`), encode({ width: 20, height: 18, channels: 3, data }));
+    }
+  }
+  writeFileSync(at('photos/dogs/broken.jpg'), 'no picture');
+  const args = ['train', '--data', at('photos'), '--size', '16', '--base', '8', '--batch', '2', '--steps', '2'];
+  const refused = await call(...args, '--out', at('pets'));
+  expect([refused.status, refused.stderr]).toEqual([1, expect.stringMatching(/dogs\/broken\.jpg/)]);
+  expect(existsSync(at('pets'))).toBe(false);
+  const { status, stderr } = await call(...args, '--out', at('pets'), '--skip-broken');
+  expect([status, stderr]).toEqual([0, expect.stringMatching(/left out: .*broken\.jpg/)]);
+  expect(JSON.parse(readFileSync(at('pets/model.json'), 'utf8'))).toMatchObject({
+    ...{ name: 'photos', classNames: ['cats', 'dogs'], data: { count: 6 } },
+    network: { config: { height: 16, width: 16, channels: 3, classes: 2, base: 8, attention: [16] } },
+  });
+  const { stdout } = await call(
+    'sample',
+    at('pets'),
+    '--class',
+    'dogs',
+    '--count',
+    '1',
+    '--steps',
+    '2',
+    '--out',
+    at('dog'),
+    '--json',
+  );
+  expect(JSON.parse(stdout).images).toEqual([{ file: '000000.png', label: 1 }]);
+  expect(decode(readFileSync(at('dog/000000.png')))).toMatchObject({ width: 16, height: 16, channels: 3 });
+  expect((await call('sample', at('pets'), '--class', 'bird', '--out', at('x'))).stderr).toMatch(
+    /no class "bird".*cats, dogs\.\n$/,
+  );
 });
 
 test('`logsnr train --dry-run` tells what it takes and writes nothing', async () => {
