@@ -13,6 +13,13 @@ export interface Conditioning<C> {
   check?(c: C, n: number): void;
 }
 
+/** Conditions with the guidance weight of each sample, for a network that guides in one evaluation. */
+export interface Guided<C> {
+  readonly condition: C;
+  /** [n], in the paper's convention, in which 0 is no guidance. */
+  readonly w: Tensor1D;
+}
+
 /** Class labels: int32 of shape [n]. ∅ is one label more, `classes`, unless it is said which. */
 export interface Labels extends Conditioning<Tensor1D> {
   readonly classes: number;

@@ -10,7 +10,7 @@ export {
   checkShape,
   checkWithin,
 } from './check.js';
-export { type Conditioning, type Labels, type LabelsOptions, labels } from './conditioning.js';
+export { type Conditioning, type Guided, type Labels, type LabelsOptions, labels } from './conditioning.js';
 export { type Cost, inTurn, joined, ONE_CALL } from './cost.js';
 export { bits, fold, type Key, key, permutation, philox, uniforms } from './key.js';
 export type { Eigen, Float64Matrix, LinearAlgebra, Matrix, Transposed } from './linear-algebra.js';

@@ -26,6 +26,7 @@ export { type Evaluation, type EvaluationOptions, evaluate, type Part } from './
 export { frequencyDecoupled } from './frequency-decoupled.js';
 export type { LogLikelihood } from './gradient.js';
 export { type Frame, guide, type Pair } from './guide.js';
+export { guidedNetwork } from './guided-network.js';
 export { independentCondition, timeStepGuidance, uniformLabels } from './independent-condition.js';
 export { mamboG } from './mambo-g.js';
 export { type NullAt, type NullObserver, observeNull } from './observe-null.js';

@@ -39,6 +39,7 @@ import {
   classifierFree,
   classifierGuidance,
   composed,
+  guidedNetwork,
   independentCondition,
   interval,
   negative,
@@ -59,6 +60,28 @@ const close = (got: readonly number[], expected: readonly number[]) => {
     expect(Math.abs((got[i] as number) - value)).toBeLessThan(3e-6 * (1 + Math.abs(value)));
   });
 };
+
+describe('guidedNetwork', () => {
+  // A network that guides: what classifier-free guidance is at the weight that it is given.
+  const { count, wrapped } = counted<{ condition: Tensor1D; w: Tensor1D }>((z, lambda, { condition, w }) =>
+    tidy(() => {
+      const eps = epsOf(mixture.model);
+      const [own, none] = [eps(z, lambda, condition), eps(z, lambda, classes.nullCondition(condition))];
+      return add(own, mul(sub(own, none), reshape(w, [-1, 1])));
+    }),
+  );
+  test('is guided by one evaluation, also by a weight that changes with λ', () => {
+    for (const w of [0, 1.5, interval(2, { lambda: [-1, 1] }), (lambda: number) => lambda / 3]) {
+      const model = guidedNetwork(wrapped, w);
+      count.samples = 0;
+      close(values(model), values(classifierFree(mixture.model, classes, w)));
+      expect(count.samples).toBe(3);
+      expect(model.cost(0).evaluations).toBe(1);
+      expectNoLeak(() => epsOf(model)(z, lambda, c));
+    }
+    expect(() => guidedNetwork(wrapped, Number.NaN)).toThrow('w is NaN');
+  });
+});
 
 describe('autoguidance', () => {
   test('leads away from the weaker model; w = 0 is the model bit for bit', () => {

@@ -13,6 +13,7 @@ export { type DiscreteModel, type DiscreteModelOptions, discreteModel } from './
 export { dit, mlp } from './dit.js';
 export type { DitConfig, MlpConfig } from './dit-config.js';
 export { efficientnetLite0 } from './efficientnet-lite.js';
+export { guidedCondition, guidedParameters } from './guided-condition.js';
 export { type Inception, inception } from './inception.js';
 export { type NetworkKind, type NetworkOf, type NetworkSpec, networkOf } from './network-spec.js';
 export { noiseEmbedding, type TimeOptions, timesOf } from './noise-embedding.js';

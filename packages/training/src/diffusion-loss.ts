@@ -38,6 +38,8 @@ export interface DiffusionLossInputs<C> {
   readonly lambda: Tensor1D;
   /** Standard normal noise of x's shape. */
   readonly eps: Tensor;
+  /** The x̂ and ε̂ to learn at z_λ, where they are not x and ε themselves: those of a teacher. */
+  readonly target?: ((z: Tensor, lambda: Tensor1D, condition: C) => { x: Tensor; eps: Tensor }) | undefined;
   /** [n]: 1 where the condition gives way to ∅, else 0. Without it none does, and there may be no ∅. */
   readonly dropped?: Tensor1D | undefined;
   /** [n]: weights on ‖ε̂ − ε‖²; see `LossWeight`. 1 unless given. */
@@ -60,6 +62,7 @@ export interface DiffusionLossInputs<C> {
  */
 export function diffusionLoss<C>(inputs: DiffusionLossInputs<C>): Scalar {
   const { model, prediction = 'eps', conditioning, x, condition, lambda, eps, dropped, weight, logVariance } = inputs;
+  const { target: learned } = inputs;
   checkPrediction(prediction);
   const n = x.shape[0] ?? null;
   checkShape('eps', eps, x.shape);
@@ -72,7 +75,8 @@ export function diffusionLoss<C>(inputs: DiffusionLossInputs<C>): Scalar {
     const z = diffuse(x, eps, lambda); // line 4 drew λ, line 5 ε; line 6
     const predicted = model(z, lambda, c);
     checkShape("the model's output", predicted, x.shape);
-    const { target, scale } = targetOf(prediction, x, eps, lambda);
+    const wanted = learned?.(z, lambda, c) ?? { x, eps };
+    const { target, scale } = targetOf(prediction, wanted.x, wanted.eps, lambda);
     const factor = scale && weight ? mul(scale, weight) : (scale ?? weight);
     const squared = squaredDifference(predicted, target); // line 7
     if (!logVariance) return mean(factor ? mul(perSample(factor as Tensor1D, x), squared) : squared) as Scalar;

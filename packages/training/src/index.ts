@@ -3,6 +3,13 @@ export { clipByGlobalNorm, globalNorm } from './clip.js';
 export { type DiffusionLossInputs, diffusionLoss } from './diffusion-loss.js';
 export { drawDropped, drawLambda, type Spread } from './draws.js';
 export { type Ema, ema } from './ema.js';
+export {
+  distillation,
+  type GuidedLossInputs,
+  type GuidedObjective,
+  type GuidedWeights,
+  guidanceFree,
+} from './guided-objective.js';
 export { type Layout, layout } from './layout.js';
 export { cosineDecay, inverseSqrt, type LearningRate, linearDecay, warmUp } from './learning-rate.js';
 export { type LogVariance, withLogVariance } from './log-variance.js';
@@ -36,7 +43,7 @@ export {
   type StepState,
   trainStep,
 } from './step.js';
-export { type Batch, type TrainOptions, type TrainResult, train } from './train.js';
+export { type Batch, type GuidedTrainOptions, type TrainOptions, type TrainResult, train } from './train.js';
 export {
   type NoisyClassifierInputs,
   type NoisyClassifierNetwork,

@@ -1,19 +1,23 @@
 import {
   type Conditioning,
   checkWithin,
+  type EpsFunction,
   flatten,
   fold,
   free,
+  type Guided,
   type Key,
   mapTensors,
   normal,
   type Prediction,
   type Schedule,
+  uniforms,
 } from '@logsnr/core';
 import { type Network, type Parameters, shapesOf } from '@logsnr/nn';
 import { clone, slice, type Tensor, type Tensor1D, tensor1d } from '@tensorflow/tfjs-core';
 import { diffusionLoss } from './diffusion-loss.js';
 import { drawDropped, drawLambda, type Spread } from './draws.js';
+import type { GuidedObjective } from './guided-objective.js';
 import type { LogVariance } from './log-variance.js';
 import type { LossWeight } from './loss-weight.js';
 import { optimize } from './optimize.js';
@@ -50,7 +54,7 @@ export interface TrainOptions<C> extends Omit<OptimizeOptions<unknown>, 'loss' |
 export type TrainResult = OptimizeResult & { readonly ema: Parameters };
 
 /** What `fold(key, purpose, step)` is for. The numbers are part of what a seed means and never change. */
-const PURPOSE = { init: 0, data: 1, lambda: 2, dropped: 3, noise: 4, network: 5 } as const;
+const PURPOSE = { init: 0, data: 1, lambda: 2, dropped: 3, noise: 4, network: 5, guidance: 6 } as const;
 
 interface Inputs<C> {
   x: Tensor;
@@ -61,6 +65,14 @@ interface Inputs<C> {
   /** The key of what is random in the network, such as dropout: int32 [2]. */
   key: Tensor1D;
   weight?: Tensor1D;
+  w?: Tensor1D;
+}
+
+/** Training of a network that takes the guidance weight with its condition. */
+export interface GuidedTrainOptions<C> extends Omit<TrainOptions<C>, 'network'> {
+  readonly network: Network<Guided<C>>;
+  /** `distillation` of a teacher, `guidanceFree`, or one of your own. */
+  readonly objective: GuidedObjective<C>;
 }
 
 /**
@@ -74,8 +86,27 @@ interface Inputs<C> {
  *   the losses.
  * @throws as `optimize` and `diffusionLoss` do.
  */
-export async function train<C>(options: TrainOptions<C>): Promise<TrainResult> {
-  const { network, prediction, conditioning, schedule, spread, batch, pUncond = 0.1, key, ...rest } = options;
+export function train<C>(options: TrainOptions<C>): Promise<TrainResult>;
+/**
+ * Trains a network that guides in one evaluation, by an `objective` of guidance; sample with `guidedNetwork` of `@logsnr/guidance`. All
+ * else is as above.
+ */
+export function train<C>(options: GuidedTrainOptions<C>): Promise<TrainResult>;
+export async function train<C>(
+  options: (TrainOptions<C> & { readonly objective?: undefined }) | GuidedTrainOptions<C>,
+): Promise<TrainResult> {
+  const {
+    network,
+    objective,
+    prediction,
+    conditioning,
+    schedule,
+    spread,
+    batch,
+    pUncond = 0.1,
+    key,
+    ...rest
+  } = options;
   const { weight, logVariance, ...run } = rest;
   const { accumulate = 1 } = run;
   checkWithin('pUncond', pUncond, 0, 1);
@@ -118,19 +149,23 @@ export async function train<C>(options: TrainOptions<C>): Promise<TrainResult> {
           ...(weight ? { weight: tensor1d(Float32Array.from(lambda, weight)) } : {}),
           eps: normal(fold(key, PURPOSE.noise, step), [size, ...images.shape.slice(1)], first),
           ...(dropped ? { dropped: tensor1d(dropped.subarray(first, first + size)) } : {}),
+          ...(objective
+            ? {
+                w: tensor1d(drawWeights(objective, fold(key, PURPOSE.guidance, step), n).subarray(first, first + size)),
+              }
+            : {}),
           key: tensor1d(Int32Array.from(fold(key, PURPOSE.network, step, part).words), 'int32'),
         };
         if (part === accumulate - 1 || over) release();
         return own;
       },
-      loss: (weights, { key, ...inputs }) =>
-        diffusionLoss({
-          model: (z, lambda, condition) => network.apply(weights, { z, lambda, condition }, { train: true, key }),
-          prediction,
-          conditioning,
-          ...inputs,
-          logVariance: logVariance?.(weights, inputs.lambda),
-        }),
+      loss(weights, { key, w, ...inputs }) {
+        const apply = (z: Tensor, lambda: Tensor1D, condition: unknown): Tensor =>
+          (network as Network<unknown>).apply(weights, { z, lambda, condition }, { train: true, key });
+        const shared = { prediction, conditioning, ...inputs, logVariance: logVariance?.(weights, inputs.lambda) };
+        if (!objective) return diffusionLoss({ ...shared, model: apply });
+        return objective.loss({ ...shared, model: apply as EpsFunction<Guided<C>>, w: w as Tensor1D });
+      },
     });
     return result as TrainResult;
   } finally {
@@ -138,4 +173,14 @@ export async function train<C>(options: TrainOptions<C>): Promise<TrainResult> {
     release();
     if (fresh) free(fresh);
   }
+}
+
+/** The guidance weights of a whole batch. */
+function drawWeights<C>({ weight }: GuidedObjective<C>, key: Key, n: number): Float32Array {
+  const weights = Float32Array.from(uniforms(key, n), weight);
+  if (!weights.every(Number.isFinite))
+    throw new RangeError(
+      'the objective drew a guidance weight that is not finite; its `weight` must give finite numbers on [0, 1).',
+    );
+  return weights;
 }
