@@ -325,4 +325,13 @@ test('a model without ∅ is not guided by itself', async () => {
   const { stderr, status } = await call('sample', at('labels'), '--w', '1', '--out', at('none'));
   expect([status, stderr]).toEqual([1, expect.stringMatching(/^logsnr: "labels" has no ∅.*must be 0\.\n$/)]);
   expect(existsSync(at('none'))).toBe(false);
+  writeFileSync(at('file'), '');
+  for (const args of [
+    ['sample', at('labels'), '--w', '0', '--count', '1'],
+    ['sweep', at('labels'), '--w', '0', '--reference', 'mnist:test:40', '--extractor', 'mnist'],
+  ])
+    expect(await call(...args, '--out', at('file'))).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/file.* cannot be written: .*\n$/),
+    });
 });

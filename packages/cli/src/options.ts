@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { explained, makeFolder } from '@logsnr/io/node';
 import { InvalidArgumentError } from 'commander';
 
 const numberOf = (text: string, fits: (value: number) => boolean, accepted: string): number => {
@@ -35,4 +36,11 @@ export async function checkNew(...paths: readonly string[]): Promise<void> {
   for (const path of paths)
     if (await stat(path).catch(() => undefined))
       throw new RangeError(`${path} is there already; give another path, or --overwrite.`);
+}
+
+/** Makes a folder where it is not there. @throws Error that names it. */
+export async function haveFolder(path: string): Promise<void> {
+  await makeFolder(path).catch((error: unknown) => {
+    throw explained(error, path);
+  });
 }

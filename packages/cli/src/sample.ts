@@ -1,4 +1,4 @@
-import { mkdir, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fold, key } from '@logsnr/core';
 import { encodePng, imageGrid, imagePngs, writePng } from '@logsnr/figures';
@@ -8,7 +8,7 @@ import { slice, type Tensor4D } from '@tensorflow/tfjs-core';
 import type { Command } from 'commander';
 import { addDrawing, type Drawing, drawerOf } from './methods.js';
 import { type LoadedFolder, openModel } from './model-folder.js';
-import { finite, integer, share, words } from './options.js';
+import { finite, haveFolder, integer, share, words } from './options.js';
 
 interface Options extends Drawing {
   class?: string[];
@@ -71,7 +71,7 @@ async function run(from: string, options: Options): Promise<void> {
     const labels = Array.from({ length: count }, (_, i) => classes[i % classes.length] as number);
     const images: { file: string; label: number }[] = [];
     const shown: number[] = [];
-    await mkdir(out, { recursive: true });
+    await haveFolder(out);
     const began = performance.now();
     try {
       for (let first = 0; first < count; first += batch) {

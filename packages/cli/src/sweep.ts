@@ -13,13 +13,13 @@ import {
   writeStatistics,
 } from '@logsnr/evaluation/node';
 import { encodePng, imageGrid, writePng } from '@logsnr/figures';
-import { fingerprintOf, makeFolder, piecesOf, readText, replaceFile, say, takeLock } from '@logsnr/io/node';
+import { fingerprintOf, piecesOf, readText, replaceFile, say, takeLock } from '@logsnr/io/node';
 import { linearAlgebra, native, useBackend } from '@logsnr/tensorflow';
 import { clipByValue } from '@tensorflow/tfjs-core';
 import type { Command } from 'commander';
 import { addDrawing, type Drawing, drawerOf } from './methods.js';
 import { type LoadedFolder, openModel } from './model-folder.js';
-import { finite, integer, share } from './options.js';
+import { finite, haveFolder, integer, share } from './options.js';
 import { type Cell, type CellScores, cellFile, doCells, isForeign, scoresOf } from './sweep-cells.js';
 import { sweepTable, writeReport } from './sweep-report.js';
 
@@ -95,7 +95,7 @@ async function run(from: string, options: Options): Promise<void> {
       );
     const extractor = await openExtractor(named, backend === 'tensorflow' ? { runtime: native() } : {});
     const { sampler, v, guidance = null, precision } = options;
-    await makeFolder(join(out, 'cells'));
+    await haveFolder(join(out, 'cells'));
     await settle(out, {
       ...{ weights: (await fingerprintOf(model.file)).sha256, extractor: extractor.sha256, reference },
       ...{ samples, seed, sampler, v, guidance, precision },
