@@ -8,7 +8,9 @@ import { decode, encode } from 'fast-png';
 import { afterAll, expect, test, vi } from 'vitest';
 import { describePreset } from './describe-presets.js';
 import { main } from './main.js';
+import { PUBLISHED } from './published.js';
 import { firstCell } from './sweep-cells.js';
+import { writeReport } from './sweep-report.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'logsnr-cli-'));
@@ -311,6 +313,20 @@ test('`logsnr sweep` shares its cells among processes, survives a kill, and give
     status: 1,
     stderr: expect.stringContaining("not a sweep's"),
   });
+});
+
+test('a sweep of an imagenet preset has what the paper reports for it, in a picture of its own', async () => {
+  mkdirSync(at('report'));
+  const row = { w: 0, steps: 4, samples: 20, fid: 3, is: 2, isStd: 0.1, seconds: 1 };
+  await writeReport(at('report'), [row], { name: 'imagenet64', subtitle: 'imagenet64' });
+  expect(decode(readFileSync(at('report/published.png'))).width).toBe(1280);
+  // FID is best at a small w, and the Inception Score rises all the way.
+  const rows = PUBLISHED.imagenet64?.rows ?? [];
+  expect(rows.reduce((best, row) => (row[1] < best[1] ? row : best))).toEqual([0.1, 1.55, 66.11]);
+  expect(rows.map(([, , is]) => is)).toEqual(rows.map(([, , is]) => is).sort((a, b) => a - b));
+  rmSync(at('report/published.png'));
+  await writeReport(at('report'), [row], { name: 'mnist', subtitle: 'mnist' });
+  expect(existsSync(at('report/published.png'))).toBe(false);
 });
 
 test('tasks of an array begin at different cells', () => {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { captionedGrid, lineChart, writePng } from '@logsnr/figures';
 import { codeOf, piecesOf, replaceFile } from '@logsnr/io/node';
 import { decode } from 'fast-png';
+import { PUBLISHED, publishedChart } from './published.js';
 import { type CellScores, cellFile } from './sweep-cells.js';
 
 const HEADS = ['w', 'T', 'samples', 'Fréchet distance', 'IS', '± of IS'];
@@ -38,13 +39,19 @@ export const sweepCsv = (rows: readonly CellScores[]): string =>
     ),
   ].join('\n');
 
-/** Writes `sweep.md`, `sweep.csv`, `results.json` and the pictures of the cells that are done. */
-export async function writeReport(out: string, rows: readonly CellScores[], subtitle: string): Promise<void> {
+/** Writes `sweep.md`, `sweep.csv`, `results.json` and the pictures of the cells that are done; `published.png` where the paper has tables of such a model. */
+export async function writeReport(
+  out: string,
+  rows: readonly CellScores[],
+  { name, subtitle }: { name: string; subtitle: string },
+): Promise<void> {
   const write = (name: string, text: string) => replaceFile(join(out, name), piecesOf(`${text}\n`));
   await write('sweep.md', sweepMarkdownTable(rows));
   await write('sweep.csv', sweepCsv(rows));
   await write('results.json', JSON.stringify({ of: subtitle, rows }, null, 2));
   await writePng(join(out, 'curve.png'), curve(rows, subtitle));
+  const published = PUBLISHED[name];
+  if (published) await writePng(join(out, 'published.png'), publishedChart(published));
   const most = Math.max(...rows.map(({ steps }) => steps));
   const shown = await Promise.all(
     rows
@@ -59,7 +66,11 @@ export async function writeReport(out: string, rows: readonly CellScores[], subt
   if (pictures.length > 0)
     await writePng(
       join(out, 'samples.png'),
-      captionedGrid({ title: 'One noise, growing guidance weight w', scale: 1, rows: pictures }),
+      captionedGrid({
+        title: 'One noise, growing guidance weight w',
+        scale: (pictures[0]?.images[0]?.width ?? 0) < 700 ? 2 : 1,
+        rows: pictures,
+      }),
     );
 }
 

@@ -105,8 +105,8 @@ async function run(from: string, options: Options): Promise<void> {
     // What cannot be drawn is said before any work.
     for (const cell of cells) (await drawerOf(model, { ...options, ...cell, key: key(seed) })).dispose();
     const busy = await doCells(out, cells, (cell) => compute(model, extractor, cell, options, backend));
-    const what = `${model.record.name}: ${samples} samples in each cell, ${sampler}, in features of ${extractor.extractor}`;
-    const rows = await report(out, what, cells);
+    const subtitle = `${model.record.name}: ${samples} samples in each cell, ${sampler}, in features of ${extractor.extractor}`;
+    const rows = await report(out, { name: model.record.name, subtitle }, cells);
     console.log(json ? JSON.stringify(rows) : sweepTable(rows));
     if (busy.length > 0)
       say(`${busy.length} of ${cells.length} cells are under way elsewhere; who ends last writes all.`);
@@ -206,7 +206,7 @@ async function compute(
 }
 
 /** Writes the tables and pictures of all cells that are done: under the lock, so that whoever ends last sees all. */
-const report = (out: string, what: string, cells: readonly Cell[]): Promise<CellScores[]> =>
+const report = (out: string, what: { name: string; subtitle: string }, cells: readonly Cell[]): Promise<CellScores[]> =>
   underLock(out, async () => {
     const found = await Promise.all(cells.map((cell) => scoresOf(out, cell)));
     const rows = found.filter((scores) => scores !== undefined).sort((a, b) => a.steps - b.steps || a.w - b.w);
