@@ -19,6 +19,7 @@ export interface Kid {
   readonly std: number;
   /** A 95 % confidence interval of the distance itself. */
   readonly interval: readonly [number, number];
+  /** How many were drawn; one where a subset has all samples of both sets. */
   readonly subsets: number;
   readonly size: number;
 }
@@ -42,7 +43,9 @@ export function kid(
   checkInteger('subsets', subsets, 1);
   checkInteger('the samples of a subset', each, 2, most);
   const means = [a, b].map(({ rows }) => ({ sum: new Float64Array(rows), times: new Float64Array(rows) }));
-  const values = Float64Array.from({ length: subsets }, (_, i) => {
+  // A subset that has all samples of both sets is the same each time.
+  const draws = each === a.rows && each === b.rows ? 1 : subsets;
+  const values = Float64Array.from({ length: draws }, (_, i) => {
     const drawn = [a, b].map(({ rows }, set) => permutation(fold(key, i, set), rows).subarray(0, each));
     const [x, y] = [pick(a, drawn[0] as Uint32Array), pick(b, drawn[1] as Uint32Array)];
     const terms = termsOf(x, y, algebra);
@@ -59,7 +62,7 @@ export function kid(
   const terms = means.map(({ sum, times }) =>
     sum.map((total, i) => total / (times[i] as number)).filter(Number.isFinite),
   );
-  return { mean, std: Math.sqrt(variance(values)), interval: intervalOf(mean, terms), subsets, size: each };
+  return { mean, std: Math.sqrt(variance(values)), interval: intervalOf(mean, terms), subsets: draws, size: each };
 }
 
 /**
