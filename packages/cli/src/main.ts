@@ -2,12 +2,16 @@ import { createRequire } from 'node:module';
 import { say } from '@logsnr/io/node';
 import { addCommands, Unavailable } from '@logsnr/tensorflow';
 import { Command, CommanderError } from 'commander';
-import { addConvert } from './convert.js';
-import { addDescribe } from './describe.js';
-import { addEvaluate } from './evaluate.js';
-import { addSample } from './sample.js';
-import { addSweep } from './sweep.js';
-import { addTrain } from './train.js';
+
+/** The commands, each loaded when it is asked for: a description of a network waits for no encoder of pictures. */
+const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
+  train: async () => (await import('./train.js')).addTrain,
+  sample: async () => (await import('./sample.js')).addSample,
+  sweep: async () => (await import('./sweep.js')).addSweep,
+  describe: async () => (await import('./describe.js')).addDescribe,
+  evaluate: async () => (await import('./evaluate.js')).addEvaluate,
+  convert: async () => (await import('./convert.js')).addConvert,
+};
 
 /**
  * Runs `logsnr` with these arguments.
@@ -21,18 +25,14 @@ export async function main(args: readonly string[]): Promise<number> {
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'logsnr: ')) })
     .addHelpText('after', '\n`logsnr COMMAND --help` has examples.');
-  addTrain(program);
-  addSample(program);
-  addSweep(program);
-  addDescribe(program);
-  addEvaluate(program);
-  addConvert(program);
-  addCommands(program);
-  const names = program.commands.map((command) => command.name()).filter((name) => name !== 'check');
   // pnpm hands the two dashes on that stand between its arguments and ours.
   const [first, ...more] = args;
   const given = first === '--' ? more : args;
   const [name] = given;
+  const own = Object.keys(COMMANDS);
+  for (const each of name !== undefined && own.includes(name) ? [name] : own) (await COMMANDS[each]?.())?.(program);
+  addCommands(program);
+  const names = program.commands.map((command) => command.name()).filter((name) => name !== 'check');
   if (name !== undefined && !name.startsWith('-') && ![...names, 'check', 'help'].includes(name)) {
     say(`logsnr: there is no command "${name}"; the commands are ${names.join(', ')}.`);
     return 1;

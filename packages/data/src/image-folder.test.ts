@@ -107,14 +107,16 @@ test('each broken file is named, or left out where that is asked for', async () 
   })
     .webp({ lossless: true })
     .toBuffer();
+  // Which of its words for damage the decoder says depends on what its other threads do.
+  const damage = /is no sound image: (it is cut short|.*(premature end|read error|corrupt header|unable to|invalid|chunk))/i;
   const broken: Record<string, [Uint8Array | string, RegExp]> = {
     'a/empty.jpg': ['', /is empty/],
     'a/text.png': ['no image', /unsupported/],
-    'a/half.jpg': [jpeg.subarray(0, jpeg.length >> 1), /premature end|cut short/],
-    'a/end.jpg': [jpeg.subarray(0, -9), /premature end|cut short/],
-    'b/half.png': [png.subarray(0, png.length >> 1), /read error/],
-    'b/head.png': [png.subarray(0, 20), /png/],
-    'b/half.webp': [(await encoded(30, 30).webp().toBuffer()).subarray(0, 200), /webp/],
+    'a/half.jpg': [jpeg.subarray(0, jpeg.length >> 1), damage],
+    'a/end.jpg': [jpeg.subarray(0, -9), damage],
+    'b/half.png': [png.subarray(0, png.length >> 1), damage],
+    'b/head.png': [png.subarray(0, 20), damage],
+    'b/half.webp': [(await encoded(30, 30).webp().toBuffer()).subarray(0, 200), damage],
     'b/film.webp': [frames, /a film of 2 frames/],
     'b/gif.png': [await encoded(8, 8).gif().toBuffer(), /is gif; JPEG, PNG and WebP are read/],
     'b/clear.png': [await encoded(8, 8, 4).png().toBuffer(), /has transparency; give a background/],
