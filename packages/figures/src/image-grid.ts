@@ -27,11 +27,11 @@ export interface GridOptions {
 export function imageGrid(images: Tensor4D | ImageNumbers, options: GridOptions = {}): RgbImage {
   const [count, h, w, channels] = images.shape;
   const { columns = Math.ceil(Math.sqrt(count)), gap = 2, scale = 1, background = 255 } = options;
+  const values = checkImages(images);
   checkInteger('columns', columns, 1);
   checkInteger('gap', gap);
   checkInteger('scale', scale, 1);
   checkWithin('background', background, 0, 255);
-  const values = checkImages(images);
   const size = h * w * channels;
 
   const [across, down] = [w * scale + gap, h * scale + gap];
