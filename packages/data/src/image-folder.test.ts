@@ -108,7 +108,8 @@ test('each broken file is named, or left out where that is asked for', async () 
     .webp({ lossless: true })
     .toBuffer();
   // Which of its words for damage the decoder says depends on what its other threads do.
-  const damage = /is no sound image: (it is cut short|.*(premature end|read error|corrupt header|unable to|invalid|chunk))/i;
+  const damage =
+    /is no sound image: (it is cut short|.*(premature end|read error|corrupt header|unable to|invalid|chunk))/i;
   const broken: Record<string, [Uint8Array | string, RegExp]> = {
     'a/empty.jpg': ['', /is empty/],
     'a/text.png': ['no image', /unsupported/],

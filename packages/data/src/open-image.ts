@@ -45,7 +45,10 @@ const MOST = 2 ** 26;
  */
 export async function openImage(bytes: Uint8Array, name: string): Promise<OpenImage> {
   const damaged = (error: unknown): never => {
-    const message = (error as Error).message.trim().replaceAll('\n', '; ').replace(/[\s:;.]+$/, '');
+    const message = (error as Error).message
+      .trim()
+      .replaceAll('\n', '; ')
+      .replace(/[\s:;.]+$/, '');
     // What the decoder warned of is not always told.
     const why = message.includes('failOn') ? 'it is cut short, or bytes of it are wrong' : message;
     throw new DamagedFile(`${name} is no sound image: ${why}.`);
