@@ -309,6 +309,10 @@ test('`logsnr sweep` shares its cells among processes, survives a kill, and give
   expect(readFileSync(at('alone/cells/w3-T4.json'), 'utf8')).toBe(before);
   const { status, stderr } = await call(...args(at('alone')), '--seed', '1');
   expect([status, stderr]).toEqual([1, expect.stringMatching(/^logsnr: .*seed is 1, was 0\. .*\n$/)]);
+  writeFileSync(at('alone/sweep.json'), '{');
+  expect((await call(...args(at('alone')))).stderr).toMatch(
+    /^logsnr: .*sweep\.json is not what a sweep writes\. .*\n$/,
+  );
   expect(await call(...args(at('whole')))).toMatchObject({
     status: 1,
     stderr: expect.stringContaining("not a sweep's"),

@@ -13,6 +13,7 @@ import {
   writeStatistics,
 } from '@logsnr/evaluation/node';
 import { encodePng, imageGrid, writePng } from '@logsnr/figures';
+import { DamagedFile } from '@logsnr/io';
 import { fingerprintOf, piecesOf, readText, replaceFile, say, takeLock } from '@logsnr/io/node';
 import { linearAlgebra, native, useBackend } from '@logsnr/tensorflow';
 import { clipByValue } from '@tensorflow/tfjs-core';
@@ -121,7 +122,14 @@ async function settle(out: string, settings: object): Promise<void> {
   await underLock(out, async () => {
     const text = await readText(join(out, SETTINGS));
     if (text === undefined) return replaceFile(join(out, SETTINGS), piecesOf(`${JSON.stringify(own, null, 2)}\n`));
-    const saved = JSON.parse(text);
+    let saved: Record<string, unknown>;
+    try {
+      saved = JSON.parse(text);
+    } catch {
+      throw new DamagedFile(
+        `${join(out, SETTINGS)} is not what a sweep writes. Delete it to go on with what the cells have.`,
+      );
+    }
     const other = Object.keys(own).filter((name) => !isDeepStrictEqual(saved[name], own[name]));
     if (other.length === 0) return;
     const said = other.map((name) => `${name} is ${JSON.stringify(own[name])}, was ${JSON.stringify(saved[name])}`);
