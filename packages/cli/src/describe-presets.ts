@@ -8,11 +8,20 @@ import {
   presetNames,
 } from '@logsnr/networks';
 import type { Network } from '@logsnr/nn';
+import { backendInfo, useBackend } from '@logsnr/tensorflow';
 import * as tf from '@tensorflow/tfjs-core';
 
+/** Any backend will do to describe a network, as TensorFlow.js's gradients come with it: the plain one where there is none yet. */
+export async function haveBackend(): Promise<void> {
+  if (!backendInfo()) await useBackend({ backend: 'cpu', quiet: true });
+}
+
 /** What the network of a preset is and takes. */
-export function describePreset(name: string, options?: DescribeOptions): Description {
-  const chosen = preset(name);
+export const describePreset = (name: string, options?: DescribeOptions): Description =>
+  describeNetwork(preset(name), options);
+
+/** What a network on images of this shape is and takes. */
+export function describeNetwork(chosen: Pick<Preset, 'network' | 'image'>, options?: DescribeOptions): Description {
   const input = (n: number) => ({
     z: tf.zeros([n, ...chosen.image]),
     lambda: tf.zeros<tf.Rank.R1>([n]),
@@ -22,7 +31,7 @@ export function describePreset(name: string, options?: DescribeOptions): Descrip
 }
 
 /** n conditions for the network of a preset. */
-export function conditionOf({ network: { kind, config } }: Preset, n: number) {
+export function conditionOf({ network: { kind, config } }: Pick<Preset, 'network'>, n: number) {
   const label = tf.zeros<tf.Rank.R1>([n], 'int32');
   if (kind !== 'super-resolution') return label;
   const { height, width, channels = config.channels } = config.low;

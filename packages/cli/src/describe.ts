@@ -1,7 +1,6 @@
 import { descriptionTable, presetNames } from '@logsnr/networks';
-import { backendInfo, useBackend } from '@logsnr/tensorflow';
 import type { Command } from 'commander';
-import { describePreset, presetTable } from './describe-presets.js';
+import { describePreset, haveBackend, presetTable } from './describe-presets.js';
 import { integer } from './options.js';
 
 /** `logsnr describe`: the layers, shapes, parameters, multiply-adds and activation memory of a preset's network. */
@@ -31,8 +30,7 @@ Examples:
         const { all, json, depth, batch } = options;
         if (name === undefined && !all)
           throw new RangeError(`give one preset, or --all; the presets are ${presetNames.join(', ')}.`);
-        // Any backend will do: TensorFlow.js's gradients come with it.
-        if (!backendInfo()) await useBackend({ backend: 'cpu', quiet: true });
+        await haveBackend();
         if (name === undefined) return console.log(presetTable());
         const description = describePreset(name, { depth, batch });
         console.log(json ? JSON.stringify({ preset: name, ...description }) : descriptionTable(description));

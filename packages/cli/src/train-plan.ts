@@ -1,6 +1,5 @@
-import { describe, networkOf, readable } from '@logsnr/networks';
-import { backendInfo, useBackend } from '@logsnr/tensorflow';
-import * as tf from '@tensorflow/tfjs-core';
+import { readable } from '@logsnr/networks';
+import { describeNetwork, haveBackend } from './describe-presets.js';
 import type { ModelRecord } from './model-folder.js';
 import type { TrainingRecord } from './train-presets.js';
 
@@ -25,15 +24,12 @@ export async function planOf(
   { network: spec }: ModelRecord,
   { batch, accumulate, steps }: TrainingRecord,
 ): Promise<TrainingPlan> {
-  // Any backend will do: TensorFlow.js's gradients come with it.
-  if (!backendInfo()) await useBackend({ backend: 'cpu', quiet: true });
+  await haveBackend();
   const { height, width, channels } = spec.config;
-  const network = networkOf({ network: spec });
-  const { parameters, multiplyAdds, activationBytes } = describe(network, (n) => ({
-    z: tf.zeros([n, height, width, channels]),
-    lambda: tf.zeros<tf.Rank.R1>([n]),
-    condition: tf.zeros<tf.Rank.R1>([n], 'int32'),
-  }));
+  const { parameters, multiplyAdds, activationBytes } = describeNetwork({
+    network: spec,
+    image: [height, width, channels],
+  });
   const flopsPerStep = 2 * 3 * multiplyAdds * batch;
   return {
     ...{ parameters, stateBytes: 5 * 4 * parameters, activationBytes: (activationBytes * batch) / accumulate },

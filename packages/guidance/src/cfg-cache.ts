@@ -35,7 +35,6 @@ import {
   zeros,
 } from '@tensorflow/tfjs-core';
 import { type ClassifierFreeOptions, withNull } from './classifier-free.js';
-import { costOf } from './evaluate.js';
 import { checkWhole } from './guide.js';
 import { type Acts, applyRule, extrapolate, kind, moved, toRule } from './rule.js';
 import { checkWeight, readLambda, spread, type Weight, weightAt, weightsAt, weightsOf } from './weight.js';
@@ -48,7 +47,11 @@ export type Fresh = (lambda: number) => boolean;
  * first − 1 + k, first − 1 + 2k, …. A λ between two points, at which some samplers call too, goes with the point before it.
  * @throws RangeError unless the grid increases strictly, k ≥ 1 and `first` ≥ 1.
  */
-export function everyKth(lambdas: readonly number[], k: number, { first = 1 }: { first?: number } = {}): Fresh {
+export function everyKth(
+  lambdas: readonly number[],
+  k: number,
+  { first = 1 }: { first?: number | undefined } = {},
+): Fresh {
   checkIncreasing(lambdas);
   checkInteger('k', k, 1);
   checkInteger('first', first, 1);
@@ -157,7 +160,7 @@ export function cfgCache<C>(
         check?.(condition, z.shape[0] as number);
         return predict(z, lambda, condition, memory);
       },
-      cost: (lambda) => (stateAt(lambda) === 'fresh' ? cost(lambda) : costOf(model, evaluation, 1, lambda)),
+      cost: (lambda) => (stateAt(lambda) === 'fresh' ? cost(lambda) : model.cost(lambda)),
       gives: { variance: model.gives.variance },
       start: (n, shape) => [
         model.start(n, shape),

@@ -152,7 +152,7 @@ function methodOf<C>(choice: GuidanceChoice, { model, conditioning, ...parts }: 
       return classifierFree(model, conditioning, w, { rule: ruleOf(choice.rule), evaluation: choice.evaluation });
     case 'cfg-cache': {
       const { every, first, estimate, of, evaluation } = choice;
-      const fresh = everyKth(need('lambdas'), every, first === undefined ? {} : { first });
+      const fresh = everyKth(need('lambdas'), every, { first });
       return cfgCache(model, conditioning, w, fresh, { estimate, of, evaluation, rule: ruleOf(choice.rule) });
     }
     case 'cfg-plus-plus':
@@ -190,12 +190,7 @@ function ruleOf(choice: RuleChoice = 'extrapolate'): Rule {
 }
 
 const thresholdOf = (choice: NonNullable<GuidanceChoice['threshold']>) =>
-  'static' in choice ? staticThreshold(...choice.static) : dynamicThreshold(definedOf(choice.dynamic));
-
-const definedOf = <T extends object>(options: T) =>
-  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]: Exclude<T[K], undefined>;
-  };
+  'static' in choice ? staticThreshold(...choice.static) : dynamicThreshold(choice.dynamic);
 
 /** A choice in one line for people: `classifier-free, w = 2 at 0.28 < σ ≤ 5.42, apg(eta 0)`. */
 export function guidanceName(choice: GuidanceChoice): string {

@@ -43,8 +43,8 @@ export function dynamicThreshold({
   ratio = 0.995,
   maxValue = Number.POSITIVE_INFINITY,
 }: {
-  ratio?: number;
-  maxValue?: number;
+  ratio?: number | undefined;
+  maxValue?: number | undefined;
 } = {}): Threshold {
   checkWithin('ratio', ratio, 0, 1);
   if (!(maxValue > 0)) throw new RangeError(`maxValue is ${maxValue}; it must be above 0.`);
