@@ -86,10 +86,7 @@ async function make(name: PackagedClassifier): Promise<void> {
   await writeClassifier(path, weights, { half: true });
   // As it is read back, in half precision.
   const extractor = await classifierExtractor(path, { runtime: native() });
-  const { probabilities } = await extract((images) => {
-    const { features, probabilities } = extractor.read(images);
-    return { features, logits: tf.log(probabilities as tf.Tensor2D) };
-  }, test);
+  const { probabilities } = await extract(extractor.read, test);
   const record: ClassifierRecord = {
     ...{ accuracy: accuracy(probabilities, test.labels), images: test.count, data: `${name} test` },
     ...{ sha256: extractor.sha256, command: `pnpm train-classifiers --of ${name}`, steps, batch: BATCH },

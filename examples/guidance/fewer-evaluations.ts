@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { eager, fold, key, type Model } from '@logsnr/core';
 import { subset } from '@logsnr/data';
 import { mnist } from '@logsnr/data/node';
-import { extract, searchInterval } from '@logsnr/evaluation';
+import { judgeBy, searchInterval } from '@logsnr/evaluation';
 import { packagedClassifier } from '@logsnr/evaluation/node';
 import { lineChart, writePng } from '@logsnr/figures';
 import {
@@ -20,7 +20,6 @@ import {
   type Weight,
 } from '@logsnr/guidance';
 import { piecesOf, replaceFile } from '@logsnr/io/node';
-import { accuracy, frechetDistance, gaussianStatistics } from '@logsnr/metrics';
 import { bind } from '@logsnr/networks';
 import { compileSampler, ddim, sample, sampleMany } from '@logsnr/samplers';
 import { grid } from '@logsnr/schedules';
@@ -64,13 +63,8 @@ const { weights } = await digits(options, data.train, fold(seed, 0));
 const model = bind(network, weights, { prediction: 'v' });
 
 // The judge: the classifier that comes with @logsnr/evaluation. FID is the Fréchet distance in its features to the test images.
-const judge = await packagedClassifier('mnist', { runtime });
-const read = (images: tf.Tensor4D | typeof data.test) =>
-  extract((part) => {
-    const { features, probabilities } = judge.read(part);
-    return { features, logits: tf.log(probabilities as tf.Tensor2D) };
-  }, images);
-const reference = gaussianStatistics((await read(subset(data.test, options.quick ? 100 : data.test.count))).features);
+const classifier = await packagedClassifier('mnist', { runtime });
+const judge = await judgeBy(classifier.read, subset(data.test, options.quick ? 100 : data.test.count));
 const wanted = Array.from({ length: samples }, (_, i) => i % 10);
 const noise = fold(seed, 5);
 
@@ -100,11 +94,10 @@ async function drawn(guided: Model<tf.Tensor1D>, T = steps) {
   const images = tf.clipByValue(x, -1, 1) as tf.Tensor4D;
   x.dispose();
   const values = images.dataSync<'float32'>();
-  const { features, probabilities } = await read(images);
+  const { fid, accuracy } = await judge.score(images, wanted);
   images.dispose();
   const evaluations = lambdas.reduce((sum, lambda) => sum + guided.cost(lambda).evaluations, 0);
-  const fid = frechetDistance(gaussianStatistics(features), reference);
-  return { values, evaluations, fid, accuracy: accuracy(probabilities, wanted) };
+  return { values, evaluations, fid, accuracy };
 }
 
 async function show(family: string, name: string, guided: Model<tf.Tensor1D>, T = steps): Promise<void> {
@@ -208,5 +201,5 @@ await replaceFile(
   join(options.out, 'report.json'),
   piecesOf(`${JSON.stringify({ w, steps, samples, watched, rows, tried }, null, 2)}\n`),
 );
-judge.dispose();
+classifier.dispose();
 console.log(`${join(options.out, 'fewer-evaluations.png')} in ${((performance.now() - started) / 1000).toFixed(0)} s`);

@@ -5,12 +5,11 @@ import { join } from 'node:path';
 import { eager, fold, key, type Model } from '@logsnr/core';
 import { subset } from '@logsnr/data';
 import { mnist } from '@logsnr/data/node';
-import { type Extracted, extract } from '@logsnr/evaluation';
+import { judgeBy } from '@logsnr/evaluation';
 import { packagedClassifier } from '@logsnr/evaluation/node';
 import { lineChart, writePng } from '@logsnr/figures';
 import { classifierFree, guidedNetwork } from '@logsnr/guidance';
 import { piecesOf, replaceFile } from '@logsnr/io/node';
-import { accuracy, frechetDistance, gaussianStatistics } from '@logsnr/metrics';
 import { bind, classCondition, guidedCondition, guidedParameters, unet } from '@logsnr/networks';
 import { shapesOf } from '@logsnr/nn';
 import { progressLine, withRun } from '@logsnr/runs';
@@ -98,13 +97,8 @@ async function taught(name: string, objective: GuidedObjective<tf.Tensor1D>, pUn
 const distilled = await taught('distilled', distillation(teacher, { weights: [0, most] }), 0);
 const free = await taught('guidance-free', guidanceFree({ weights: [0, most] }), 0.1);
 
-const judge = await packagedClassifier('mnist', { runtime });
-const read = (images: tf.Tensor4D | typeof data.test): Promise<Extracted> =>
-  extract((part) => {
-    const { features, probabilities } = judge.read(part);
-    return { features, logits: tf.log(probabilities as tf.Tensor2D) };
-  }, images);
-const reference = gaussianStatistics((await read(subset(data.test, options.quick ? 100 : data.test.count))).features);
+const classifier = await packagedClassifier('mnist', { runtime });
+const judge = await judgeBy(classifier.read, subset(data.test, options.quick ? 100 : data.test.count));
 const wanted = Array.from({ length: samples }, (_, i) => i % 10);
 const lambdas = grid(schedule, steps);
 
@@ -149,7 +143,7 @@ for (const w of [0, 0.5, 1, 2, 4]) {
     const images = tf.clipByValue(x, -1, 1) as tf.Tensor4D;
     x.dispose();
     const values = images.dataSync<'float32'>();
-    const { features, probabilities } = await read(images);
+    const { fid, accuracy } = await judge.score(images, wanted);
     images.dispose();
     if (name === 'teacher') full.set(w, values);
     const own = full.get(w) as Float32Array;
@@ -159,8 +153,7 @@ for (const w of [0, 0.5, 1, 2, 4]) {
     const row = {
       ...{ name, w, distance, milliseconds: fastest },
       evaluations: lambdas.reduce((sum, lambda) => sum + model.cost(lambda).evaluations, 0),
-      fid: frechetDistance(gaussianStatistics(features), reference),
-      accuracy: accuracy(probabilities, wanted),
+      ...{ fid, accuracy },
     };
     rows.push(row);
     console.log(
@@ -168,7 +161,7 @@ for (const w of [0, 0.5, 1, 2, 4]) {
     );
   }
 }
-judge.dispose();
+classifier.dispose();
 const names = ['teacher', 'distilled', 'guidance-free'];
 await writePng(
   join(options.out, 'one-evaluation.png'),

@@ -5,7 +5,7 @@ import { logProbability } from '@logsnr/nn';
 import { native } from '@logsnr/tensorflow';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
-import { judgeOf, trainJudge } from './index.js';
+import { judgeBy, judgeOf, trainJudge } from './index.js';
 
 /** Noise that is bright in one of the four quarters, which is the class. */
 function quarters(seed: number, count: number): ImageSet {
@@ -26,6 +26,16 @@ test('a trained judge knows its classes, and scores images by them', async () =>
   const judge = await judgeOf(state.parameters, held);
   expect(judge.accuracy).toBeGreaterThan(0.98);
   const own = await judge.score(held, held.labels);
+  // The same classifier that gives probabilities is the same judge; one that gives none is refused.
+  const network = convClassifier({ height: 8, width: 8, channels: 1, classes: 4 });
+  const read = (images: tf.Tensor4D) => network.apply(state.parameters, images);
+  const shares = (images: tf.Tensor4D) => {
+    const { features, logits } = read(images);
+    return { features, probabilities: tf.softmax(logits) };
+  };
+  expect(await (await judgeBy(shares, held)).score(held, held.labels)).toEqual(own);
+  const none = (images: tf.Tensor4D) => ({ features: read(images).features, probabilities: null });
+  await expect(judgeBy(none, held)).rejects.toThrow('no class probabilities');
   expect(own.fid).toBeLessThan(1e-6);
   expect(own.is).toBeGreaterThan(3.5);
   expect(own.accuracy).toBe(judge.accuracy);

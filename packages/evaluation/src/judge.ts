@@ -11,7 +11,7 @@ import { type Classifier, convClassifier } from '@logsnr/networks';
 import { logProbability } from '@logsnr/nn';
 import { adam, cosineDecay, type OptimizeOptions, type OptimizeResult, optimize } from '@logsnr/training';
 import { mean, neg, type Tensor1D, type Tensor4D } from '@tensorflow/tfjs-core';
-import { type Extracted, type ExtractOptions, extract } from './extract.js';
+import { type Classify, type Extracted, type ExtractOptions, extract } from './extract.js';
 
 /** How good images are, in the eyes of one judge. */
 export interface Scores {
@@ -88,10 +88,17 @@ export async function trainJudge({
  * with.
  * @param parameters of {@link trainJudge}, borrowed as long as the judge is used.
  */
-export async function judgeOf(parameters: JudgeWeights, test: ImageSet): Promise<Judge> {
+export function judgeOf(parameters: JudgeWeights, test: ImageSet): Promise<Judge> {
   const network = networkOf(test);
-  const read: Judge['extract'] = (images, options) =>
-    extract((part) => network.apply(parameters, part), images, options);
+  return judgeBy((images) => network.apply(parameters, images), test);
+}
+
+/**
+ * Any classifier as a judge: a network, or the `read` of an extractor that has classes, such as `packagedClassifier` gives. It reads
+ * `test` once, as {@link judgeOf} does.
+ */
+export async function judgeBy(classify: Classify, test: ImageSet): Promise<Judge> {
+  const read: Judge['extract'] = (images, options) => extract(classify, images, options);
   const own = await read(test);
   const reference = gaussianStatistics(own.features);
   return {
