@@ -194,7 +194,9 @@ function installed() {
         : join(modules, name),
     );
   });
-  return folders.filter((folder) => existsSync(join(folder, 'package.json'))).length;
+  // And what the packages make of theirs when they are installed.
+  const made = join(root, 'packages/tensorflow/stock/out/origin.json');
+  return folders.filter((folder) => existsSync(join(folder, 'package.json'))).length + Number(existsSync(made));
 }
 
 /** Builds all packages; what did not change comes from turbo's cache. */

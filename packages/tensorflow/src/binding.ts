@@ -13,8 +13,8 @@ import { Unavailable } from './unavailable.js';
 
 const require = createRequire(import.meta.url);
 
-/** The folder of the installed package `@tensorflow/tfjs-node-gpu`, which carries the binding's sources. */
-export const nodePackage = (): string => dirname(require.resolve('@tensorflow/tfjs-node-gpu/package.json'));
+/** What `stock/tsup.config.ts` took from `@tensorflow/tfjs-node-gpu`: its backend, and the binding's sources. */
+export const stock: string = fileURLToPath(new URL('../stock/out/', import.meta.url));
 
 /** This package's own sources: what loads the library without its greeting, and operations that it lacks. */
 const sources = fileURLToPath(new URL('../native/', import.meta.url));
@@ -60,12 +60,12 @@ export const bindingKey = (parts: BindingParts): string =>
   createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
 
 function partsOf(found: Found): BindingParts {
-  const root = nodePackage();
   const hash = createHash('sha256');
-  for (const name of readdirSync(join(root, 'binding')).sort()) hash.update(readFileSync(join(root, 'binding', name)));
+  const binding = join(stock, 'binding');
+  for (const name of readdirSync(binding).sort()) hash.update(readFileSync(join(binding, name)));
   for (const name of readdirSync(sources).sort()) hash.update(readFileSync(join(sources, name)));
   return {
-    nodeGpu: JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version,
+    nodeGpu: JSON.parse(readFileSync(join(stock, 'origin.json'), 'utf8')).version,
     folder: found.folder,
     version: found.version,
     stamps: libraries.map((name) => {
@@ -151,9 +151,8 @@ export function linking(found: Found, folder: string): string[] {
 }
 
 async function build(program: string, found: Found, folder: string, env: NodeJS.ProcessEnv): Promise<void> {
-  const root = nodePackage();
   const headers: string = require('node-api-headers').include_dir;
-  const includes = [`-I${headers}`, `-I${root}`, `-I${join(found.folder, 'include')}`];
+  const includes = [`-I${headers}`, `-I${stock}`, `-I${join(found.folder, 'include')}`];
   const run = async (...args: string[]) => {
     const { code, err, fault } = await command(program, args, { env, seconds: 1800 });
     if (code !== 0) throw new Unavailable(`${program} could not build the binding: ${fault || lastLines(err, 3)}`);
@@ -169,7 +168,7 @@ async function build(program: string, found: Found, folder: string, env: NodeJS.
   const quiet = [`-DLOGSNR_FRAMEWORK=${JSON.stringify(framework)}`, '-shared', join(sources, 'quiet.cc'), '-ldl'];
   const works = await Promise.allSettled([
     ...units.map((unit, i) =>
-      run(...flags, ...includes, '-c', join(root, 'binding', `${unit}.cc`), '-o', `${objects[i]}`),
+      run(...flags, ...includes, '-c', join(stock, 'binding', `${unit}.cc`), '-o', `${objects[i]}`),
     ),
     run(...flags, ...includes, ...quiet, '-o', join(folder, QUIET)),
     run(...flags, ...fast, ...includes, '-shared', ...operationSources, framework, '-o', operations).catch((error) => {

@@ -4,13 +4,14 @@ import { availableParallelism, constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { cacheFolder, say } from '@logsnr/io/node';
 import { findBackend, type KernelBackend, registerBackend, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
-import { bindingFault, bindingFile, nodePackage, OPERATIONS, QUIET } from './binding.js';
+import { bindingFault, bindingFile, OPERATIONS, QUIET, stock } from './binding.js';
 import { checkCache, markUsed } from './cache.js';
 import { type Found, findTensorflow, libraryFault } from './find.js';
 import { thisMachine } from './machine.js';
 import { registerGather, registerOperations } from './operations.js';
 import { registerPhilox } from './philox.js';
 import { chooseDevice, type Device, whyNotNative } from './plan.js';
+import { registerGradients } from './portable.js';
 import { installing, Unavailable } from './unavailable.js';
 
 const require = createRequire(import.meta.url);
@@ -124,9 +125,8 @@ function load(file: string, found: Found): NativeInfo {
   } catch (error) {
     throw new Unavailable(`the binding cannot be loaded: ${(error as Error).message.split('\n')[0]}`);
   }
-  const root = nodePackage();
-  require(join(root, 'dist', 'register_all_kernels'));
-  const { NodeJSKernelBackend } = require(join(root, 'dist', 'nodejs_kernel_backend'));
+  registerGradients();
+  const { NodeJSKernelBackend } = require(join(stock, 'backend.cjs'));
   const device = binding.isUsingGpuDevice() ? 'cuda' : 'cpu';
   // The name decides whether dilated 3-D convolutions are accepted, which only a GPU can do.
   const name = `@tensorflow/tfjs-node${device === 'cuda' ? '-gpu' : ''}`;

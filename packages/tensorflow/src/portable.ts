@@ -1,16 +1,14 @@
 import { createRequire } from 'node:module';
 import { dirname, join, sep } from 'node:path';
 import { env, findBackend, setBackend } from '@tensorflow/tfjs-core';
+import { stock } from './binding.js';
 import { Unavailable } from './unavailable.js';
 
 const require = createRequire(import.meta.url);
 
-/**
- * Registers the gradients of all kernels. In Node they come with the package `@tensorflow/tfjs` alone, which the native
- * package brings; tfjs-core has them only as a module for bundlers.
- */
-function registerGradients(): void {
-  createRequire(require.resolve('@tensorflow/tfjs-node-gpu/package.json'))('@tensorflow/tfjs');
+/** Registers the gradients of all kernels, which tfjs-core has only as a module for bundlers. */
+export function registerGradients(): void {
+  require(join(stock, 'gradients.cjs'));
 }
 
 /**
