@@ -15,12 +15,15 @@ import {
   classifierGuidance,
   composed,
   dynamicThreshold,
+  feedbackGuidance,
+  feedbackSettings,
   frequencyDecoupled,
   independentCondition,
   inpainting,
   interval,
   logits,
   mamboG,
+  momentumGuidance,
   negative,
   perturbedGuidance,
   posteriorSampling,
@@ -28,6 +31,7 @@ import {
   rising,
   seeded,
   seededConditioning,
+  slidingMode,
   superResolution,
   tcfg,
   thresholdX,
@@ -172,6 +176,14 @@ show('CFG-Zero*, zero-init', zeroInit(free({ rule: cfgZeroStar() }), -11.9), c);
 show('TCFG', free({ rule: tcfg }), c);
 show('MAMBO-G, α = 1', free({ rule: mamboG(1) }), c);
 show('frequency-decoupled, gains 2 and 1/2', free({ rule: frequencyDecoupled([2, 0.5]) }), c);
+show('sliding mode, K = 0.2', free({ rule: slidingMode() }), c);
+const feedback = feedbackSettings(
+  lambdas,
+  options.quick ? { pi: 0.9, t0: 0, t1: 0 } : { pi: 0.999, t0: 0.556, t1: 0.429 },
+);
+show('feedback, π = 0.999', feedbackGuidance(model, classes, feedback), c);
+show('momentum, w = 0.5', momentumGuidance(free({}, 0), 0.5), c);
+show('momentum around classifier-free', momentumGuidance(free(), 0.5), c);
 show('dynamic thresholding', thresholdX(free(), dynamicThreshold()), c);
 show('CFG++, w = −0.4', cfgPlusPlus(model, classes, -0.4), c);
 show('autoguidance', autoguidance(model, weak, w), c);

@@ -48,6 +48,8 @@ const GUIDANCE: Readonly<Record<string, GuidanceChoice>> = {
   apg: { method: 'classifier-free', w: 1, rule: { apg: { eta: 0 } } },
   'cfg-zero-star': { method: 'classifier-free', w: 1, rule: { cfgZeroStar: {} } },
   tcfg: { method: 'classifier-free', w: 1, rule: 'tcfg' },
+  'smc-cfg': { method: 'classifier-free', w: 1, rule: { slidingMode: {} } },
+  momentum: { method: 'classifier-free', w: 1, momentum: { w: 0.5 } },
   'mambo-g': { method: 'classifier-free', w: 1, rule: { mamboG: 1 } },
   'cfg-plus-plus': { method: 'cfg-plus-plus', w: 1 },
 };

@@ -36,7 +36,7 @@ import {
 } from '@tensorflow/tfjs-core';
 import { type ClassifierFreeOptions, withNull } from './classifier-free.js';
 import { checkWhole } from './guide.js';
-import { type Acts, applyRule, extrapolate, kind, moved, toRule } from './rule.js';
+import { applyRule, extrapolate, type Kind, kind, moved, toRule } from './rule.js';
 import { checkWeight, readLambda, spread, type Weight, weightAt, weightsAt, weightsOf } from './weight.js';
 
 /** At which λ the prediction for ∅ is made anew; elsewhere it is estimated. */
@@ -74,7 +74,7 @@ export interface NullRegression {
 }
 
 /** A kind of prediction to estimate in. */
-export type NullKind = Exclude<Acts, 'each'>;
+export type NullKind = Exclude<Kind, 'flow'>;
 
 export interface CfgCacheOptions extends ClassifierFreeOptions {
   /**

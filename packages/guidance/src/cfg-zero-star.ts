@@ -17,12 +17,11 @@ import type { Rule } from './rule.js';
  * CFG-Zero* (Fan et al. 2025, arXiv 2503.18886): ṽ = (1 + w) v_c − w s v_∅ with the optimized scale s = ⟨v_c, v_∅⟩/‖v_∅‖² of each
  * sample, which takes out what v_∅ gets wrong in its length; s = 0 where v_∅ is 0. Its other part is {@link zeroInit}.
  *
- * The paper's velocity is that of flow matching, ε − x. Here it is that of the variance-preserving process, v = α ε − σ x (Salimans
- * & Ho 2022). The two differ by a factor and a multiple of z, and so do their scales.
- * @param prediction the prediction whose lengths are compared: v, the velocity, or ε.
+ * @param prediction the prediction whose lengths are compared: `flow` is the paper's, the velocity ε − x of flow matching; v = α ε − σ x is
+ *   the velocity of the variance-preserving process, which differs by a factor and a multiple of z, and so does s; or ε.
  */
-export function cfgZeroStar({ prediction = 'v' }: { prediction?: 'v' | 'eps' | undefined } = {}): Rule {
-  checkChoice('prediction', prediction, ['v', 'eps']);
+export function cfgZeroStar({ prediction = 'v' }: { prediction?: 'v' | 'flow' | 'eps' | undefined } = {}): Rule {
+  checkChoice('prediction', prediction, ['v', 'flow', 'eps']);
   return {
     acts: prediction,
     combine({ conditional, unconditional, w }) {

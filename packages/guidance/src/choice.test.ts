@@ -12,15 +12,19 @@ import {
   classifierGuidance,
   dynamicThreshold,
   everyKth,
+  feedbackGuidance,
+  feedbackSettings,
   type GuidanceChoice,
   guidanceName,
   guidanceOf,
   interval,
   mamboG,
+  momentumGuidance,
   perturbedGuidance,
   readGuidance,
   rescale,
   rising,
+  slidingMode,
   staticThreshold,
   tcfg,
   thresholdX,
@@ -76,6 +80,21 @@ const choices: [GuidanceChoice, Model<Tensor1D>, string][] = [
     'cfg-cache, w = 1, every 2, first 2, estimate linear, of v, evaluation split',
   ],
   [
+    { method: 'classifier-free', w: 1, rule: { slidingMode: { gain: 0.1 } }, momentum: { w: 0.5, beta: 0.2 } },
+    momentumGuidance(free(1, slidingMode({ gain: 0.1 })), 0.5, { beta: 0.2 }),
+    'classifier-free, w = 1, slidingMode(gain 0.1), momentum 0.5, beta 0.2',
+  ],
+  [
+    { method: 'feedback', w: 0.5, pi: 0.9, t0: 0.5, t1: 0.25, maxW: 4, evaluation: 'split' },
+    feedbackGuidance(
+      model,
+      classes,
+      { ...feedbackSettings(lambdas, { pi: 0.9, t0: 0.5, t1: 0.25 }), maxW: 4, w: 0.5 },
+      { evaluation: 'split' },
+    ),
+    'feedback, w = 0.5, pi 0.9, t0 0.5, t1 0.25, maxW 4, evaluation split',
+  ],
+  [
     { method: 'autoguidance', w: 1, threshold: { static: [-1, 1] } },
     thresholdX(autoguidance(model, weaker, 1), staticThreshold()),
     'autoguidance, w = 1, threshold static -1 1',
@@ -128,6 +147,7 @@ describe('guidanceOf', () => {
     expect(() => guidanceOf({ method: 'autoguidance', w: 1 }, alone)).toThrow('needs `weaker`');
     expect(() => guidanceOf({ method: 'classifier', w: 1 }, alone)).toThrow('needs `logLikelihood`');
     expect(() => guidanceOf({ method: 'cfg-cache', w: 1, every: 2 }, alone)).toThrow('needs `lambdas`');
+    expect(() => guidanceOf({ method: 'feedback', w: 0, pi: 0.9, t0: 0.5, t1: 0.4 }, alone)).toThrow('needs `lambdas`');
     expect(() => guidanceOf({ method: 'classifier-free', w: 1, rule: { rescale: 2 } }, alone)).toThrow('phi is 2');
     expect(() => guidanceOf({ method: 'classifier-free', w: { w: 1, sigma: [2, 1] } }, alone)).toThrow('interval');
   });

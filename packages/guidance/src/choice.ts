@@ -7,14 +7,17 @@ import { cfgPlusPlus } from './cfg-plus-plus.js';
 import { cfgZeroStar, zeroInit } from './cfg-zero-star.js';
 import { classifierGuidance } from './classifier.js';
 import { classifierFree } from './classifier-free.js';
+import { feedbackGuidance, feedbackSettings } from './feedback.js';
 import { frequencyDecoupled } from './frequency-decoupled.js';
 import type { LogLikelihood } from './gradient.js';
 import { mamboG } from './mambo-g.js';
+import { momentumGuidance } from './momentum.js';
 import { rescale } from './rescale.js';
 import { extrapolate, type Rule } from './rule.js';
+import { slidingMode } from './sliding-mode.js';
 import { tcfg } from './tcfg.js';
 import { dynamicThreshold, staticThreshold, thresholdX } from './threshold.js';
-import { interval, rising, type Weight } from './weight.js';
+import { interval, rising, type WeightSchedule } from './weight.js';
 
 const number = v.pipe(v.number(), v.finite());
 const pair = v.strictTuple([number, number]);
@@ -44,7 +47,8 @@ export type RuleChoice =
         readonly momentum?: number | undefined;
       };
     }
-  | { readonly cfgZeroStar: { readonly prediction?: 'v' | 'eps' | undefined } }
+  | { readonly cfgZeroStar: { readonly prediction?: 'v' | 'flow' | 'eps' | undefined } }
+  | { readonly slidingMode: { readonly gain?: number | undefined; readonly decay?: number | undefined } }
   | { readonly mamboG: number }
   | { readonly frequencyDecoupled: readonly number[] }
   | { readonly rescale: number; readonly of?: RuleChoice | undefined };
@@ -55,12 +59,13 @@ const rule: v.GenericSchema<RuleChoice> = v.union(
     v.strictObject({
       apg: v.strictObject({ eta: v.optional(number), norm: v.optional(number), momentum: v.optional(number) }),
     }),
-    v.strictObject({ cfgZeroStar: v.strictObject({ prediction: v.optional(v.picklist(['v', 'eps'])) }) }),
+    v.strictObject({ cfgZeroStar: v.strictObject({ prediction: v.optional(v.picklist(['v', 'flow', 'eps'])) }) }),
+    v.strictObject({ slidingMode: v.strictObject({ gain: v.optional(number), decay: v.optional(number) }) }),
     v.strictObject({ mamboG: number }),
     v.strictObject({ frequencyDecoupled: v.array(number) }),
     v.strictObject({ rescale: number, of: v.optional(v.lazy(() => rule)) }),
   ],
-  'a rule is "extrapolate", "tcfg", {apg: {eta, norm, momentum}}, {cfgZeroStar: {prediction}}, {mamboG: a}, {frequencyDecoupled: gains} or {rescale: phi, of: rule}',
+  'a rule is "extrapolate", "tcfg", {apg: {eta, norm, momentum}}, {cfgZeroStar: {prediction}}, {slidingMode: {gain, decay}}, {mamboG: a}, {frequencyDecoupled: gains} or {rescale: phi, of: rule}',
 );
 
 const shared = {
@@ -75,6 +80,8 @@ const shared = {
       'a threshold is {static: [low, high]} or {dynamic: {ratio, maxValue}}',
     ),
   ),
+  /** Momentum guidance around the method. */
+  momentum: v.optional(v.strictObject({ w: weight, beta: v.optional(number) })),
   /** CFG-Zero*'s zero velocity up to this λ. */
   zeroInit: v.optional(number),
 };
@@ -92,6 +99,15 @@ const schema = v.variant('method', [
     evaluation,
   }),
   v.strictObject({ method: v.literal('cfg-plus-plus'), ...shared, evaluation }),
+  v.strictObject({
+    method: v.literal('feedback'),
+    ...shared,
+    pi: number,
+    t0: number,
+    t1: number,
+    maxW: v.optional(number),
+    evaluation,
+  }),
   v.strictObject({ method: v.literal('autoguidance'), ...shared, rule: v.optional(rule) }),
   v.strictObject({ method: v.literal('perturbed'), ...shared, w: number, weakWeight: number, evaluation }),
   v.strictObject({ method: v.literal('classifier'), ...shared }),
@@ -111,7 +127,7 @@ export interface GuidanceParts<C> {
   readonly weaker?: ModelLike<C> | undefined;
   /** The classifier of `classifier`. */
   readonly logLikelihood?: LogLikelihood<C> | undefined;
-  /** The grid of the walk, of which `cfg-cache` counts the points. */
+  /** The grid of the walk, whose points `cfg-cache` and `feedback` count. */
   readonly lambdas?: readonly number[] | undefined;
 }
 
@@ -135,7 +151,9 @@ export function readGuidance(value: unknown): GuidanceChoice {
 export function guidanceOf<C>(choice: GuidanceChoice, parts: GuidanceParts<C>): Model<C> {
   const own = readGuidance(choice);
   const guided = methodOf(own, parts);
-  const kept = own.threshold ? thresholdX(guided, thresholdOf(own.threshold)) : guided;
+  const { momentum } = own;
+  const moving = momentum ? momentumGuidance(guided, weightOf(momentum.w), { beta: momentum.beta }) : guided;
+  const kept = own.threshold ? thresholdX(moving, thresholdOf(own.threshold)) : moving;
   return own.zeroInit === undefined ? kept : zeroInit(kept, own.zeroInit);
 }
 
@@ -155,6 +173,11 @@ function methodOf<C>(choice: GuidanceChoice, { model, conditioning, ...parts }: 
       const fresh = everyKth(need('lambdas'), every, { first });
       return cfgCache(model, conditioning, w, fresh, { estimate, of, evaluation, rule: ruleOf(choice.rule) });
     }
+    case 'feedback': {
+      const { pi, t0, t1, maxW, evaluation } = choice;
+      const settings = feedbackSettings(need('lambdas'), { pi, t0, t1 });
+      return feedbackGuidance(model, conditioning, { ...settings, maxW, w }, { evaluation });
+    }
     case 'cfg-plus-plus':
       return cfgPlusPlus(model, conditioning, w, { evaluation: choice.evaluation });
     case 'autoguidance':
@@ -168,7 +191,7 @@ function methodOf<C>(choice: GuidanceChoice, { model, conditioning, ...parts }: 
   }
 }
 
-function weightOf(choice: GuidanceChoice['w']): Weight {
+function weightOf(choice: GuidanceChoice['w']): number | WeightSchedule {
   if (typeof choice === 'number') return choice;
   if ('rising' in choice) return rising(choice.w, choice.rising, choice.floor);
   if ('sigma' in choice) {
@@ -184,6 +207,7 @@ function ruleOf(choice: RuleChoice = 'extrapolate'): Rule {
   if (choice === 'tcfg') return tcfg;
   if ('apg' in choice) return apg(choice.apg);
   if ('cfgZeroStar' in choice) return cfgZeroStar(choice.cfgZeroStar);
+  if ('slidingMode' in choice) return slidingMode(choice.slidingMode);
   if ('mamboG' in choice) return mamboG(choice.mamboG);
   if ('rescale' in choice) return rescale(choice.rescale, ruleOf(choice.of));
   return frequencyDecoupled(choice.frequencyDecoupled);
@@ -194,7 +218,7 @@ const thresholdOf = (choice: NonNullable<GuidanceChoice['threshold']>) =>
 
 /** A choice in one line for people: `classifier-free, w = 2 at 0.28 < σ ≤ 5.42, apg(eta 0)`. */
 export function guidanceName(choice: GuidanceChoice): string {
-  const { method, w, threshold, zeroInit: still, ...rest } = readGuidance(choice);
+  const { method, w, threshold, momentum, zeroInit: still, ...rest } = readGuidance(choice);
   const settings = Object.entries(rest).map(([name, value]) =>
     name === 'rule' ? named(value) : `${name} ${named(value)}`,
   );
@@ -202,6 +226,9 @@ export function guidanceName(choice: GuidanceChoice): string {
     method,
     `w = ${weightName(w)}`,
     ...settings,
+    ...(momentum
+      ? [`momentum ${weightName(momentum.w)}${momentum.beta === undefined ? '' : `, beta ${momentum.beta}`}`]
+      : []),
     ...(threshold ? [`threshold ${named(threshold)}`] : []),
     ...(still === undefined ? [] : [`velocity 0 up to λ = ${still}`]),
   ].join(', ');

@@ -23,17 +23,29 @@ export { classifierGuidance, logits } from './classifier.js';
 export { type ClassifierFreeOptions, classifierFree, twoOf } from './classifier-free.js';
 export { composed, type Negated, negative } from './composed.js';
 export { type Evaluation, type EvaluationOptions, evaluate, type Part } from './evaluate.js';
+export { type FeedbackOptions, type FeedbackSettings, feedbackGuidance, feedbackSettings } from './feedback.js';
 export { frequencyDecoupled } from './frequency-decoupled.js';
 export type { LogLikelihood } from './gradient.js';
 export { type Frame, guide, type Pair } from './guide.js';
 export { guidedNetwork } from './guided-network.js';
 export { independentCondition, timeStepGuidance, uniformLabels } from './independent-condition.js';
 export { mamboG } from './mambo-g.js';
+export { momentumGuidance } from './momentum.js';
 export { type NullAt, type NullObserver, observeNull } from './observe-null.js';
 export { inpainting, type Measured, type Operator, posteriorSampling, superResolution } from './posterior-sampling.js';
 export { noiseAt, type Seeded, seeded, seededConditioning } from './random.js';
 export { rescale } from './rescale.js';
-export { type Acts, applyRule, extrapolate, type Predictions, type Rule, type RuleLike, toRule } from './rule.js';
+export {
+  type Acts,
+  applyRule,
+  extrapolate,
+  type Kind,
+  type Predictions,
+  type Rule,
+  type RuleLike,
+  toRule,
+} from './rule.js';
+export { type SlidingModeOptions, slidingMode } from './sliding-mode.js';
 export { tcfg } from './tcfg.js';
 export { clipX, dynamicThreshold, staticThreshold, type Threshold, thresholdX } from './threshold.js';
 export { product, tilted, tiltedByClassifier } from './tilted.js';

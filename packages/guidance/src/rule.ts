@@ -14,8 +14,15 @@ export interface Predictions {
   readonly lambda: Tensor1D;
 }
 
-/** In which prediction a rule acts. `each`: it is linear, so it acts on x̂ and on ε̂ and both agree. */
-export type Acts = 'each' | 'eps' | 'x' | 'v';
+/**
+ * In which prediction a rule acts. `each`: it is linear, so it acts on x̂ and on ε̂ and both agree. `v` is the velocity of the
+ * variance-preserving process, α ε̂ − σ x̂ (Salimans & Ho 2022, arXiv 2202.00512); `flow` that of flow matching, ε̂ − x̂, which goes from
+ * data to noise on straight lines: z/(α + σ) = (1 − t) x + t ε with t = σ/(α + σ).
+ */
+export type Acts = 'each' | Kind;
+
+/** One kind of prediction. */
+export type Kind = 'eps' | 'x' | 'v' | 'flow';
 
 /**
  * How two predictions become one, which is the whole of most guidance methods: a pure function of tensors, called within a
@@ -82,8 +89,9 @@ export function led(first: Both, terms: readonly (readonly [w: number, to: Both,
   return { x: sum('x'), eps: sum('eps') };
 }
 
-/** One kind of prediction of an estimate: v = α ε̂ − σ x̂ (Salimans & Ho 2022, arXiv 2202.00512). */
-export function kind(acts: 'eps' | 'x' | 'v', z: Tensor, lambda: Tensor1D): (estimate: Both) => Tensor {
+/** One kind of prediction of an estimate. */
+export function kind(acts: Kind, z: Tensor, lambda: Tensor1D): (estimate: Both) => Tensor {
+  if (acts === 'flow') return ({ x, eps }) => sub(eps, x);
   if (acts !== 'v') return (estimate) => estimate[acts];
   const { alpha, sigma } = scales(z, lambda);
   return ({ x, eps }) => sub(mul(alpha, eps), mul(sigma, x));
@@ -91,19 +99,17 @@ export function kind(acts: 'eps' | 'x' | 'v', z: Tensor, lambda: Tensor1D): (est
 
 /**
  * The estimate whose prediction of one kind is `value` in the place of `before`. The other kinds follow from the difference
- * d, which keeps the digits that they have: of ε, x̂ − (σ/α) d; of x, ε̂ − (α/σ) d; of v, x̂ − σ d and ε̂ + α d.
+ * d, which keeps the digits that they have: of ε, x̂ − (σ/α) d; of x, ε̂ − (α/σ) d; of v, x̂ − σ d and ε̂ + α d; of the flow's
+ * velocity, x̂ − t d and ε̂ + (1 − t) d with t = σ/(α + σ).
  */
-export function moved(
-  estimate: Both,
-  acts: 'eps' | 'x' | 'v',
-  value: Tensor,
-  before: Tensor,
-  z: Tensor,
-  lambda: Tensor1D,
-): Both {
+export function moved(estimate: Both, acts: Kind, value: Tensor, before: Tensor, z: Tensor, lambda: Tensor1D): Both {
   const { alpha, sigma } = scales(z, lambda);
   const d = sub(value, before);
   if (acts === 'eps') return { x: sub(estimate.x, mul(d, div(sigma, alpha))), eps: value };
   if (acts === 'x') return { x: value, eps: sub(estimate.eps, mul(d, div(alpha, sigma))) };
+  if (acts === 'flow') {
+    const whole = add(alpha, sigma);
+    return { x: sub(estimate.x, mul(d, div(sigma, whole))), eps: add(estimate.eps, mul(d, div(alpha, whole))) };
+  }
   return { x: sub(estimate.x, mul(d, sigma)), eps: add(estimate.eps, mul(d, alpha)) };
 }

@@ -26,6 +26,7 @@ import {
   mamboG,
   type Rule,
   rescale,
+  slidingMode,
   tcfg,
   zeroInit,
 } from './index.js';
@@ -46,6 +47,8 @@ const rules: [string, Rule][] = [
   ['mamboG', mamboG()],
   ['rescale of apg', rescale(0.5, apg())],
   ['apg with momentum', apg({ momentum: -0.5 })],
+  ['cfgZeroStar of the flow', cfgZeroStar({ prediction: 'flow' })],
+  ['slidingMode', slidingMode()],
 ];
 
 describe.each(rules)('%s', (_, rule) => {
@@ -108,6 +111,7 @@ describe('neutral settings are plain guidance bit for bit', () => {
     ['rescale φ = 0', rescale(0)],
     ['apg η = 1 without a limit', apg({ eta: 1 })],
     ['mamboG α = 0', mamboG(0)],
+    ['slidingMode K = 0', slidingMode({ gain: 0 })],
   ])('%s', (_, rule) => {
     expect(values(classifierFree(mixture.model, classes, 1.7, { rule }))).toEqual(guided);
   });
@@ -276,6 +280,90 @@ describe('cfgZeroStar (2503.18886)', () => {
       const other = apply(onEps, a, b, { w: 2, z: at, lambda: level });
       expect(Math.abs((other[0] as number) - (expected[0] as number))).toBeGreaterThan(1e-3);
     }
+  });
+  test('and on the velocity ε − x of flow matching, which is the paper’s', () => {
+    const [a, b, at] = [
+      [0.4, -1],
+      [0.1, -0.3],
+      [0.7, -0.2],
+    ] as [number[], number[], number[]];
+    for (const level of [-3, 0, 2]) {
+      const [al, s] = [alpha(level), sigma(level)];
+      const u = (eps: number[]) => eps.map((e, i) => e - ((at[i] as number) - s * e) / al);
+      const dot = (p: number[], q: number[]) => p.reduce((sum, x, i) => sum + x * (q[i] as number), 0);
+      const [uc, uu] = [u(a), u(b)];
+      const scale = dot(uc, uu) / dot(uu, uu);
+      // z = α x + σ ε and u = ε − x: ε = (z + α u)/(α + σ).
+      const expected = uc.map((x, i) => {
+        const guided = x + 2 * (x - scale * (uu[i] as number));
+        return ((at[i] as number) + al * guided) / (al + s);
+      });
+      close(apply(cfgZeroStar({ prediction: 'flow' }), a, b, { w: 2, z: at, lambda: level }), expected, 4);
+    }
+  });
+});
+
+describe('slidingMode (2603.03281)', () => {
+  const calls: [c: number[], u: number[]][] = [
+    [
+      [0.4, -1, 0.2],
+      [0.1, -0.3, 0.9],
+    ],
+    [
+      [0.5, 0.2, -0.7],
+      [-0.3, 0.1, 0.4],
+    ],
+    [
+      [1, -0.4, 0.3],
+      [0.8, 0.5, -0.2],
+    ],
+  ];
+  // What hanyang-21/CFG-Ctrl's _cfg_ctrl_apply gives for these velocities at cfg_scale 3 and smc_cfg_K 0.2: ũ, and e as it is kept.
+  const authors: [decay: number, guided: number[][], kept: number[][]][] = [
+    [
+      1.5,
+      [
+        [0.4, -1.8, -0.6],
+        [1.5, 1.0, -2.3],
+        [0.8, -1.6, 0.7],
+      ],
+      [
+        [0.1, -0.5, -0.5],
+        [0.6, 0.3, -0.9],
+        [0, -0.7, 0.3],
+      ],
+    ],
+    [
+      0.05,
+      [
+        [0.4, -1.8, -0.6],
+        [1.5, -0.2, -2.3],
+        [2.0, -1.6, 0.7],
+      ],
+      [
+        [0.1, -0.5, -0.5],
+        [0.6, -0.1, -0.9],
+        [0.4, -0.7, 0.3],
+      ],
+    ],
+  ];
+  test.each(authors)('gives the numbers of the authors’ code at λ = %s', (decay, guided, kept) => {
+    const rule = slidingMode({ gain: 0.2, decay });
+    const row = (values: number[]) => tensor(values, [1, 3]);
+    let memory = rule.start?.(1, [3]) ?? null;
+    calls.forEach(([conditional, unconditional], i) => {
+      const at = { z: row([0, 0, 0]), lambda: tensor1d([0]), w: 2 };
+      const made = rule.combine({ conditional: row(conditional), unconditional: row(unconditional), ...at }, memory);
+      const { value, memory: next } = made as { value: Tensor; memory: Memory };
+      close(valuesOf(value), guided[i] as number[]);
+      close(valuesOf((next as { error: Tensor }).error), kept[i] as number[]);
+      memory = next;
+    });
+    expect(rule.acts).toBe('flow');
+  });
+  test('refuses settings below 0', () => {
+    expect(() => slidingMode({ gain: -1 })).toThrow('gain is -1');
+    expect(() => slidingMode({ decay: Number.NaN })).toThrow('decay is NaN');
   });
 });
 
