@@ -31,7 +31,9 @@ try {
 
 /** Each entry that has declarations, by the name of its report: `training`, `training-node`. */
 function entries() {
-  return readdirSync(join(root, 'packages')).flatMap((name) => {
+  // The declarations of tfjs-node are the stock package's own.
+  const names = readdirSync(join(root, 'packages')).filter((name) => name !== 'tfjs-node');
+  return names.flatMap((name) => {
     const home = join(root, 'packages', name);
     const { exports } = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8'));
     return Object.entries(exports)

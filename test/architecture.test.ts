@@ -21,11 +21,14 @@ const floors: Readonly<Record<string, number>> = {
   ...{ nn: 1, schedules: 1, io: 1, figures: 1 },
   ...{ networks: 2, training: 2, samplers: 2, guidance: 2, data: 2, metrics: 2, tensorflow: 2 },
   ...{ runs: 3, evaluation: 3, pretrained: 3 },
-  ...{ cli: 4 },
+  ...{ cli: 4, 'tfjs-node': 4 },
 };
 const floorOf = (name: string): number => floors[name] ?? Number.NaN;
 // Their main entry runs in a browser. The other packages are for Node.
 const browsers = 'core nn schedules io networks training samplers guidance data metrics evaluation'.split(' ');
+
+// Stands in for a package that registers its backend when it is imported, and has that one's modules within its own.
+const stock = { name: 'tfjs-node', bundles: '@tensorflow/tfjs-node-gpu' };
 
 const manifestOf = (name: string) => JSON.parse(readFileSync(`${root}/packages/${name}/package.json`, 'utf8'));
 /** `@logsnr/data/node` → `@logsnr/data`. */
@@ -72,14 +75,15 @@ describe.each(packages)('@logsnr/%s', (name) => {
   test('declares what it imports, and imports what it declares', () => {
     for (const [file, source] of sources)
       for (const target of importsOf(source).filter((target) => !/^(?:\.|node:)/.test(target)))
-        expect([file, target, ownerOf(target) in declared]).toEqual([file, target, true]);
+        if (name !== stock.name || ownerOf(target) !== stock.bundles)
+          expect([file, target, ownerOf(target) in declared]).toEqual([file, target, true]);
     // A file of a package may also be looked up by its name.
     const used = (target: string) => sources.some(([, source]) => new RegExp(`['"\`]${target}['"\`/]`).test(source));
     expect(Object.keys(declared).filter((target) => !used(target))).toEqual([]);
   });
 
   test('has no side effects', () => {
-    expect(manifest.sideEffects).toBe(false);
+    expect(manifest.sideEffects).toBe(name === stock.name);
   });
 
   test('has a row in ARCHITECTURE.md', () => {
@@ -122,8 +126,8 @@ test('every changeset begins with the packages that it releases', () => {
   const names = readdirSync(folder).filter((file) => file.endsWith('.md'));
   for (const name of names) {
     const text = readFileSync(`${folder}/${name}`, 'utf8');
-    const head = /^---\n((?:'@logsnr\/\w+': (?:major|minor|patch)\n)+)---\n\n\S/.exec(text)?.[1] ?? '';
-    const released = [...head.matchAll(/@logsnr\/(\w+)/g)].map((match) => match[1] as string);
+    const head = /^---\n((?:'@logsnr\/[\w-]+': (?:major|minor|patch)\n)+)---\n\n\S/.exec(text)?.[1] ?? '';
+    const released = [...head.matchAll(/@logsnr\/([\w-]+)/g)].map((match) => match[1] as string);
     expect([name, released.length > 0 && released.every((at) => packages.includes(at))]).toEqual([name, true]);
   }
 });

@@ -16,6 +16,7 @@ export {
   nativeBackend,
   type OpAttr,
   registerTensorflow,
+  registerTensorflowSync,
   type TensorMetadata,
 } from './native.js';
 export type { BackendName, Device } from './plan.js';

@@ -1,7 +1,9 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism, constants } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, extname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { cacheFolder, say } from '@logsnr/io/node';
 import { findBackend, type KernelBackend, registerBackend, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
 import { bindingFault, bindingFile, OPERATIONS, QUIET, stock } from './binding.js';
@@ -86,13 +88,52 @@ export interface NativeOptions {
 
 let loaded: NativeInfo | undefined;
 
+const FINDING = 'LOGSNR_FINDING';
+
+/** A binding that can be loaded, the library that it is linked to, and where to compute. */
+interface Ready {
+  binding: string;
+  found: Found;
+  device: Device;
+}
+
 /**
  * Loads the native library and registers it as the backend `tensorflow`, with its keyed-noise kernel. Does not install
  * or compile anything, and does not make it the current backend. Called again, it returns the same.
  * @throws Unavailable with the reason, in one line.
  */
 export async function registerTensorflow(options: NativeOptions = {}): Promise<NativeInfo> {
+  return loaded ?? load(await findReady(options));
+}
+
+/**
+ * `registerTensorflow` for those who cannot wait for a promise, such as a module without top-level `await`. Another process
+ * looks for the library and at its files, which takes some half a second.
+ * @throws Unavailable as `registerTensorflow` does.
+ */
+export function registerTensorflowSync({ folder, device }: NativeOptions = {}): NativeInfo {
   if (loaded) return loaded;
+  // That process must not start a next one where what NODE_OPTIONS preloads calls this.
+  if (process.env[FINDING]) throw new Unavailable('this process only looks for TensorFlow');
+  const extension = extname(import.meta.url);
+  const bin = fileURLToPath(new URL(`bin${extension}`, import.meta.url));
+  const loader = extension === '.ts' ? ['--import', import.meta.resolve('tsx')] : [];
+  const { status, stdout, stderr, error } = spawnSync(process.execPath, [...loader, bin, 'find'], {
+    encoding: 'utf8',
+    env: {
+      ...process.env,
+      [FINDING]: '1',
+      ...(folder && { LOGSNR_TENSORFLOW: folder }),
+      ...(device && { LOGSNR_DEVICE: device }),
+    },
+  });
+  if (error || status !== 0)
+    throw new Unavailable(error?.message ?? stderr.trim().replace('no native TensorFlow: ', ''));
+  return load(JSON.parse(stdout));
+}
+
+/** What `registerTensorflow` loads. @throws Unavailable where nothing can be loaded. */
+export async function findReady(options: NativeOptions): Promise<Ready> {
   const machine = thisMachine();
   const reason = whyNotNative(machine);
   if (reason) throw new Unavailable(reason);
@@ -102,18 +143,18 @@ export async function registerTensorflow(options: NativeOptions = {}): Promise<N
   checkCache(cacheFolder());
   const fault = (await libraryFault(found, false)) ?? (await bindingFault(found, false));
   if (fault) throw new Unavailable(fault, installing);
-  // TensorFlow reads these once, when it is loaded.
-  process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
-  process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true';
-  if (device === 'cpu' && found.device !== 'cpu') process.env.CUDA_VISIBLE_DEVICES ??= '-1';
   const binding = bindingFile(found);
   await markUsed(dirname(binding));
   if (found.source === 'cache') await markUsed(dirname(found.folder));
-  loaded = load(binding, found);
-  return loaded;
+  return { binding, found, device };
 }
 
-function load(file: string, found: Found): NativeInfo {
+function load({ binding: file, found, device: wanted }: Ready): NativeInfo {
+  if (loaded) return loaded;
+  // TensorFlow reads these once, when it is loaded.
+  process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
+  process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true';
+  if (wanted === 'cpu' && found.device !== 'cpu') process.env.CUDA_VISIBLE_DEVICES ??= '-1';
   // Node 23 dropped these two, which tfjs-node-gpu 4.22 still calls.
   const util = require('node:util') as Record<string, unknown>;
   util.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined;
@@ -141,7 +182,8 @@ function load(file: string, found: Found): NativeInfo {
     registerOperations();
   }
   const threads = Number(process.env.TF_NUM_INTRAOP_THREADS) || availableParallelism();
-  return { version: binding.TF_Version, device, threads, found, operations };
+  loaded = { version: binding.TF_Version, device, threads, found, operations };
+  return loaded;
 }
 
 /** What TensorFlow, and this package's operations, read from the environment. */
