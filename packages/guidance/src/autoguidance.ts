@@ -1,17 +1,8 @@
-import {
-  type Conditioning,
-  checkFinite,
-  derive,
-  inTurn,
-  type Model,
-  type ModelLike,
-  memoryOf,
-  type Predicted,
-  toModel,
-} from '@logsnr/core';
-import { checkEvaluation, costOf, type EvaluationOptions, evaluate } from './evaluate.js';
-import { checkWhole, guide } from './guide.js';
-import { type Both, extrapolate, led, type RuleLike } from './rule.js';
+import { type Conditioning, inTurn, type Model, type ModelLike, toModel } from '@logsnr/core';
+import type { EvaluationOptions } from './evaluate.js';
+import { guide } from './guide.js';
+import { extrapolate, type RuleLike } from './rule.js';
+import { type Term, terms } from './terms.js';
 import type { Weight } from './weight.js';
 
 /**
@@ -46,40 +37,20 @@ export function autoguidance<C>(
 }
 
 /**
- * Classifier-free guidance and guidance away from a weaker model around one shared conditional prediction, as Ahn et al. 2024
- * (arXiv 2403.17377, section 4) and HF diffusers combine them:
+ * Classifier-free guidance and guidance away from a weaker model around one shared conditional prediction, two {@link terms}:
  * ε̃ = ε_c + w (ε_c − ε_∅) + `weakWeight` (ε_c − ε_weak). Three evaluations. With `weakWeight` 0 it is classifier-free guidance.
- * (Their "guidance scale" is 1 + w; their "PAG scale" is `weakWeight`.)
+ * (The "guidance scale" of HF diffusers is 1 + w, its "PAG scale" is `weakWeight`.)
  * @throws RangeError when a weight is not finite.
  */
 export function perturbedGuidance<C>(
   model: ModelLike<C>,
   weaker: ModelLike<C>,
   conditioning: Conditioning<C>,
-  { w, weakWeight, evaluation = 'joint' }: { w: number; weakWeight: number } & EvaluationOptions,
+  { w, weakWeight, ...options }: { w: Weight; weakWeight: Weight } & EvaluationOptions,
 ): Model<C> {
-  checkEvaluation(evaluation);
-  checkFinite('w', w);
-  checkFinite('weakWeight', weakWeight);
-  const models: [Model<C>, Model<C>] = [toModel(model), toModel(weaker)];
-  models.forEach(checkWhole);
-  return derive<[Model<C>, Model<C>], C>(models, ([model, weaker]) => ({
-    predict(z, lambda, condition, memory) {
-      conditioning.check?.(condition, z.shape[0] as number);
-      const parts = [condition, conditioning.nullCondition(condition)]
-        .slice(0, w === 0 ? 1 : 2)
-        .map((condition, i) => ({ lambda, condition, memory: memoryOf(memory, i) }));
-      const [own, none] = evaluate(model, conditioning.concat, evaluation, z, parts) as [Predicted, Predicted?];
-      const weak = weakWeight === 0 ? undefined : weaker.predict(z, lambda, condition, memoryOf(memory, 2));
-      const away = (weight: number, from?: Both): [number, Both, Both][] => (from ? [[weight, own, from]] : []);
-      const next = [own, none, weak].map((made, i) => made?.memory ?? memoryOf(memory, i));
-      return { ...led(own, [...away(w, none), ...away(weakWeight, weak)]), variance: own.variance, memory: next };
-    },
-    cost: (lambda) => {
-      const first = costOf(model, evaluation, w === 0 ? 1 : 2, lambda);
-      return weakWeight === 0 ? first : inTurn(first, weaker.cost(lambda));
-    },
-    gives: { variance: model.gives.variance },
-    start: (n, shape) => [model, model, weaker].map((each) => each.start(n, shape)),
-  }));
+  const away: Term<C>[] = [
+    { against: 'null', weight: w },
+    { against: { model: weaker }, weight: weakWeight },
+  ];
+  return terms(model, conditioning, away, options);
 }

@@ -104,6 +104,14 @@ const choices: [GuidanceChoice, Model<Tensor1D>, string][] = [
     thresholdX(perturbedGuidance(model, weaker, classes, { w: 1, weakWeight: 0.5 }), dynamicThreshold({ ratio: 0.9 })),
     'perturbed, w = 1, weakWeight 0.5, threshold dynamic(ratio 0.9)',
   ],
+  [
+    { method: 'perturbed', w: { w: 1, steps: [0.25, 0.75] }, weakWeight: { w: 2, lambda: [0, null] } },
+    perturbedGuidance(model, weaker, classes, {
+      w: interval(1, { lambda: [-2, 1] }),
+      weakWeight: interval(2, { lambda: [0, Number.POSITIVE_INFINITY] }),
+    }),
+    'perturbed, w = 1 at steps 0.25 to 0.75, weakWeight 2 at 0 ≤ λ',
+  ],
   [{ method: 'classifier', w: 1 }, classifierGuidance(model, mixture.logPosterior, 1), 'classifier, w = 1'],
 ];
 
@@ -147,6 +155,9 @@ describe('guidanceOf', () => {
     expect(() => guidanceOf({ method: 'autoguidance', w: 1 }, alone)).toThrow('needs `weaker`');
     expect(() => guidanceOf({ method: 'classifier', w: 1 }, alone)).toThrow('needs `logLikelihood`');
     expect(() => guidanceOf({ method: 'cfg-cache', w: 1, every: 2 }, alone)).toThrow('needs `lambdas`');
+    expect(() => guidanceOf({ method: 'classifier-free', w: { w: 1, steps: [0, 1] } }, alone)).toThrow(
+      'needs `lambdas`',
+    );
     expect(() => guidanceOf({ method: 'feedback', w: 0, pi: 0.9, t0: 0.5, t1: 0.4 }, alone)).toThrow('needs `lambdas`');
     expect(() => guidanceOf({ method: 'classifier-free', w: 1, rule: { rescale: 2 } }, alone)).toThrow('phi is 2');
     expect(() => guidanceOf({ method: 'classifier-free', w: { w: 1, sigma: [2, 1] } }, alone)).toThrow('interval');

@@ -17,7 +17,7 @@ import { extrapolate, type Rule } from './rule.js';
 import { slidingMode } from './sliding-mode.js';
 import { tcfg } from './tcfg.js';
 import { dynamicThreshold, staticThreshold, thresholdX } from './threshold.js';
-import { interval, rising, type WeightSchedule } from './weight.js';
+import { interval, rising, stepRange, type WeightSchedule } from './weight.js';
 
 const number = v.pipe(v.number(), v.finite());
 const pair = v.strictTuple([number, number]);
@@ -27,13 +27,14 @@ const weight = v.union(
     // An end that is null is open, as JSON has no infinity.
     v.strictObject({ w: number, sigma: v.strictTuple([v.nullable(number), v.nullable(number)]) }),
     v.strictObject({ w: number, lambda: v.strictTuple([v.nullable(number), v.nullable(number)]) }),
+    v.strictObject({ w: number, steps: pair }),
     v.strictObject({
       w: number,
       rising: v.union([v.picklist(['linear', 'cosine']), v.strictObject({ powered: number })]),
       floor: v.optional(number),
     }),
   ],
-  'a weight is a finite number, {w, sigma: [low, high]}, {w, lambda: [low, high]} or {w, rising: "linear" | "cosine" | {powered}}',
+  'a weight is a finite number, {w, sigma: [low, high]}, {w, lambda: [low, high]}, {w, steps: [start, stop]} or {w, rising: "linear" | "cosine" | {powered}}',
 );
 
 /** How two predictions become one, as data: the name of a rule, or a rule's name with its settings. */
@@ -109,7 +110,7 @@ const schema = v.variant('method', [
     evaluation,
   }),
   v.strictObject({ method: v.literal('autoguidance'), ...shared, rule: v.optional(rule) }),
-  v.strictObject({ method: v.literal('perturbed'), ...shared, w: number, weakWeight: number, evaluation }),
+  v.strictObject({ method: v.literal('perturbed'), ...shared, weakWeight: weight, evaluation }),
   v.strictObject({ method: v.literal('classifier'), ...shared }),
 ]);
 
@@ -127,7 +128,7 @@ export interface GuidanceParts<C> {
   readonly weaker?: ModelLike<C> | undefined;
   /** The classifier of `classifier`. */
   readonly logLikelihood?: LogLikelihood<C> | undefined;
-  /** The grid of the walk, whose points `cfg-cache` and `feedback` count. */
+  /** The grid of the walk, whose points `cfg-cache`, `feedback` and a weight at some steps count. */
   readonly lambdas?: readonly number[] | undefined;
 }
 
@@ -152,7 +153,9 @@ export function guidanceOf<C>(choice: GuidanceChoice, parts: GuidanceParts<C>): 
   const own = readGuidance(choice);
   const guided = methodOf(own, parts);
   const { momentum } = own;
-  const moving = momentum ? momentumGuidance(guided, weightOf(momentum.w), { beta: momentum.beta }) : guided;
+  const moving = momentum
+    ? momentumGuidance(guided, weightOf(momentum.w, parts.lambdas), { beta: momentum.beta })
+    : guided;
   const kept = own.threshold ? thresholdX(moving, thresholdOf(own.threshold)) : moving;
   return own.zeroInit === undefined ? kept : zeroInit(kept, own.zeroInit);
 }
@@ -164,7 +167,8 @@ function methodOf<C>(choice: GuidanceChoice, { model, conditioning, ...parts }: 
       throw new RangeError(`guidance by ${choice.method} needs \`${name}\`, which was not given.`);
     return part as NonNullable<(typeof parts)[K]>;
   };
-  const w = weightOf(choice.w);
+  const { lambdas } = parts;
+  const w = weightOf(choice.w, lambdas);
   switch (choice.method) {
     case 'classifier-free':
       return classifierFree(model, conditioning, w, { rule: ruleOf(choice.rule), evaluation: choice.evaluation });
@@ -184,15 +188,20 @@ function methodOf<C>(choice: GuidanceChoice, { model, conditioning, ...parts }: 
       return autoguidance(model, need('weaker'), w, { rule: ruleOf(choice.rule) });
     case 'perturbed': {
       const { weakWeight, evaluation } = choice;
-      return perturbedGuidance(model, need('weaker'), conditioning, { w: choice.w, weakWeight, evaluation });
+      const weights = { w, weakWeight: weightOf(weakWeight, lambdas) };
+      return perturbedGuidance(model, need('weaker'), conditioning, { ...weights, evaluation });
     }
     case 'classifier':
       return classifierGuidance(model, need('logLikelihood'), w);
   }
 }
 
-function weightOf(choice: GuidanceChoice['w']): number | WeightSchedule {
+function weightOf(choice: GuidanceChoice['w'], lambdas?: readonly number[]): number | WeightSchedule {
   if (typeof choice === 'number') return choice;
+  if ('steps' in choice) {
+    if (!lambdas) throw new RangeError('a weight at some steps needs `lambdas`, which was not given.');
+    return interval(choice.w, stepRange(lambdas, ...choice.steps));
+  }
   if ('rising' in choice) return rising(choice.w, choice.rising, choice.floor);
   if ('sigma' in choice) {
     const [low, high] = choice.sigma;
@@ -219,9 +228,10 @@ const thresholdOf = (choice: NonNullable<GuidanceChoice['threshold']>) =>
 /** A choice in one line for people: `classifier-free, w = 2 at 0.28 < σ ≤ 5.42, apg(eta 0)`. */
 export function guidanceName(choice: GuidanceChoice): string {
   const { method, w, threshold, momentum, zeroInit: still, ...rest } = readGuidance(choice);
-  const settings = Object.entries(rest).map(([name, value]) =>
-    name === 'rule' ? named(value) : `${name} ${named(value)}`,
-  );
+  const settings = Object.entries(rest).map(([name, value]) => {
+    if (name === 'rule') return named(value);
+    return `${name} ${name === 'weakWeight' ? weightName(value as GuidanceChoice['w']) : named(value)}`;
+  });
   return [
     method,
     `w = ${weightName(w)}`,
@@ -237,6 +247,7 @@ export function guidanceName(choice: GuidanceChoice): string {
 function weightName(w: GuidanceChoice['w']): string {
   if (typeof w === 'number') return String(w);
   if ('rising' in w) return `${w.w} rising (${named(w.rising)})${w.floor === undefined ? '' : `, at least ${w.floor}`}`;
+  if ('steps' in w) return `${w.w} at steps ${w.steps[0]} to ${w.steps[1]}`;
   const [sign, [low, high]] = 'sigma' in w ? (['σ', w.sigma] as const) : (['λ', w.lambda] as const);
   return `${w.w} at ${low === null ? '' : `${low} ${sign === 'σ' ? '<' : '≤'} `}${sign}${high === null ? '' : ` ≤ ${high}`}`;
 }

@@ -20,11 +20,20 @@ export function independentCondition<C>(
   w: Weight,
   options: ClassifierFreeOptions = {},
 ): Model<Seeded<C>> {
-  return againstPart(model, concat, w, options, (lambda, { condition, noise }) => ({
-    lambda,
-    condition: random(noiseAt(noise, lambda), condition),
-  }));
+  const drawn = randomCondition(random);
+  return againstPart(model, concat, w, options, (lambda, own) => ({ lambda, condition: drawn(own, lambda).condition }));
 }
+
+/**
+ * The random condition ĉ of {@link independentCondition} in the place of each, for a term of `terms` that leads away from it:
+ * `terms(withCondition(model, ({ condition }) => condition), seededConditioning(classes), [{ against: { condition: randomCondition(uniformLabels) }, weight }])`.
+ */
+export const randomCondition =
+  <C>(random: (noise: Tensor, condition: C) => C) =>
+  ({ condition, noise }: Seeded<C>, lambda: Tensor1D): Seeded<C> => ({
+    condition: random(noiseAt(noise, lambda), condition),
+    noise,
+  });
 
 /** A uniformly random label for each sample from noise [n, classes]: that of the largest value. */
 export const uniformLabels = (noise: Tensor): Tensor1D => cast(argMax(noise, 1), 'int32');

@@ -28,7 +28,7 @@ export { frequencyDecoupled } from './frequency-decoupled.js';
 export type { LogLikelihood } from './gradient.js';
 export { type Frame, guide, type Pair } from './guide.js';
 export { guidedNetwork } from './guided-network.js';
-export { independentCondition, timeStepGuidance, uniformLabels } from './independent-condition.js';
+export { independentCondition, randomCondition, timeStepGuidance, uniformLabels } from './independent-condition.js';
 export { mamboG } from './mambo-g.js';
 export { momentumGuidance } from './momentum.js';
 export { type NullAt, type NullObserver, observeNull } from './observe-null.js';
@@ -47,6 +47,16 @@ export {
 } from './rule.js';
 export { type SlidingModeOptions, slidingMode } from './sliding-mode.js';
 export { tcfg } from './tcfg.js';
+export { type Term, terms } from './terms.js';
 export { clipX, dynamicThreshold, staticThreshold, type Threshold, thresholdX } from './threshold.js';
 export { product, tilted, tiltedByClassifier } from './tilted.js';
-export { fromScale, interval, type Range, type Rise, rising, type Weight, type WeightSchedule } from './weight.js';
+export {
+  fromScale,
+  interval,
+  type Range,
+  type Rise,
+  rising,
+  stepRange,
+  type Weight,
+  type WeightSchedule,
+} from './weight.js';

@@ -11,6 +11,7 @@ import {
   ONE_CALL,
   perSample,
   tensorsOf,
+  toModel,
   withCondition,
 } from '@logsnr/core';
 import { native } from '@logsnr/tensorflow';
@@ -47,12 +48,17 @@ import {
   negative,
   perturbedGuidance,
   posteriorSampling,
+  randomCondition,
   rescale,
   seeded,
+  seededConditioning,
   staticThreshold,
+  type Term,
+  terms,
   thresholdX,
   timeStepGuidance,
   uniformLabels,
+  type Weight,
   zeroInit,
 } from './index.js';
 
@@ -129,6 +135,72 @@ describe('perturbed guidance around one shared conditional prediction', () => {
     expect([at(0, 0).cost(0).calls, at(2, 0).cost(0).calls, at(0, 1).cost(0).calls]).toEqual([1, 1, 2]);
     const nested = values(autoguidance(classifierFree(mixture.model, classes, 2), weak, 0.5));
     expect(nested.some((value, i) => Math.abs(value - (values(at(2, 0.5))[i] as number)) > 1e-2)).toBe(true);
+  });
+});
+
+describe('terms around one shared conditional prediction', () => {
+  const random = seeded(c, key(1), 3, [3]);
+  const seededModel = (model: Model<Tensor1D>) =>
+    withCondition(model, ({ condition }: { condition: Tensor1D }) => condition);
+  const drawn = randomCondition(uniformLabels);
+  const many = (model: Model<Tensor1D>, evaluation: 'joint' | 'split', weight: Weight = 0.5) =>
+    terms(
+      seededModel(model),
+      seededConditioning(classes),
+      [
+        { against: 'null', weight: 2 },
+        { against: { model: seededModel(toModel(weak)) }, weight },
+        { against: { condition: drawn }, weight: 0.25 },
+      ],
+      { evaluation },
+    );
+  const eps = values(mixture.model);
+  const none = valuesOf(epsOf(mixture.model)(z, lambda, classes.nullCondition(c)));
+  const other = valuesOf(tidy(() => epsOf(mixture.model)(z, lambda, drawn(random, lambda).condition)));
+
+  test('is ε_c + Σ w_i (ε_c − ε_i); ε_c is made once, and the model’s own predictions in one batch', () => {
+    for (const evaluation of ['joint', 'split'] as const) {
+      const { count, wrapped } = counted(mixture.model);
+      const model = many(wrapped, evaluation);
+      const expected = eps.map(
+        (e, i) => e + 2 * (e - (none[i] as number)) + 0.05 * e + 0.25 * (e - (other[i] as number)),
+      );
+      close(valuesOf(epsOf(model)(z, lambda, random)), expected);
+      // Three of the model itself; the weaker one is another network.
+      expect(count).toEqual({ calls: evaluation === 'joint' ? 1 : 3, samples: 9 });
+      expect(model.cost(0)).toMatchObject({ calls: evaluation === 'joint' ? 2 : 4, evaluations: 4 });
+      expectNoLeak(() => epsOf(model)(z, lambda, random));
+    }
+  });
+  test('a term is made where its weight is not 0, and one model serves all λ where the same are', () => {
+    const model = many(mixture.model, 'joint', interval(0.5, { lambda: [-1, 1] }));
+    const got = valuesOf(epsOf(model)(z, lambda, random)); // λ = −2, 0, 3
+    eps.forEach((e, i) => {
+      const weakWeight = i === 2 || i === 3 ? 0.5 : 0;
+      const expected = e + 2 * (e - (none[i] as number)) + weakWeight * 0.1 * e + 0.25 * (e - (other[i] as number));
+      expect(got[i]).toBeCloseTo(expected, 4);
+    });
+    expect([-2, 0, 3].map((at) => model.cost(at).evaluations)).toEqual([3, 4, 3]);
+    expect(model.at(-2)).toBe(model.at(3));
+    expect(model.at(0)).not.toBe(model.at(3));
+  });
+  test('one term is the method that it is, bit for bit', () => {
+    const alone = (against: Term<Tensor1D>['against']) =>
+      values(terms(mixture.model, classes, [{ against, weight: 2 }]));
+    expect(alone('null')).toEqual(values(classifierFree(mixture.model, classes, 2)));
+    expect(alone({ model: weak })).toEqual(values(autoguidance(mixture.model, weak, 2)));
+    const icg = terms(seededModel(mixture.model), seededConditioning(classes), [
+      { against: { condition: drawn }, weight: 2 },
+    ]);
+    expect(valuesOf(epsOf(icg)(z, lambda, random))).toEqual(
+      valuesOf(epsOf(independentCondition(mixture.model, classes, uniformLabels, 2))(z, lambda, random)),
+    );
+  });
+  test('refuses no terms and weights that are no numbers', () => {
+    expect(() => terms(mixture.model, classes, [])).toThrow('there are no terms');
+    expect(() => terms(mixture.model, classes, [{ against: 'null', weight: Number.NaN }])).toThrow(
+      'terms[0].weight is NaN',
+    );
   });
 });
 
@@ -327,6 +399,17 @@ describe('nothing is lost: every wrapper of a model that remembers, learns its v
     ['classifierFree with APG', (m) => classifierFree(m, classes, 1, { rule: apg({ momentum: -0.5 }) }), c, 3],
     ['autoguidance', (m) => autoguidance(m, weak, 1), c, 4],
     ['perturbedGuidance', (m) => perturbedGuidance(m, weak, classes, { w: 1, weakWeight: 1 }), c, 4],
+    [
+      'terms',
+      (m) =>
+        terms(m, classes, [
+          { against: { model: weak }, weight: 1 },
+          { against: 'null', weight: 1 },
+          { against: { condition: () => other }, weight: interval(1, { lambda: [-9, 4] }) },
+        ]),
+      c,
+      4,
+    ],
     ['negative', (m) => negative(m, classes, 1), { condition: c, negative: other }, 3],
     ['composed', (m) => composed(m, classes, [1, 0.5]), [c, other], 3],
     ['cfgPlusPlus', (m) => cfgPlusPlus(m, classes, -0.5), c, 3],

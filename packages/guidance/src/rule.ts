@@ -83,7 +83,7 @@ export function combineEps(rule: Rule, predictions: Predictions, memory: Memory)
 }
 
 /** The first of several estimates, led by each weight towards one of them and away from another: first + Σ w (to − from). */
-export function led(first: Both, terms: readonly (readonly [w: number, to: Both, from: Both])[]): Both {
+export function led(first: Both, terms: readonly (readonly [w: number | Tensor, to: Both, from: Both])[]): Both {
   const sum = (kind: 'x' | 'eps') =>
     terms.reduce((sum, [w, to, from]) => add(sum, mul(sub(to[kind], from[kind]), w)), first[kind]);
   return { x: sum('x'), eps: sum('eps') };

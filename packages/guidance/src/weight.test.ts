@@ -4,7 +4,7 @@ import { linspace, type Tensor1D, tensor1d } from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { expectNoLeak } from '../../../test/no-leak.js';
 import { c, classes, counted, lambda, mixture, values, valuesOf, z } from '../test/tools.js';
-import { classifierFree, fromScale, interval, rising, type WeightSchedule } from './index.js';
+import { classifierFree, fromScale, interval, rising, stepRange, type WeightSchedule } from './index.js';
 
 const levels = [-20, -7, -2, -1, 0, 0.5, 1, 3, 8, 20];
 
@@ -130,4 +130,31 @@ test('an interval in σ holds its upper end and not its lower one, as in the pap
   expect([-1, 2, -1.001, 2.001].map(inLambda.at)).toEqual([1, 1, 0, 0]);
   expect(valuesOf(inLambda.of(tensor1d([-1, 2, -1.001, 2.001])))).toEqual([1, 1, 0, 0]);
   expect(interval(1, { sigma: [0, 4] }).at(40)).toBe(1);
+});
+
+describe('stepRange', () => {
+  const lambdas = [-9, -4.3, -1, 0, 0.7, 2, 3.1, 5, 8, 11];
+  test.each([
+    [0, 1],
+    [0.1, 0.8],
+    [0, 0.05 + 0.3],
+    [0.55, 1],
+    [0.3, 0.4],
+  ])('from %s to %s holds the steps of diffusers’ guiders, as a number and as a tensor', (start, stop) => {
+    const w = interval(2, stepRange(lambdas, start, stop));
+    // Their classifier_free_guidance.py: int(start · T) ≤ step < int(stop · T).
+    const theirs = lambdas.map((_, i) => (Math.trunc(start * 10) <= i && i < Math.trunc(stop * 10) ? 2 : 0));
+    expect(lambdas.map((lambda) => w.at(lambda))).toEqual(theirs);
+    expect(lambdas.map((lambda) => w.at(Math.fround(lambda)))).toEqual(theirs);
+    expect(valuesOf(w.of(tensor1d(lambdas)))).toEqual(theirs);
+    // Between two points it is what it is at the one before.
+    const between = lambdas.slice(0, -1).map((lambda, i) => (lambda + (lambdas[i + 1] as number)) / 2);
+    expect(between.map((lambda) => w.at(lambda))).toEqual(theirs.slice(0, -1));
+  });
+  test('refuses what holds no step', () => {
+    expect(() => stepRange(lambdas, 0.31, 0.39)).toThrow('no step of 10 is between 0.31 and 0.39');
+    expect(() => stepRange(lambdas, 0.5, 0.5)).toThrow('give fractions with 0 ≤ start < stop ≤ 1');
+    expect(() => stepRange(lambdas, 0, 1.1)).toThrow('stop is 1.1');
+    expect(() => stepRange([1, 0], 0, 1)).toThrow('λ must increase strictly');
+  });
 });

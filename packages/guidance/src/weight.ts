@@ -1,4 +1,4 @@
-import { checkFinite, perSample } from '@logsnr/core';
+import { checkFinite, checkIncreasing, perSample } from '@logsnr/core';
 import {
   add,
   atan,
@@ -130,6 +130,28 @@ export function interval(w: number | WeightSchedule, range: Range): WeightSchedu
         return where(inside, of(lambda), zerosLike(lambda)) as Tensor1D;
       }),
   };
+}
+
+/**
+ * The part of a walk from the fraction `start` to `stop` of its steps, as the range of an {@link interval}: of the T points of the grid those with
+ * ⌊start · T⌋ ≤ i < ⌊stop · T⌋, counted from noise, which are the steps that `start` and `stop` of HF diffusers' guiders name. A λ between two
+ * points, at which some samplers call too, goes with the point before it. The ends of the walk are left open.
+ * @throws RangeError when the grid does not increase, 0 ≤ start < stop ≤ 1 does not hold, or no point is in between.
+ */
+export function stepRange(lambdas: readonly number[], start: number, stop: number): Range {
+  checkIncreasing(lambdas);
+  if (!(0 <= start && start < stop && stop <= 1))
+    throw new RangeError(`start is ${start} and stop is ${stop}; give fractions with 0 ≤ start < stop ≤ 1.`);
+  const [first, end] = [start, stop].map((part) => Math.floor(part * lambdas.length)) as [number, number];
+  if (first === end)
+    throw new RangeError(
+      `no step of ${lambdas.length} is between ${start} and ${stop}; give a wider range or more steps.`,
+    );
+  const low = first === 0 ? Number.NEGATIVE_INFINITY : (lambdas[first] as number);
+  const next = lambdas[end];
+  // Just below the next point, which λ in float32 tells apart from it.
+  const high = next === undefined ? Number.POSITIVE_INFINITY : next - Math.max(Math.abs(next), 1e-3) * 2 ** -22;
+  return { lambda: [low, high] };
 }
 
 const finite = (end: number): number => Math.min(Math.max(end, -3e38), 3e38);
