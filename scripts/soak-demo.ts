@@ -3,44 +3,61 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { key, uniforms } from '@logsnr/core';
+import { piecesOf, replaceFile } from '@logsnr/io/node';
 import { compareRuns } from './compare-runs.js';
 
 const { values } = parseArgs({
   args: process.argv.slice(2).filter((arg) => arg !== '--'),
   options: {
     each: { type: 'string', default: '5' },
-    steps: { type: 'string' },
+    steps: { type: 'string', default: '100' },
     batch: { type: 'string', default: '64' },
     backend: { type: 'string', default: 'tensorflow' },
     seed: { type: 'string', default: '0' },
-    keep: { type: 'boolean', default: false },
+    folder: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
 if (values.help) {
-  console.log(`pnpm soak:demo [--each N] [--steps S] [--batch B] [--backend tensorflow|wasm|cpu] [--seed n] [--keep]
+  console.log(`pnpm soak:demo [--each N] [--steps S] [--batch B] [--backend tensorflow|wasm|cpu] [--seed n] [--folder DIR]
 
-Trains by \`npm run demo\` for S steps of B images undisturbed, then again with N interruptions of each kind in turn: Ctrl-C (SIGINT to
-all processes of the terminal), SIGTERM to npm alone, a closed terminal (SIGHUP to all), SIGKILL to all. The first three
-must save the step under way; SIGKILL may lose what is newer than the newest checkpoint. The final checkpoints must be equal in every byte.
---keep leaves the run folders.`);
+Trains by \`npm run demo\` for S steps of B images undisturbed, then again and again with interruptions of four kinds in turn, N of each in
+all: Ctrl-C (SIGINT to all processes of the terminal), SIGTERM to npm alone, a closed terminal (SIGHUP to all), SIGKILL to all. The first
+three must save the step under way; SIGKILL may lose what is newer than the newest checkpoint. Each training that comes to its end must have
+the undisturbed one's final checkpoint, equal in every byte; then the next begins.
+With --folder the runs are kept there, and the same command goes on where it was ended.`);
   process.exit(0);
 }
-const [each, seed] = [Number(values.each), Number(values.seed)];
-const steps = Number(values.steps ?? 12 * each + 20);
+const [each, seed, steps] = [Number(values.each), Number(values.seed), Number(values.steps)];
 if (![each, seed, steps].every((n) => Number.isSafeInteger(n) && n >= 0) || each < 1 || steps < 1)
   throw new RangeError('--each and --steps are integers of at least 1, --seed one of at least 0.');
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), 'logsnr-soak-demo-'));
-const [undisturbed, disturbed] = [join(folder, 'undisturbed'), join(folder, 'disturbed')];
+const folder = values.folder ? resolve(values.folder) : mkdtempSync(join(tmpdir(), 'logsnr-soak-demo-'));
+const [undisturbed, disturbed, record] = ['undisturbed', 'disturbed', 'soak.json'].map((name) =>
+  join(folder, name),
+) as [string, string, string];
 const pause = (ms: number) => new Promise<void>((done) => setTimeout(done, ms));
+
+const kinds = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGKILL'] as const;
+const settings = { steps, batch: values.batch, backend: values.backend, seed };
+/** What was done: interruptions of each kind, trainings that came to their end, and interruptions that lost something. */
+const state = { settings, counts: [0, 0, 0, 0], trainings: 0, lost: 0, step: 0 };
+if (existsSync(record)) {
+  const saved = JSON.parse(readFileSync(record, 'utf8'));
+  if (!isDeepStrictEqual(saved.settings, settings))
+    throw new RangeError(
+      `${folder} is of a soak with ${JSON.stringify(saved.settings)}; give these, or another --folder.`,
+    );
+  Object.assign(state, saved);
+}
+const keep = () => replaceFile(record, piecesOf(`${JSON.stringify(state)}\n`));
 
 /** The demo as the leader of a group of processes, as a terminal's job is. */
 function demo(out: string) {
@@ -67,64 +84,83 @@ function demo(out: string) {
   return { child, group, trains, ended: once(child, 'close').then(([code]) => code), said: () => said };
 }
 
-const newest = () =>
-  Math.max(
-    0,
-    ...readdirSync(join(disturbed, 'checkpoints')).map((name) => Number(/^step-(\d+)$/.exec(name)?.[1] ?? 0)),
-  );
+function newest(): number {
+  const checkpoints = join(disturbed, 'checkpoints');
+  const names = existsSync(checkpoints) ? readdirSync(checkpoints) : [];
+  return Math.max(0, ...names.map((name) => Number(/^step-(\d+)$/.exec(name)?.[1] ?? 0)));
+}
 
 const fail = (what: string): never => {
   throw new Error(`${what}\nThe run folders are in ${folder}.`);
 };
 
+/** Runs to the end. */
+async function whole(out: string): Promise<void> {
+  const { ended, said } = demo(out);
+  const code = await ended;
+  if (code !== 0) fail(`the run of ${out} ended with ${code}: ${said()}`);
+}
+
+/** The interrupted training is over: it must have become what the undisturbed one did. */
+async function compare(): Promise<void> {
+  try {
+    console.log(compareRuns(undisturbed, disturbed, steps));
+  } catch (error) {
+    fail((error as Error).message);
+  }
+  rmSync(disturbed, { recursive: true });
+  Object.assign(state, { trainings: state.trainings + 1, step: 0 });
+  await keep();
+}
+
+mkdirSync(folder, { recursive: true });
 const began = performance.now();
-const whole = demo(undisturbed);
-const code = await whole.ended;
-if (code !== 0) fail(`the undisturbed run ended with ${code}: ${whole.said()}`);
+await whole(undisturbed);
 console.log(`undisturbed: ${steps} steps, ${((performance.now() - began) / 1000).toFixed(0)} s in all`);
 
-const kinds = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGKILL'] as const;
-const counts = { SIGINT: 0, SIGTERM: 0, SIGHUP: 0, SIGKILL: 0 };
-let lost = 0;
-let step = 0;
-for (let i = 0; i < 4 * each; i++) {
+const done = () => state.counts.reduce((sum, count) => sum + count, 0);
+while (done() < 4 * each) {
+  const i = done();
   const kind = kinds[i % 4] as (typeof kinds)[number];
   const { child, group, trains, ended, said } = demo(disturbed);
   await trains;
-  // Early enough that the steps suffice for the interruptions to come.
   const [u = 0] = uniforms(key(seed + i), 1);
-  await pause(u * (step * 4 * each < steps * i ? 1500 : 300));
+  await pause(u * 300);
+  let alone = false;
   try {
     process.kill(kind === 'SIGTERM' ? (child.pid as number) : group, kind);
   } catch {
-    fail(`the run ended by itself before ${kind} ${i}; give more --steps. ${said()}`);
+    alone = true;
   }
-  const code = await ended;
-  if (code === 0) fail(`${kind} ${i} came after the end; give more --steps.`);
+  await ended;
   const now = newest();
+  if (alone && now < steps) fail(`the run ended by itself at step ${now}: ${said()}`);
+  if (now >= steps) {
+    // It came when the training was over, so it does not count.
+    await compare();
+    continue;
+  }
   if (kind === 'SIGKILL') {
-    if (now < step) fail(`SIGKILL lost checkpoint ${step}; the newest is ${now}: ${said()}`);
+    if (now < state.step) fail(`SIGKILL lost checkpoint ${state.step}; the newest is ${now}: ${said()}`);
   } else {
     const saved = Number(/saved step (\d+)\. Run the same command again/.exec(said())?.[1]);
-    if (saved !== now || now <= step) {
-      lost++;
-      console.log(`${kind} ${i}: said it saved step ${saved}, found ${now}, before it ${step}\n${said()}`);
+    if (saved !== now || now <= state.step) {
+      state.lost++;
+      console.log(`${kind} ${i}: said it saved step ${saved}, found ${now}, before it ${state.step}\n${said()}`);
     }
   }
-  step = now;
-  counts[kind]++;
-  if ((i + 1) % 20 === 0) console.log(`${i + 1} interruptions, step ${step}, ${lost} lost something`);
+  state.step = now;
+  state.counts[i % 4] = (state.counts[i % 4] as number) + 1;
+  await keep();
+  if (done() % 20 === 0) console.log(`${done()} interruptions, step ${now}, ${state.lost} lost something`);
 }
-const told = kinds.map((kind) => `${counts[kind]} × ${kind}`).join(', ');
-console.log(`interrupted on ${values.backend}: ${told}; ${lost} of the first three lost a step`);
-const last = demo(disturbed);
-const lastCode = await last.ended;
-if (lastCode !== 0) fail(`the last start ended with ${lastCode}: ${last.said()}`);
-try {
-  console.log(compareRuns(undisturbed, disturbed, steps));
-} catch (error) {
-  fail((error as Error).message);
+if (state.step > 0) {
+  await whole(disturbed);
+  await compare();
 }
-if (lost > 0) fail('an interruption lost steps');
-if (values.keep) console.log(folder);
-else rmSync(folder, { recursive: true });
+const told = kinds.map((kind, i) => `${state.counts[i]} × ${kind}`).join(', ');
+console.log(
+  `interrupted on ${values.backend}: ${told}; ${state.lost} of the first three lost a step; trainings that came out equal: ${state.trainings}`,
+);
+if (state.lost > 0) fail('an interruption lost steps');
+if (!values.folder) rmSync(folder, { recursive: true });
