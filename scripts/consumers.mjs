@@ -168,11 +168,31 @@ const settings = (moduleResolution, more) => ({
   include: ['src'],
 });
 
+// A guided walk of a user's own model, with a sampler and TensorFlow.js from npm and nothing else.
+const OWN = `import { ddim, key, sample } from '@logsnr/samplers';
+import * as tf from '@tensorflow/tfjs';
+
+// x given the class is N(±1, 0), without it N(0, 1): ε̂ of each, and guidance of the two at w = 1.
+const model = (z: tf.Tensor, lambda: tf.Tensor1D, label: tf.Tensor1D) =>
+  tf.tidy(() => {
+    const [a, s] = [tf.sqrt(tf.sigmoid(lambda)), tf.sqrt(tf.sigmoid(tf.neg(lambda)))].map((v) => tf.reshape(v, [-1, 1])) as [tf.Tensor, tf.Tensor];
+    const conditional = tf.div(tf.sub(z, tf.mul(a, tf.reshape(label, [-1, 1]))), s);
+    const unconditional = tf.mul(s, z);
+    return tf.sub(tf.mul(2, conditional), unconditional);
+  });
+await tf.setBackend('cpu');
+const lambdas = Array.from({ length: 24 }, (_, i) => -8 + (16 * i) / 23);
+const x = sample({ model, condition: tf.tensor1d([1, -1]), sampler: ddim(), lambdas, shape: [2, 1], key: key(0) });
+const [up = 0, down = 0] = x.dataSync();
+if (!(up > 0.9 && down < -0.9)) throw new Error(\`the samples are \${up} and \${down}\`);
+console.log(up, down);
+`;
+
 /** An empty project with some packages and the snippets of their READMEs; checked and run. */
-async function project(name, names, manager, bin, place) {
+async function project(name, names, manager, bin, place, { own, dependencies = {} } = {}) {
   const at = join(folder, name);
   mkdirSync(join(at, 'src'), { recursive: true });
-  const dependencies = {};
+  if (own) writeFileSync(join(at, 'src/own.ts'), own);
   for (const each of names)
     snippetsOf(each).forEach((code, i) => {
       writeFileSync(join(at, `src/${each}-${i + 1}.ts`), code);
@@ -253,6 +273,8 @@ try {
   }
   for (const manager of managers)
     for (const version of nodes) await project(`${manager}-node${version}`, packages, manager, bins[version], place);
+  const own = { own: OWN, dependencies: { '@logsnr/samplers': '', '@tensorflow/tfjs': '^4.22.0' } };
+  await project('own-model', [], 'npm', bins[nodes[0]], place, own);
   for (const name of packages) await project(`alone-${name}`, [name], 'npm', bins[nodes[0]], place);
 } finally {
   place?.stop();

@@ -1,3 +1,5 @@
+// Whoever has this package alone can draw.
+export { key } from '@logsnr/core';
 export { type AdaptiveOptions, adaptive } from './adaptive.js';
 export { ancestral, ddim } from './ancestral.js';
 export { ancestralOf } from './ancestral-of.js';
