@@ -133,7 +133,8 @@ export function guidanceFree<C>({ weights }: GuidedWeights): GuidedObjective<C> 
 const withoutGradient = (z: Tensor, f: () => Tensor): Tensor =>
   customGrad((z) => ({ value: f(), gradFunc: () => zerosLike(z as Tensor) }))(z);
 
-function checkWeights([low, high]: readonly [number, number]): void {
+/** Throws a `RangeError` unless the weights are finite and in order. */
+export function checkWeights([low, high]: readonly [number, number]): void {
   checkFinite('weights[0]', low);
   checkFinite('weights[1]', high);
   if (!(low <= high)) throw new RangeError(`the weights are [${low}, ${high}]; give the least first.`);

@@ -31,6 +31,7 @@ export { optimize } from './optimize.js';
 export type { OptimizeOptions, OptimizeResult, StepReport } from './optimize-options.js';
 export type { Numbers, Optimizer, ParameterGroup, Scalars, Slots, Weights } from './optimizer.js';
 export { type EmaSnapshot, powerEma, powerGamma, reconstructEma } from './power-ema.js';
+export { type ProgressiveStage, progressive } from './progressive.js';
 export type { RunLimits } from './run-limits.js';
 export { assertShapes, type Shaped } from './shapes.js';
 export {
