@@ -186,14 +186,16 @@ function installed() {
     names(join(root, group)).map((name) => join(root, group, name)),
   );
   const stored = names(join(root, 'node_modules/.pnpm')).map((name) => join(root, 'node_modules/.pnpm', name));
-  const folders = [root, join(root, 'bench'), join(root, 'parity'), ...own, ...stored].flatMap((folder) => {
-    const modules = join(folder, 'node_modules');
-    return names(modules).flatMap((name) =>
-      name.startsWith('@')
-        ? names(join(modules, name)).map((inner) => join(modules, name, inner))
-        : join(modules, name),
-    );
-  });
+  const folders = [root, join(root, 'bench'), join(root, 'parity'), join(root, 'docs'), ...own, ...stored].flatMap(
+    (folder) => {
+      const modules = join(folder, 'node_modules');
+      return names(modules).flatMap((name) =>
+        name.startsWith('@')
+          ? names(join(modules, name)).map((inner) => join(modules, name, inner))
+          : join(modules, name),
+      );
+    },
+  );
   // And what the packages make of theirs when they are installed.
   const made = join(root, 'packages/tensorflow/stock/out/origin.json');
   return folders.filter((folder) => existsSync(join(folder, 'package.json'))).length + Number(existsSync(made));

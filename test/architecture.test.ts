@@ -82,6 +82,15 @@ describe.each(packages)('@logsnr/%s', (name) => {
     expect(Object.keys(declared).filter((target) => !used(target))).toEqual([]);
   });
 
+  test('says where it comes from, which provenance needs', () => {
+    const repository = 'https://github.com/logsnr/logsnr';
+    expect(manifest.repository).toEqual({ type: 'git', url: `git+${repository}.git`, directory: `packages/${name}` });
+    expect([manifest.bugs, manifest.homepage]).toEqual([
+      `${repository}/issues`,
+      `${repository}/tree/main/packages/${name}#readme`,
+    ]);
+  });
+
   test('has no side effects', () => {
     expect(manifest.sideEffects).toBe(name === stock.name);
   });
