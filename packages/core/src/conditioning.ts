@@ -1,5 +1,20 @@
-import { cast, concat, fill, notEqual, Tensor, type Tensor1D, tensor1d, tidy, where } from '@tensorflow/tfjs-core';
+import {
+  cast,
+  concat,
+  expandDims,
+  fill,
+  notEqual,
+  Tensor,
+  type Tensor1D,
+  tensor1d,
+  tidy,
+  tile,
+  where,
+} from '@tensorflow/tfjs-core';
 import { checkIndices, checkInteger, checkShape } from './check.js';
+import { perSample } from './read-model.js';
+import { scoped } from './scoped.js';
+import { mapTensors, tensorsOf, zipTensors } from './tree.js';
 
 /** What a kind of condition has to offer: its null token ∅, dropping to it, and joining two batches. ∅ is defined here alone. */
 export interface Conditioning<C> {
@@ -82,5 +97,41 @@ export function labels(classes: number, { nullLabel = classes }: LabelsOptions =
       check(c);
       checkShape('the labels', c, [n]);
     },
+  };
+}
+
+/**
+ * Conditioning on tensors with the batch first, or on trees of them, such as the embeddings of texts. ∅ is `none`, one condition without
+ * the batch axis, such as the embedding of the empty text; it is borrowed for as long as this is used.
+ * @throws RangeError when `none` has no tensor; in use when conditions have other shapes.
+ */
+export function embeddings<C>(none: C): Conditioning<C> {
+  const empty = tensorsOf(none);
+  if (empty.length === 0)
+    throw new RangeError('none has no tensor; give ∅ as the conditions are, without a batch axis.');
+  const check = (c: C, n: number): void => {
+    const given = tensorsOf(c);
+    if (given.length !== empty.length)
+      throw new RangeError(`the condition has ${given.length} tensors; it must have ${empty.length}, as ∅ has.`);
+    for (const [i, tensor] of given.entries()) checkShape('the condition', tensor, [n, ...(empty[i] as Tensor).shape]);
+  };
+  const sizeOf = (c: C): number => tensorsOf(c)[0]?.shape[0] ?? 0;
+  const spread = (n: number): C =>
+    mapTensors(none, (tensor) => tile(expandDims(tensor), [n, ...tensor.shape.map(() => 1)]));
+  return {
+    drop(c, mask) {
+      check(c, sizeOf(c));
+      checkShape('mask', mask, [sizeOf(c)]);
+      return scoped(() => {
+        const dropped = notEqual(mask, 0) as Tensor1D;
+        return zipTensors([c, spread(sizeOf(c))], (own, other) => where(perSample(dropped, own), other, own));
+      });
+    },
+    nullCondition(like) {
+      check(like, sizeOf(like));
+      return scoped(() => spread(sizeOf(like)));
+    },
+    concat: (a, b) => zipTensors([a, b], (first, second) => concat([first, second])),
+    check,
   };
 }

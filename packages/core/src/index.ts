@@ -10,8 +10,9 @@ export {
   checkShape,
   checkWithin,
 } from './check.js';
-export { type Conditioning, type Guided, type Labels, type LabelsOptions, labels } from './conditioning.js';
+export { type Conditioning, embeddings, type Guided, type Labels, type LabelsOptions, labels } from './conditioning.js';
 export { type Cost, inTurn, joined, ONE_CALL } from './cost.js';
+export { deferred, settle, withoutAnswers } from './deferred.js';
 export { bits, fold, type Key, key, permutation, philox, uniforms } from './key.js';
 export type { Eigen, Float64Matrix, LinearAlgebra, Matrix, Transposed } from './linear-algebra.js';
 export { alpha, alphaRatio, alphaSigma, posterior, sigma, sigmoid, transition } from './log-snr.js';

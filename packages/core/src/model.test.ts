@@ -1,4 +1,15 @@
-import { add, memory, mul, type Tensor, tensor1d, tensor2d, tidy, zeros } from '@tensorflow/tfjs-core';
+import {
+  add,
+  memory,
+  mul,
+  scalar,
+  type Tensor,
+  tensor1d,
+  tensor2d,
+  tensor3d,
+  tidy,
+  zeros,
+} from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { expectNoLeak } from '../../../test/no-leak.js';
 import {
@@ -8,6 +19,7 @@ import {
   defineModel,
   derive,
   type EpsFunction,
+  embeddings,
   epsOf,
   inTurn,
   labels,
@@ -255,5 +267,32 @@ describe('combine', () => {
   test('refuses coefficients that are not finite and lengths that differ', () => {
     expect(() => combine([Number.NaN, Float64Array.of(1)])).toThrow(/a coefficient is NaN/);
     expect(() => combine([1, Float64Array.of(1)], [1, Float64Array.of(1, 2)])).toThrow(/lengths must agree/);
+  });
+});
+
+describe('embeddings', () => {
+  type Texts = Readonly<Record<'tokens' | 'pooled', Tensor>>;
+  const texts = embeddings<Texts>({ tokens: tensor2d([[0, 0.5]]), pooled: scalar(9) });
+  const given = (): Texts => ({ tokens: tensor3d([[[1, 2]]]), pooled: tensor1d([3]) });
+  const numbers = (c: Texts) => [...c.tokens.dataSync(), ...c.pooled.dataSync()];
+
+  test('∅ stands in every tensor of a tree', () => {
+    const two = texts.concat(given(), given());
+    expect(numbers(two)).toEqual([1, 2, 1, 2, 3, 3]);
+    expect(numbers(texts.drop(two, tensor1d([0, 1])))).toEqual([1, 2, 0, 0.5, 3, 9]);
+    expect(numbers(texts.nullCondition(two))).toEqual([0, 0.5, 0, 0.5, 9, 9]);
+    expectNoLeak(() => Object.values(texts.nullCondition(two)));
+    const mask = tensor1d([0, 1]);
+    expectNoLeak(() => Object.values(texts.drop(two, mask)));
+  });
+
+  test('other shapes are refused', () => {
+    const { tokens } = given();
+    expect(() => texts.check?.({ tokens } as never, 1)).toThrow(
+      'the condition has 1 tensors; it must have 2, as ∅ has.',
+    );
+    expect(() => texts.check?.(given(), 2)).toThrow('the condition has shape [1, 1, 2]; it must be [2, 1, 2].');
+    expect(() => texts.drop(given(), tensor1d([0, 1]))).toThrow('mask has shape [2]; it must be [1].');
+    expect(() => embeddings({})).toThrow('none has no tensor');
   });
 });

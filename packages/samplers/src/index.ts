@@ -23,8 +23,8 @@ export {
 export { type RepaintOptions, repaint } from './repaint.js';
 export { type RestartInterval, restart } from './restart.js';
 export { type SASolverOptions, saSolver } from './sa-solver.js';
-export { type SampleOptions, sample, trajectory } from './sample.js';
+export { type SampleOptions, sample, sampleAsync, trajectory, trajectoryAsync } from './sample.js';
 export { type SampleManyOptions, sampleMany } from './sample-many.js';
 export { modelCalls, type Place, type Predict, predictEps, type Sampler, type StepContext } from './sampler.js';
 export { type UniPCOptions, unipc } from './unipc.js';
-export { type Carried, type Step, type Steps, type Walk, walk } from './walk.js';
+export { type AsyncSteps, type Carried, type Step, type Steps, type Walk, walk } from './walk.js';

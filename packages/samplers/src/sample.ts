@@ -12,7 +12,17 @@ import {
 } from '@logsnr/core';
 import { clone, fill, type Tensor, type Tensor1D } from '@tensorflow/tfjs-core';
 import { checkRenoise, type Predict, type Sampler } from './sampler.js';
-import { type Advance, copy, follow, pointsOf, type Step, type Steps } from './walk.js';
+import {
+  type Advance,
+  type AsyncSteps,
+  copy,
+  follow,
+  followAsync,
+  type Path,
+  pointsOf,
+  type Step,
+  type Steps,
+} from './walk.js';
 
 export interface SampleOptions<C, S> {
   /** The model, guided or not; or a plain ε-function. */
@@ -54,11 +64,31 @@ export function lastOf(steps: Iterable<Step>): Tensor {
   return x as Tensor;
 }
 
+/**
+ * {@link trajectory} for a model that is `deferred`: its network answers by a promise, as one that another library runs does. Between its
+ * answers the event loop goes on. A step is a pure function and is run again for each answer, so all samplers and guidance methods
+ * work as they are, and the samples are those of `trajectory` with the same network, bit for bit. Also for any other model.
+ */
+export const trajectoryAsync = <C, S>(options: SampleOptions<C, S>): AsyncSteps =>
+  followAsync(...pathOf(options, (model, condition) => eagerly(model, condition, options.sampler)));
+
+/** The samples at the end of {@link trajectoryAsync}, owned by the caller. */
+export async function sampleAsync<C, S>(options: SampleOptions<C, S>): Promise<Tensor> {
+  let x: Tensor | undefined;
+  for await (const { z, step, steps } of trajectoryAsync(options)) if (step === steps) x = clone(z);
+  return x as Tensor;
+}
+
 /** Checks the options and gives the steps, each made by what `engine` returns. */
-export function drawn<C, S>(
+export const drawn = <C, S>(
   options: SampleOptions<C, S>,
   engine: (model: Model<C>, condition: C) => Advance<S, Tensor>,
-): Steps {
+): Steps => follow(...pathOf(options, engine));
+
+function pathOf<C, S>(
+  options: SampleOptions<C, S>,
+  engine: (model: Model<C>, condition: C) => Advance<S, Tensor>,
+): Path<S, Tensor> {
   const { condition, sampler, shape, key, firstSample = 0, z } = options;
   const model = toModel(options.model);
   const points = pointsOf(options.lambdas, options.end);
@@ -72,7 +102,7 @@ export function drawn<C, S>(
     const memory = model.start(shape[0] as number, shape.slice(1));
     return { z: start, state: sampler.init(start, points), memory };
   };
-  return follow(engine(model, condition), first, draw, points);
+  return [engine(model, condition), first, draw, points];
 }
 
 /** z_1 ~ N(0, I) where no other is given. */

@@ -1,4 +1,4 @@
-import { type Cost, checkIncreasing, type Memory, scoped, tensorsOf, type Value } from '@logsnr/core';
+import { type Cost, checkIncreasing, type Memory, scoped, settle, tensorsOf, type Value } from '@logsnr/core';
 import { dispose, Tensor } from '@tensorflow/tfjs-core';
 import type { Place, Predict, Sampler } from './sampler.js';
 
@@ -20,6 +20,9 @@ export interface Step<V extends Value = Tensor> {
  * walk owns it from then on.
  */
 export type Steps<V extends Value = Tensor> = Generator<Step<V>, void, Carried<unknown, V> | undefined>;
+
+/** {@link Steps} that are awaited. */
+export type AsyncSteps<V extends Value = Tensor> = AsyncGenerator<Step<V>, void, Carried<unknown, V> | undefined>;
 
 /** What a walk carries from step to step: z, the sampler's state and the model's memory. */
 export interface Carried<S, V extends Value> {
@@ -71,35 +74,59 @@ export function pointsOf(lambdas: readonly number[], end: number = Number.POSITI
 }
 
 /** The one loop, along any points, also from data to noise. `first` makes what is carried to the first step. */
-export function* follow<S, V extends Value>(
+export function* follow<S, V extends Value>(...path: Path<S, V>): Steps<V> {
+  const walk = begin(...path);
+  try {
+    for (const step of walk.steps) walk.replace(yield walk.arrive(step()));
+  } finally {
+    walk.end();
+  }
+}
+
+/** The same loop with the answers of each step awaited, for a model that is `deferred`. */
+export async function* followAsync<S, V extends Value>(...path: Path<S, V>): AsyncSteps<V> {
+  const walk = begin(...path);
+  try {
+    for (const step of walk.steps) walk.replace(yield walk.arrive(await settle(step)));
+  } finally {
+    walk.end();
+  }
+}
+
+export type Path<S, V extends Value> = Parameters<typeof begin<S, V>>;
+
+/** A walk at its first point: its steps as pure functions of where it stands, and what becomes of what they give. */
+function begin<S, V extends Value>(
   advance: Advance<S, V>,
   first: () => Carried<S, V>,
   noise: (step: number, draw: number) => V,
   points: readonly number[],
-): Steps<V> {
+) {
   const steps = points.length - 1;
   let now = scoped(first);
-  try {
-    for (let index = 0; index < steps; index++) {
-      const [from, to] = [points[index] as number, points[index + 1] as number];
+  let index = 0;
+  const step = (): ReturnType<Advance<S, V>> =>
+    scoped(() => {
       let draws = 0;
-      const before = now;
-      let cost: Cost | undefined;
-      now = scoped(() => {
-        const place = { z: before.z, from, to, index, points, noise: () => noise(index + 1, draws++) };
-        const { cost: spent, ...next } = advance(place, before);
-        cost = spent;
-        return next;
-      });
-      release(before, now);
-      const given = yield { step: index + 1, steps, lambda: to, z: now.z, carried: now, cost };
-      if (!given) continue;
-      release(now, given);
-      now = given as Carried<S, V>;
-    }
-  } finally {
-    release(now, null);
-  }
+      const [from, to] = [points[index] as number, points[index + 1] as number];
+      return advance({ z: now.z, from, to, index, points, noise: () => noise(index + 1, draws++) }, now);
+    });
+  const replace = (next: Carried<S, V>): void => {
+    release(now, next);
+    now = next;
+  };
+  return {
+    steps: Array.from({ length: steps }, () => step),
+    arrive({ cost, ...next }: ReturnType<Advance<S, V>>): Step<V> {
+      replace(next as Carried<S, V>);
+      index++;
+      return { step: index, steps, lambda: points[index] as number, z: now.z, carried: now, cost };
+    },
+    replace(given: Carried<unknown, V> | undefined): void {
+      if (given) replace(given as Carried<S, V>);
+    },
+    end: () => release(now, null),
+  };
 }
 
 export const copy = <V extends Value>(value: V): V =>

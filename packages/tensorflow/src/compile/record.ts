@@ -1,3 +1,4 @@
+import { withoutAnswers } from '@logsnr/core';
 import { engine, Variable } from '@tensorflow/tfjs-core';
 import type { NativeBackend } from '../native.js';
 import { recorder } from './recorder.js';
@@ -63,7 +64,7 @@ export function record<R>(backend: NativeBackend, recording: Recording, body: ()
   ];
   active = recording;
   try {
-    const result = body();
+    const result = withoutAnswers(body);
     if (refusal) throw refusal;
     return result;
   } catch (error) {
