@@ -6,7 +6,7 @@ import { fold, type Key, labels } from '@logsnr/core';
 import { batch, type ImageSet, shuffledIndices } from '@logsnr/data';
 import { noisyClassifier, unet } from '@logsnr/networks';
 import { type Parameters, shapesOf } from '@logsnr/nn';
-import { loadCheckpoint, progressLine, saveCheckpoint } from '@logsnr/runs';
+import { loadCheckpoint, progressLine, saveCheckpoint, withRun } from '@logsnr/runs';
 import { arctan } from '@logsnr/schedules';
 import { native } from '@logsnr/tensorflow';
 import { adam, cosineDecay, train, trainNoisyClassifier } from '@logsnr/training';
@@ -53,8 +53,8 @@ export interface Digits {
 }
 
 /**
- * Loads `from`, by default the demo's checkpoint where there is one; else trains for so many steps and leaves the checkpoint in
- * the folder `out`. A quick run leaves the demo's alone, so that it is the same wherever it runs.
+ * Loads `from`, by default the demo's checkpoint where there is one; else trains for so many steps in a run folder in `out`, where the same
+ * command goes on, and leaves the checkpoint in `out`. A quick run leaves the demo's alone, so that it is the same wherever it runs.
  */
 export async function digits(
   options: { from?: string; quick: boolean; out: string; trainingSteps: number },
@@ -71,20 +71,26 @@ export async function digits(
     return { weights };
   }
   const line = await progressLine();
-  const trained = await train({
-    network,
-    prediction: 'v',
-    conditioning: classes,
-    schedule,
-    batch: batches(data, fold(key, 0)),
-    pUncond: 0.1,
-    optimizer,
-    emaDecay: 0.995,
-    key: fold(key, 1),
-    steps: options.trainingSteps,
-    onStep: line.update,
-    runtime: native(),
-  });
+  const trained = await withRun(
+    {
+      folder: join(options.out, `model-${options.trainingSteps}`),
+      settings: { key: [...key.words], steps: options.trainingSteps },
+      shapes: shapesOf(network),
+      onStep: line.update,
+    },
+    (run) =>
+      train({
+        ...{ network, prediction: 'v' as const, conditioning: classes, schedule },
+        batch: batches(data, fold(key, 0)),
+        pUncond: 0.1,
+        optimizer,
+        emaDecay: 0.995,
+        key: fold(key, 1),
+        steps: options.trainingSteps,
+        runtime: native(),
+        ...run,
+      }),
+  );
   line.stop();
   await saveCheckpoint(join(options.out, 'checkpoint.safetensors'), { ...trained, metadata: { example: 'mnist' } });
   console.log(`diffusion model: ${trained.step} steps in ${trained.seconds.toFixed(0)} s`);
