@@ -4,10 +4,11 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 
-// Every TypeScript snippet in a README runs as it stands, in a process of its own, and prints something.
+// Every TypeScript snippet in a README or tutorial runs as it stands, in a process of its own, and prints something.
 const root = fileURLToPath(new URL('..', import.meta.url));
 const readmes = ['README.md', ...readdirSync(`${root}/packages`).map((name) => `packages/${name}/README.md`)];
-const snippets = readmes.flatMap((readme) =>
+const tutorials = readdirSync(`${root}/docs/tutorials`).map((name) => `docs/tutorials/${name}`);
+const snippets = [...readmes, ...tutorials].flatMap((readme) =>
   (existsSync(`${root}/${readme}`) ? readFileSync(`${root}/${readme}`, 'utf8') : '')
     .split(/^```ts\n/m)
     .slice(1)
@@ -30,4 +31,4 @@ test.each(snippets)('%s, snippet %i', async (readme, i, code) => {
   } finally {
     rmSync(file);
   }
-});
+}, 180_000);

@@ -27,10 +27,43 @@ export default defineConfig({
   },
   themeConfig: {
     nav: [
+      { text: 'Tutorials', link: '/tutorials/' },
+      { text: 'Mathematics', link: '/math/' },
       { text: 'Guides', link: '/training' },
       { text: 'Figures', link: '/benchmarks' },
     ],
     sidebar: [
+      {
+        text: 'Tutorials',
+        link: '/tutorials/',
+        items: pages(
+          '/tutorials/',
+          ['A first guided sample', 'first-sample'],
+          ['Your own model', 'own-model'],
+          ['A model from PyTorch', 'pytorch'],
+          ['A conditioning of your own', 'conditioning'],
+          ['A sampler of your own', 'sampler'],
+          ['A guidance rule of your own', 'guidance-rule'],
+          ['Training on your images', 'training'],
+          ['Honest evaluation', 'evaluation'],
+          ['Several machines', 'several-machines'],
+          ['From diffusers', 'from-diffusers'],
+        ),
+      },
+      {
+        text: 'Mathematics',
+        link: '/math/',
+        items: pages(
+          '/math/',
+          ['Log-SNR and the forward process', 'forward'],
+          ['Predictions', 'predictions'],
+          ['Training objective', 'training'],
+          ['The null condition', 'null-condition'],
+          ['Guidance', 'guidance'],
+          ['Samplers', 'samplers'],
+          ['Metrics', 'metrics'],
+        ),
+      },
       {
         text: 'Guides',
         items: pages(
