@@ -19,16 +19,20 @@ test('each package has a README with a snippet', () => {
   for (const readme of readmes.slice(1)) expect(snippets.map(([file]) => file)).toContain(readme);
 });
 
-test.each(snippets)('%s, snippet %i', async (readme, i, code) => {
-  const file = `${root}/test/.snippet-${readme.replaceAll('/', '-')}-${i}.ts`;
-  writeFileSync(file, code);
-  try {
-    const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', file], {
-      cwd: root,
-      env: { ...process.env, TSX_TSCONFIG_PATH: `${root}/tsconfig.json` },
-    });
-    expect(stdout.trim()).not.toBe('');
-  } finally {
-    rmSync(file);
-  }
-}, 180_000);
+test.each(snippets)(
+  '%s, snippet %i',
+  async (readme, i, code) => {
+    const file = `${root}/test/.snippet-${readme.replaceAll('/', '-')}-${i}.ts`;
+    writeFileSync(file, code);
+    try {
+      const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', file], {
+        cwd: root,
+        env: { ...process.env, TSX_TSCONFIG_PATH: `${root}/tsconfig.json` },
+      });
+      expect(stdout.trim()).not.toBe('');
+    } finally {
+      rmSync(file);
+    }
+  },
+  180_000,
+);
