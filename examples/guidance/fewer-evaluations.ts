@@ -37,7 +37,7 @@ const options = new Command('fewer-evaluations')
   .option('--out <dir>', 'folder for the picture and the figures', 'out/fewer-evaluations')
   .option('--w <w>', 'guidance weight', Number, 1)
   .option('--steps <T>', 'sampling steps of full guidance', Number, 32)
-  .option('--samples <n>', 'samples of each method', Number, 500)
+  .option('--samples <n>', 'samples of each method', Number, 200)
   .option('--seed <n>', 'seed of everything random', Number, 0)
   .option('--quick', 'a few seconds, to see it run', false)
   .parse()
@@ -163,13 +163,18 @@ for (const threshold of options.quick ? [0.9] : [0.9, 0.95, 0.98, 0.99]) {
   await show('∅ dropped at a cosine', `∅ dropped at a cosine of ${threshold} (Adaptive Guidance)`, free(until));
 }
 // An interval by search, on FID: edges at every fourth point.
+let searched = 0;
 const edges = [
   ...lambdas.filter((_, i) => i % Math.ceil(steps / (options.quick ? 2 : 8)) === 0),
   lambdas.at(-1) as number,
 ];
 const { best, tried } = await searchInterval({
   edges: [...new Set(edges)],
-  score: async (low, high) => (await drawn(free(interval(w, { lambda: [low, high] })))).fid,
+  async score(low, high) {
+    const { fid } = await drawn(free(interval(w, { lambda: [low, high] })));
+    console.error(`interval search ${++searched}: ${low.toFixed(1)} ≤ λ ≤ ${high.toFixed(1)}, FID ${fid.toFixed(2)}`);
+    return fid;
+  },
 });
 await show(
   'interval, searched',

@@ -1,8 +1,9 @@
 // Guidance in one evaluation a step: the demo's model distilled into a network that takes w with its condition (Meng et al. 2022), and the same
-// network trained without a teacher (GFT). Any w at sampling; their curves over w beside the teacher's, and their times.
+// network trained without a teacher (GFT). Any w at sampling; their curves over w beside the teacher's, and their times. Then in few steps: the
+// distilled one is distilled stage by stage into half its steps (Salimans & Ho 2022).
 
 import { join } from 'node:path';
-import { eager, fold, key, type Model } from '@logsnr/core';
+import { eager, fold, type Guided, key, type Model, type Schedule } from '@logsnr/core';
 import { subset } from '@logsnr/data';
 import { mnist } from '@logsnr/data/node';
 import { judgeBy } from '@logsnr/evaluation';
@@ -11,12 +12,22 @@ import { lineChart, writePng } from '@logsnr/figures';
 import { classifierFree, guidedNetwork } from '@logsnr/guidance';
 import { piecesOf, replaceFile } from '@logsnr/io/node';
 import { bind, classCondition, guidedCondition, guidedParameters, unet } from '@logsnr/networks';
-import { shapesOf } from '@logsnr/nn';
+import { type Parameters, shapesOf } from '@logsnr/nn';
 import { progressLine, withRun } from '@logsnr/runs';
 import { compileSampler, ddim, sampleMany } from '@logsnr/samplers';
 import { grid } from '@logsnr/schedules';
 import { native, useBackend } from '@logsnr/tensorflow';
-import { adam, cosineDecay, distillation, type GuidedObjective, guidanceFree, train } from '@logsnr/training';
+import {
+  adam,
+  cosineDecay,
+  distillation,
+  type GuidedObjective,
+  guidanceFree,
+  type LossWeight,
+  progressive,
+  train,
+  truncatedSnr,
+} from '@logsnr/training';
 import * as tf from '@tensorflow/tfjs-core';
 import { Command } from 'commander';
 import { batches, classes, config, digits, network, schedule } from '../mnist/digits.js';
@@ -26,7 +37,8 @@ const options = new Command('one-evaluation')
     'Distils guidance into a network that takes w, and trains one without a teacher: FID and accuracy over w, and time.',
   )
   .option('--training-steps <n>', 'training steps of the teacher, where there is no checkpoint', Number, 900)
-  .option('--student-steps <n>', 'training steps of each student', Number, 600)
+  .option('--student-steps <n>', 'training steps of each student', Number, 500)
+  .option('--stage-steps <n>', 'training steps of each halving of the sampling steps', Number, 250)
   .option('--from <file>', 'checkpoint of the teacher (default: that of npm run demo)')
   .option(
     '--out <dir>',
@@ -34,13 +46,14 @@ const options = new Command('one-evaluation')
     'out/one-evaluation',
   )
   .option('--steps <T>', 'sampling steps', Number, 32)
-  .option('--samples <n>', 'samples at each w', Number, 500)
+  .option('--samples <n>', 'samples at each w', Number, 200)
   .option('--seed <n>', 'seed of everything random', Number, 0)
   .option('--quick', 'a few seconds, to see it run', false)
   .parse()
   .opts<{
     trainingSteps: number;
     studentSteps: number;
+    stageSteps: number;
     from?: string;
     out: string;
     steps: number;
@@ -52,7 +65,8 @@ if (options.quick)
   Object.assign(options, {
     trainingSteps: 4,
     studentSteps: 2,
-    steps: 2,
+    stageSteps: 2,
+    steps: 4,
     samples: 20,
     out: 'out/one-evaluation-quick',
   });
@@ -70,32 +84,55 @@ const student = unet(config, { condition: guidedCondition<tf.Tensor1D>(classCond
 const initial = guidedParameters(student.init(fold(seed, 1)), weights);
 const most = 4;
 
-/** A student that begins as the teacher, in a run folder of its own. */
-async function taught(name: string, objective: GuidedObjective<tf.Tensor1D>, pUncond: number) {
+interface Lesson {
+  readonly objective: GuidedObjective<tf.Tensor1D>;
+  readonly pUncond?: number;
+  readonly schedule?: Schedule;
+  readonly weight?: LossWeight;
+  readonly from?: Parameters;
+  readonly steps?: number;
+}
+/** A student in a run folder of its own. It begins as the teacher, or as `from`. */
+async function taught(name: string, { from = initial, steps = options.studentSteps, ...lesson }: Lesson) {
   const line = await progressLine({ label: name });
   const { ema, seconds } = await withRun(
     {
       folder: join(options.out, name),
-      settings: { seed: options.seed, name, most, steps: options.studentSteps },
+      settings: { seed: options.seed, name, most, steps },
       shapes: shapesOf(student),
       onStep: line.update,
     },
     (run) =>
       train({
-        ...{ network: student, objective, prediction: 'v' as const, conditioning: classes, schedule, pUncond },
+        ...{ network: student, prediction: 'v' as const, conditioning: classes, schedule, pUncond: 0, ...lesson },
         batch: batches(data.train, fold(seed, 2)),
         optimizer: adam({ learningRate: cosineDecay(1e-3, 1e-5), clipNorm: 1, warmup: 20 }),
-        ...{ emaDecay: 0.99, key: fold(seed, 3), steps: options.studentSteps, runtime },
-        ...(run.from ? {} : { parameters: initial }),
+        ...{ emaDecay: 0.99, key: fold(seed, 3), steps, runtime },
+        ...(run.from ? {} : { parameters: from }),
         ...run,
       }),
   );
   line.stop();
-  console.log(`${name}: ${options.studentSteps} steps in ${seconds.toFixed(0)} s`);
-  return bind(student, ema, { prediction: 'v' });
+  console.log(`${name}: ${steps} steps in ${seconds.toFixed(0)} s`);
+  return { ema, model: bind(student, ema, { prediction: 'v' }) };
 }
-const distilled = await taught('distilled', distillation(teacher, { weights: [0, most] }), 0);
-const free = await taught('guidance-free', guidanceFree({ weights: [0, most] }), 0.1);
+const weights04 = { weights: [0, most] as const };
+const distilled = await taught('distilled', { objective: distillation(teacher, weights04) });
+const free = await taught('guidance-free', { objective: guidanceFree(weights04), pUncond: 0.1 });
+
+// Half the steps, stage by stage, down to 4; each stage is the next one's teacher. Their grids are no longer those of `grid`.
+const few: { name: string; model: Model<Guided<tf.Tensor1D>>; lambdas: readonly number[] }[] = [];
+for (
+  let [last, points] = [distilled, grid(schedule, steps) as readonly number[]];
+  points.length > (options.quick ? 2 : 4);
+) {
+  const stage = progressive(last.model, { lambdas: points, ...weights04 });
+  const name = `progressive-${stage.lambdas.length}`;
+  const lesson = { objective: stage, schedule: stage.schedule, weight: truncatedSnr };
+  last = await taught(name, { ...lesson, from: last.ema, steps: options.stageSteps });
+  points = stage.lambdas;
+  few.push({ name, model: last.model, lambdas: points });
+}
 
 const classifier = await packagedClassifier('mnist', { runtime });
 const judge = await judgeBy(classifier.read, subset(data.test, options.quick ? 100 : data.test.count));
@@ -116,13 +153,18 @@ interface Row {
 const rows: Row[] = [];
 const full = new Map<number, Float32Array>();
 console.log('model               w   evaluations     FID  accuracy  distance  ms an image');
-for (const w of [0, 0.5, 1, 2, 4]) {
-  const models: [string, Model<tf.Tensor1D>][] = [
-    ['teacher', classifierFree(teacher, classes, w)],
-    ['distilled', guidedNetwork(distilled, w)],
-    ['guidance-free', guidedNetwork(free, w)],
+for (const w of [0, 1, 2, 4]) {
+  const models: [string, Model<tf.Tensor1D>, readonly number[]][] = [
+    ['teacher', classifierFree(teacher, classes, w), lambdas],
+    ['distilled', guidedNetwork(distilled.model, w), lambdas],
+    ['guidance-free', guidedNetwork(free.model, w), lambdas],
+    // In as few steps without being taught to, and taught.
+    ...few.flatMap(({ name, model, lambdas }): [string, Model<tf.Tensor1D>, readonly number[]][] => [
+      [`distilled, ${lambdas.length}`, guidedNetwork(distilled.model, w), lambdas],
+      [name, guidedNetwork(model, w), lambdas],
+    ]),
   ];
-  for (const [name, model] of models) {
+  for (const [name, model, lambdas] of models) {
     const drawing = compileSampler(runtime, { model, sampler: ddim() });
     let [last, fastest] = [0, Number.POSITIVE_INFINITY];
     const x = sampleMany({
@@ -162,7 +204,7 @@ for (const w of [0, 0.5, 1, 2, 4]) {
   }
 }
 classifier.dispose();
-const names = ['teacher', 'distilled', 'guidance-free'];
+const names = ['teacher', 'distilled', 'guidance-free', ...(few.length > 0 ? [few.at(-1)?.name as string] : [])];
 await writePng(
   join(options.out, 'one-evaluation.png'),
   lineChart({
