@@ -20,12 +20,12 @@ const floors: Readonly<Record<string, number>> = {
   ...{ core: 0 },
   ...{ nn: 1, schedules: 1, io: 1, figures: 1 },
   ...{ networks: 2, training: 2, samplers: 2, guidance: 2, data: 2, metrics: 2, tensorflow: 2 },
-  ...{ runs: 3, evaluation: 3, pretrained: 3 },
+  ...{ runs: 3, evaluation: 3, pretrained: 3, onnx: 3 },
   ...{ cli: 4, 'tfjs-node': 4 },
 };
 const floorOf = (name: string): number => floors[name] ?? Number.NaN;
 // Their main entry runs in a browser. The other packages are for Node.
-const browsers = 'core nn schedules io networks training samplers guidance data metrics evaluation'.split(' ');
+const browsers = 'core nn schedules io networks training samplers guidance data metrics evaluation onnx'.split(' ');
 
 // Stands in for a package that registers its backend when it is imported, and has that one's modules within its own.
 const stock = { name: 'tfjs-node', bundles: '@tensorflow/tfjs-node-gpu' };

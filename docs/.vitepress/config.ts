@@ -71,6 +71,7 @@ export default defineConfig({
           ['Training', 'training'],
           ['Networks', 'networks'],
           ['Checkpoints', 'checkpoints'],
+          ['ONNX', 'onnx'],
           ['Guidance', 'guidance'],
           ['Samplers', 'samplers'],
           ['Metrics', 'metrics'],

@@ -20,6 +20,7 @@ export { noiseEmbedding, type TimeOptions, timesOf } from './noise-embedding.js'
 export { type NoisyClassifier, type NoisyClassifierConfig, noisyClassifier } from './noisy-classifier.js';
 export { type KindOf, type Preset, preset, presetNames } from './presets.js';
 export { type ResidualClassifierConfig, residualClassifier } from './residual-classifier.js';
+export { type KernelCall, traceKernels } from './shapes/backend.js';
 export {
   type SuperResolutionCondition,
   type SuperResolutionConfig,
