@@ -5,6 +5,7 @@ import { key, type Model } from '@logsnr/core';
 import {
   apg,
   autoguidance,
+  averagePooling,
   cads,
   cfgCache,
   cfgPlusPlus,
@@ -29,7 +30,6 @@ import {
   seeded,
   seededConditioning,
   slidingMode,
-  superResolution,
   tcfg,
   thresholdX,
   tilted,
@@ -74,7 +74,7 @@ const lambdas = grid(schedule, steps);
 const c = classes.of(Array.from({ length: batch }, (_, i) => i % 10));
 const next = classes.of(Array.from({ length: batch }, (_, i) => (i + 1) % 10));
 const embeddings = classEmbeddings(weights);
-const measurement = superResolution(4)(tf.zeros([batch, 28, 28, 1]));
+const measurement = averagePooling(4)(tf.zeros([batch, 28, 28, 1]));
 
 /** A method, how its samples are drawn, and the seconds of each turn. */
 interface Racer {
@@ -124,7 +124,7 @@ enter(
 );
 enter('`composed`, two', composed(model, classes, [0, 0]), [c, next]);
 enter('`classifierGuidance`', classifierGuidance(model, likelihood, w), c);
-enter('`posteriorSampling`', posteriorSampling(model, superResolution(4), w), { condition: c, measurement });
+enter('`posteriorSampling`', posteriorSampling(model, averagePooling(4), w), { condition: c, measurement });
 enter('`tilted`', tilted(model, classes, w), c);
 enter('`guidedNetwork`', guidedNetwork(bind(student, student.init(key(4)), predicts), w), c);
 

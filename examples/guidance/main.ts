@@ -8,6 +8,7 @@ import { captionedGrid, imageGrid, writePng } from '@logsnr/figures';
 import {
   apg,
   autoguidance,
+  averagePooling,
   cads,
   cfgPlusPlus,
   cfgZeroStar,
@@ -32,7 +33,6 @@ import {
   seeded,
   seededConditioning,
   slidingMode,
-  superResolution,
   tcfg,
   thresholdX,
   timeStepGuidance,
@@ -228,10 +228,10 @@ show(
 );
 show(
   'posterior sampling: 7 × 7 pixels are given',
-  posteriorSampling(model, superResolution(4), measured, { normalized: true }),
+  posteriorSampling(model, averagePooling(4), measured, { normalized: true }),
   {
     condition: c,
-    measurement: superResolution(4)(real),
+    measurement: averagePooling(4)(real),
   },
 );
 rows.push({ caption: 'the digits that were measured', images: [imageGrid(real, { columns: count })] });

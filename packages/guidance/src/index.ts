@@ -32,7 +32,7 @@ export { independentCondition, randomCondition, timeStepGuidance, uniformLabels 
 export { mamboG } from './mambo-g.js';
 export { momentumGuidance } from './momentum.js';
 export { type NullAt, type NullObserver, observeNull } from './observe-null.js';
-export { inpainting, type Measured, type Operator, posteriorSampling, superResolution } from './posterior-sampling.js';
+export { averagePooling, inpainting, type Measured, type Operator, posteriorSampling } from './posterior-sampling.js';
 export { noiseAt, type Seeded, seeded, seededConditioning } from './random.js';
 export { rescale } from './rescale.js';
 export {

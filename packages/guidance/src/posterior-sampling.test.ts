@@ -15,7 +15,7 @@ import {
 import { expect, test } from 'vitest';
 import { expectNoLeak } from '../../../test/no-leak.js';
 import { valuesOf } from '../test/tools.js';
-import { inpainting, posteriorSampling, superResolution } from './index.js';
+import { averagePooling, inpainting, posteriorSampling } from './index.js';
 
 // One Gaussian N(m, s² I), of which the first number is measured: x̂(z) is linear in z, so all is known.
 const [m, s] = [[0.4, -0.6] as const, 0.7];
@@ -93,6 +93,6 @@ test('costs one call more, with its gradient; leaks nothing; refuses a measureme
 test('the operators of inpainting and super-resolution', () => {
   const image = tensor([1, 2, 3, 4], [1, 2, 2, 1]);
   expect(valuesOf(inpainting(tensor([1, 0, 0, 1], [2, 2, 1]))(image))).toEqual([1, 0, 0, 4]);
-  expect(valuesOf(superResolution(2)(image))).toEqual([2.5]);
-  expect(() => superResolution(0)).toThrow(/factor is 0/);
+  expect(valuesOf(averagePooling(2)(image))).toEqual([2.5]);
+  expect(() => averagePooling(0)).toThrow(/factor is 0/);
 });

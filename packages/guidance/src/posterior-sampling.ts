@@ -65,8 +65,8 @@ export const inpainting =
   (x) =>
     mul(x, mask);
 
-/** A for super-resolution: means of squares of `factor` × `factor` pixels of [n, h, w, c]. */
-export function superResolution(factor: number): Operator {
+/** A for super-resolution by a model without a condition on it: means of squares of `factor` × `factor` pixels of [n, h, w, c]. */
+export function averagePooling(factor: number): Operator {
   checkInteger('factor', factor, 1);
   return (x) => avgPool(x as Tensor4D, factor, factor, 'valid');
 }

@@ -22,6 +22,7 @@ export { type KindOf, type Preset, preset, presetNames } from './presets.js';
 export { type ResidualClassifierConfig, residualClassifier } from './residual-classifier.js';
 export { type KernelCall, traceKernels } from './shapes/backend.js';
 export {
+  augmented,
   type SuperResolutionCondition,
   type SuperResolutionConfig,
   superResolution,

@@ -1,4 +1,4 @@
-import { flatten, key, labels } from '@logsnr/core';
+import { alpha, flatten, key, labels, normal, sigma } from '@logsnr/core';
 import { shapesOf } from '@logsnr/nn';
 import { backendInfo, compile } from '@logsnr/tensorflow';
 import * as tf from '@tensorflow/tfjs-core';
@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { difference, expectNoLeak, onBackend, random, randomised } from '../../../test/modules.js';
 import { expectSlopes } from '../../../test/slopes.js';
 import {
+  augmented,
   type SuperResolutionCondition,
   type SuperResolutionConfig,
   superResolution,
@@ -171,4 +172,27 @@ describe('its conditioning', () => {
     expect(() => conditioning.check?.({ ...condition, label: condition.lambda }, 3)).toThrow(/the labels have type/);
     expect(() => conditioning.check?.(condition.image as never, 3)).toThrow(/the condition has no image/);
   });
+});
+
+test('augmentation noises each image to its own λ, by its number alone, and tells the network', () => {
+  const where = { key: key(5), firstSample: 7 };
+  const noised = augmented(condition, where);
+  const eps = normal(key(5), condition.image.shape, 7);
+  const levels = [...condition.lambda.dataSync()];
+  const [x, e] = [condition.image.dataSync(), eps.dataSync()];
+  for (const [i, value] of noised.image.dataSync().entries()) {
+    const level = levels[Math.floor(i / 6)] as number;
+    expect(value).toBeCloseTo(alpha(level) * (x[i] as number) + sigma(level) * (e[i] as number), 5);
+  }
+  expect([...noised.lambda.dataSync()]).toEqual(levels);
+  expect([...(noised.label as tf.Tensor).dataSync()]).toEqual([...condition.label.dataSync()]);
+  const last = { image: tf.slice(condition.image, 2, 1), lambda: tf.tensor1d([9]) };
+  const alone = augmented(last, { key: key(5), firstSample: 9 });
+  expect(difference(alone.image, tf.slice(noised.image, 2, 1))).toBe(0);
+  expect(alone.label).toBeUndefined();
+  expectNoLeak(() => augmented(condition, where));
+  expect(() => augmented({ ...condition, lambda: tf.tensor1d([1]) }, where)).toThrow(
+    /lambda of the low-resolution image/,
+  );
+  expect(() => augmented({ lambda: condition.lambda } as never, where)).toThrow(/the condition has no image/);
 });

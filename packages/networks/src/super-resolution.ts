@@ -1,4 +1,4 @@
-import { type Conditioning, checkInteger, checkKnown, checkShape } from '@logsnr/core';
+import { type Conditioning, checkInteger, checkKnown, checkShape, diffuse, type Key, normal } from '@logsnr/core';
 import { module, type Network, ops } from '@logsnr/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import { noiseEmbedding } from './noise-embedding.js';
@@ -61,6 +61,25 @@ export function superResolution(config: SuperResolutionConfig): Network<SuperRes
       },
     },
   });
+}
+
+/**
+ * Conditioning augmentation with Gaussian noise (Ho et al. 2021, arXiv 2106.15282, section 4.2): a condition whose image is α x + σ ε at
+ * the log-SNR `lambda` [n], in nats, which a network with `noise` is told. In training λ is drawn for each image; in sampling it is
+ * chosen once, where samples are best. The noise of image i depends on (key, `firstSample` + i) alone.
+ * @param given a low-resolution image x [n, h, w, channels] without noise, its λ and label; borrowed.
+ * @returns a condition that the caller owns.
+ * @throws RangeError on an image or λ of another shape.
+ */
+export function augmented(
+  given: SuperResolutionCondition & { readonly lambda: tf.Tensor1D },
+  { key, firstSample = 0 }: { key: Key; firstSample?: number },
+): SuperResolutionCondition & { readonly lambda: tf.Tensor1D } {
+  const { image, lambda, label } = partsOf(given) as typeof given;
+  checkShape(IMAGE, image, [null, null, null, null]);
+  checkShape(LAMBDA, lambda, [image.shape[0]]);
+  const noised = tf.tidy(() => diffuse(image, normal(key, image.shape, firstSample), lambda) as tf.Tensor4D);
+  return { image: noised, lambda: lambda.clone(), label: label?.clone() };
 }
 
 /**

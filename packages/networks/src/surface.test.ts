@@ -3,6 +3,7 @@ import * as networks from './index.js';
 
 test('the public surface', () => {
   expect(Object.keys(networks).sort()).toEqual([
+    'augmented',
     'bind',
     'classCondition',
     'classEmbeddings',

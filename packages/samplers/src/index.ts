@@ -3,6 +3,7 @@ export { key } from '@logsnr/core';
 export { type AdaptiveOptions, adaptive } from './adaptive.js';
 export { ancestral, ddim } from './ancestral.js';
 export { ancestralOf } from './ancestral-of.js';
+export { type CascadeOptions, type CascadeStage, cascade, type UpsamplingStage } from './cascade.js';
 export { type CompiledSampler, compileSampler, type DrawOptions } from './compile-sampler.js';
 export { dpmSolver2 } from './dpm-solver.js';
 export { dpmSolverPP2M, dpmSolverPP2S, dpmSolverPP3M } from './dpm-solver-pp.js';
