@@ -1,3 +1,5 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { katex } from '@mdit/plugin-katex';
 import { defineConfig } from 'vitepress';
 import { anchorOf, repository, siteLink } from './links.js';
@@ -5,11 +7,21 @@ import { anchorOf, repository, siteLink } from './links.js';
 const pages = (folder: string, ...entries: readonly (readonly [text: string, page: string])[]) =>
   entries.map(([text, page]) => ({ text, link: `${folder}${page}` }));
 
+// What typedoc wrote of the public surface. `pnpm docs:build` has it written; `pages` alone builds the site without it.
+const api = fileURLToPath(new URL('../api', import.meta.url));
+const references = existsSync(api) ? (readdirSync(api, { recursive: true }) as string[]) : [];
+const modules = references
+  .filter((file) => file.endsWith('.md') && file !== 'index.md')
+  .map((file) => file.replaceAll('\\', '/').replace(/\.md$/, ''))
+  .sort();
+
 export default defineConfig({
   title: 'logsnr',
   description: 'Classifier-free diffusion guidance on TensorFlow.js: mathematics, models, training and samplers.',
   base: '/logsnr/',
   lastUpdated: false,
+  // A page of the API reference is one chunk.
+  vite: { build: { chunkSizeWarningLimit: 4096 } },
   markdown: {
     // Braces are those of formulas, as on GitHub.
     attrs: { disable: true },
@@ -31,6 +43,7 @@ export default defineConfig({
       { text: 'Mathematics', link: '/math/' },
       { text: 'Guides', link: '/training' },
       { text: 'Figures', link: '/benchmarks' },
+      ...(modules.length > 0 ? [{ text: 'API', link: '/api/' }] : []),
     ],
     sidebar: [
       {
@@ -87,6 +100,19 @@ export default defineConfig({
           ['What compile takes', 'compile-ops'],
         ),
       },
+      ...(modules.length > 0
+        ? [
+            {
+              text: 'API',
+              link: '/api/',
+              collapsed: true,
+              items: pages(
+                '/api/',
+                ...modules.map((name) => [`@logsnr/${name.replace(/\/src|\/index$/g, '')}`, name] as const),
+              ),
+            },
+          ]
+        : []),
     ],
     outline: [2, 3],
     search: { provider: 'local' },

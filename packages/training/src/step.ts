@@ -70,7 +70,7 @@ export interface StepParts<I> {
 }
 
 /**
- * The step of any training: θ ← optimizer(θ, ∇ loss(θ, data)), then the averages of θ. It is {@link gradientOf}, `reduce`,
+ * The step of any training: θ ← optimizer(θ, ∇ loss(θ, data)), then the averages of θ. It is `gradientOf`, `reduce`,
  * and the update.
  *
  * Where the loss or the norm of its gradient is not finite, the next state is the state: one bad batch cannot spoil the
