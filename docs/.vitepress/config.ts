@@ -85,6 +85,7 @@ export default defineConfig({
           ['Networks', 'networks'],
           ['Checkpoints', 'checkpoints'],
           ['ONNX', 'onnx'],
+          ['ONNX', 'onnx'],
           ['Guidance', 'guidance'],
           ['Samplers', 'samplers'],
           ['Metrics', 'metrics'],
