@@ -3,15 +3,14 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, watch, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, watch } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { key, uniforms } from '@logsnr/core';
-import { cifar10Batch } from '@logsnr/data/node';
-import { encode } from 'fast-png';
+import { cifar10Files, writeFiles } from '../test/cifar10-files.js';
 import { compareRuns } from './compare-runs.js';
 
 const { values } = parseArgs({
@@ -44,17 +43,7 @@ const folder = mkdtempSync(join(tmpdir(), 'logsnr-soak-'));
 const [undisturbed, disturbed] = [join(folder, 'undisturbed'), join(folder, 'disturbed')];
 const checkpoints = join(disturbed, 'checkpoints');
 const images = join(folder, 'images');
-if (values.images) await writeImages();
-
-/** The first 200 test images of CIFAR-10 as PNG files, a folder for each class. */
-async function writeImages() {
-  const { images: bytes, labels } = await cifar10Batch('test_batch');
-  for (let i = 0; i < 200; i++) {
-    const [data, at] = [bytes.slice(i * 3072, (i + 1) * 3072), join(images, `${labels[i]}`)];
-    mkdirSync(at, { recursive: true });
-    writeFileSync(join(at, `${i}.png`), encode({ data, width: 32, height: 32, channels: 3 }));
-  }
-}
+if (values.images) writeFiles(images, await cifar10Files(200));
 
 /** A training process, which waits to be killed after step `pause`. */
 function start(run: string, pause?: number) {

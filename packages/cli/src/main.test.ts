@@ -1,60 +1,21 @@
-import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { decode, encode } from 'fast-png';
-import { afterAll, expect, test, vi } from 'vitest';
+import { decode } from 'fast-png';
+import sharp from 'sharp';
+import { afterAll, expect, test } from 'vitest';
+import { writeFiles } from '../../../test/cifar10-files.js';
+import { call, processesIn, root } from '../test/command.js';
 import { describePreset } from './describe-presets.js';
-import { main } from './main.js';
 import { PUBLISHED } from './published.js';
 import { firstCell } from './sweep-cells.js';
 import { writeReport } from './sweep-report.js';
 
-const root = fileURLToPath(new URL('../../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'logsnr-cli-'));
 const at = (name: string) => join(folder, name);
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const bin = ['--import', import.meta.resolve('tsx'), `${root}/packages/cli/src/bin.ts`];
-const env = { ...process.env, TSX_TSCONFIG_PATH: `${root}/tsconfig.json` };
-
-/** The command in a process of its own, as a user runs it. */
-function run(...args: string[]) {
-  const { stdout, stderr, status } = spawnSync(process.execPath, [...bin, ...args], {
-    cwd: folder,
-    encoding: 'utf8',
-    env,
-  });
-  return { stdout, stderr, status };
-}
-
-/** Starts the command, and kills it when a file is there. */
-async function killed(file: string, ...args: string[]) {
-  const child = spawn(process.execPath, [...bin, ...args], { cwd: folder, stdio: 'ignore', env });
-  const ended = new Promise<NodeJS.Signals | null>((done) => child.on('exit', (_, signal) => done(signal)));
-  while (!existsSync(at(file)) && child.exitCode === null) await sleep(20);
-  child.kill('SIGKILL');
-  expect(await ended).toBe('SIGKILL');
-}
-
-/** The command in this process, which has started already. */
-async function call(...args: string[]) {
-  const out: string[] = [];
-  const err: string[] = [];
-  const spies = [
-    vi.spyOn(console, 'log').mockImplementation((text) => void out.push(`${text}\n`)),
-    vi.spyOn(process.stderr, 'write').mockImplementation((text) => !!err.push(String(text))),
-  ];
-  try {
-    const status = await main(args);
-    return { stdout: out.join(''), stderr: err.join(''), status };
-  } finally {
-    for (const spy of spies) spy.mockRestore();
-    process.exitCode = undefined;
-  }
-}
+const { run, start, killed } = processesIn(folder);
 
 test('`logsnr describe` prints a table; --json is one line', { timeout: 240_000 }, () => {
   expect(run('describe', 'dit-s-8').stdout).toMatch(/^layer .*\n─+\n(.*\n)+─+\ntotal .* 33\.14 M .* 358\.4 M/);
@@ -173,23 +134,35 @@ test('`logsnr train` that was killed goes on to the same weights, and refuses ot
 test('`logsnr train --data` trains on a folder of images, whose broken files it names', {
   timeout: 240_000,
 }, async () => {
-  for (const [label, name] of ['cats', 'dogs'].entries()) {
-    mkdirSync(at(`photos/${name}`), { recursive: true });
-    for (const i of [0, 1, 2]) {
-      const data = Uint8Array.from({ length: 20 * 18 * 3 }, (_, at) => (at * (label + 3) * (i + 1)) % 256);
-      writeFileSync(at(`photos/${name}/${i}.png`), encode({ width: 20, height: 18, channels: 3, data }));
+  // As a camera gives them: JPEG, of odd sizes, upright and lying.
+  const sizes = [
+    { width: 21, height: 17 },
+    { width: 16, height: 43 },
+    { width: 130, height: 65 },
+  ];
+  for (const [label, name] of ['birds', 'cats', 'dogs'].entries())
+    for (const [i, size] of sizes.entries()) {
+      const background = { r: 80 * label, g: 60 * i, b: 200 };
+      const photo = sharp({ create: { ...size, channels: 3, background } }).jpeg();
+      writeFiles(at(`photos/${name}`), [{ name: `${i}.jpg`, data: await photo.toBuffer() }]);
     }
-  }
-  writeFileSync(at('photos/dogs/broken.jpg'), 'no picture');
+  const whole = readFileSync(at('photos/cats/2.jpg'));
+  writeFiles(at('photos/dogs'), [
+    { name: 'broken.jpg', data: 'no picture' },
+    { name: 'short.jpeg', data: whole.subarray(0, whole.length / 2) },
+  ]);
   const args = ['train', '--data', at('photos'), '--size', '16', '--base', '8', '--batch', '2', '--steps', '2'];
   const refused = await call(...args, '--out', at('pets'));
-  expect([refused.status, refused.stderr]).toEqual([1, expect.stringMatching(/dogs\/broken\.jpg/)]);
+  expect([refused.status, refused.stderr]).toEqual([
+    1,
+    expect.stringMatching(/dogs\/broken\.jpg.*\n?.*dogs\/short\.jpeg/),
+  ]);
   expect(existsSync(at('pets'))).toBe(false);
   const { status, stderr } = await call(...args, '--out', at('pets'), '--skip-broken');
-  expect([status, stderr]).toEqual([0, expect.stringMatching(/left out: .*broken\.jpg/)]);
+  expect([status, stderr]).toEqual([0, expect.stringMatching(/left out: .*broken\.jpg.*\nleft out: .*short\.jpeg/)]);
   expect(JSON.parse(readFileSync(at('pets/model.json'), 'utf8'))).toMatchObject({
-    ...{ name: 'photos', classNames: ['cats', 'dogs'], data: { count: 6 } },
-    network: { config: { height: 16, width: 16, channels: 3, classes: 2, base: 8, attention: [16] } },
+    ...{ name: 'photos', classNames: ['birds', 'cats', 'dogs'], data: { count: 9 } },
+    network: { config: { height: 16, width: 16, channels: 3, classes: 3, base: 8, attention: [16] } },
   });
   const { stdout } = await call(
     'sample',
@@ -204,10 +177,10 @@ test('`logsnr train --data` trains on a folder of images, whose broken files it 
     at('dog'),
     '--json',
   );
-  expect(JSON.parse(stdout).images).toEqual([{ file: '000000.png', label: 1 }]);
+  expect(JSON.parse(stdout).images).toEqual([{ file: '000000.png', label: 2 }]);
   expect(decode(readFileSync(at('dog/000000.png')))).toMatchObject({ width: 16, height: 16, channels: 3 });
   expect((await call('sample', at('pets'), '--class', 'bird', '--out', at('x'))).stderr).toMatch(
-    /no class "bird".*cats, dogs\.\n$/,
+    /no class "bird".*birds, cats, dogs\.\n$/,
   );
 });
 
@@ -279,7 +252,7 @@ test('`logsnr sweep` shares its cells among processes, survives a kill, and give
   const given = ['--w', '0,3', '--steps', '3,4', '--samples', '20', '--batch', '20', '--reference', 'mnist:test:40'];
   const args = (out: string) => ['sweep', at('whole'), ...given, '--out', out];
   await killed('shared/cells/w0-T3.lock', ...args('shared'));
-  const other = spawn(process.execPath, [...bin, ...args('shared')], { cwd: folder, stdio: 'ignore', env });
+  const other = start(...args('shared'));
   const ended = new Promise((done) => other.on('exit', done));
   expect(await call(...args(at('shared')))).toMatchObject({ status: 0 });
   expect(await ended).toBe(0);
@@ -321,15 +294,15 @@ test('`logsnr sweep` shares its cells among processes, survives a kill, and give
 
 test('a sweep of an imagenet preset has what the paper reports for it, in a picture of its own', async () => {
   mkdirSync(at('report'));
-  const row = { w: 0, steps: 4, samples: 20, fid: 3, is: 2, isStd: 0.1, seconds: 1 };
-  await writeReport(at('report'), [row], { name: 'imagenet64', subtitle: 'imagenet64' });
+  const row = { model: 'a', w: 0, steps: 4, samples: 20, fid: 3, is: 2, isStd: 0.1, seconds: 1 };
+  await writeReport(at('report'), [row], { name: 'imagenet64', subtitle: 'imagenet64', models: ['a'] });
   expect(decode(readFileSync(at('report/published.png'))).width).toBe(1280);
   // FID is best at a small w, and the Inception Score rises all the way.
   const rows = PUBLISHED.imagenet64?.rows ?? [];
   expect(rows.reduce((best, row) => (row[1] < best[1] ? row : best))).toEqual([0.1, 1.55, 66.11]);
   expect(rows.map(([, , is]) => is)).toEqual(rows.map(([, , is]) => is).sort((a, b) => a - b));
   rmSync(at('report/published.png'));
-  await writeReport(at('report'), [row], { name: 'mnist', subtitle: 'mnist' });
+  await writeReport(at('report'), [row], { name: 'mnist', subtitle: 'mnist', models: ['a'] });
   expect(existsSync(at('report/published.png'))).toBe(false);
 });
 

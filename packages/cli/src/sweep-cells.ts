@@ -5,8 +5,10 @@ import { DamagedFile } from '@logsnr/io';
 import { codeOf, faultOf, piecesOf, replaceFile, say, takeLock } from '@logsnr/io/node';
 import * as v from 'valibot';
 
-/** A place in the table: guidance weight and sampling steps. */
+/** A place in the table: guidance weight and sampling steps, of a model. */
 export interface Cell {
+  /** What its files' names begin with, where the model is not the one that the folder was begun with. */
+  readonly prefix?: string | undefined;
   readonly w: number;
   readonly steps: number;
 }
@@ -25,8 +27,8 @@ const scoreSchema = v.object({
 export type CellScores = Readonly<v.InferOutput<typeof scoreSchema>>;
 
 const FOLDER = 'cells';
-export const cellFile = (out: string, { w, steps }: Cell, end: string): string =>
-  join(out, FOLDER, `w${w}-T${steps}.${end}`);
+export const cellFile = (out: string, { prefix, w, steps }: Cell, end: string): string =>
+  join(out, FOLDER, `${prefix === undefined ? '' : `${prefix}-`}w${w}-T${steps}.${end}`);
 
 /** The scores of a cell that is done. @throws DamagedFile on a file that is not one. */
 export async function scoresOf(out: string, cell: Cell): Promise<CellScores | undefined> {
@@ -56,15 +58,15 @@ export function firstCell(cells: number, env: NodeJS.ProcessEnv = process.env): 
  * its file is there, which is written whole; one whose process was killed is taken over.
  * @returns the cells that other processes are at.
  */
-export async function doCells(
+export async function doCells<C extends Cell>(
   out: string,
-  cells: readonly Cell[],
-  compute: (cell: Cell) => Promise<CellScores>,
-): Promise<Cell[]> {
+  cells: readonly C[],
+  compute: (cell: C) => Promise<CellScores>,
+): Promise<C[]> {
   const first = firstCell(cells.length);
   let left = [...cells.slice(first), ...cells.slice(0, first)];
   for (;;) {
-    const busy: Cell[] = [];
+    const busy: C[] = [];
     let done = 0;
     const held: string[] = [];
     for (const cell of left) {
