@@ -182,7 +182,7 @@ async function install() {
 /** How many packages are installed: in pnpm's folder, and as links in the folders of the repository's own packages. */
 function installed() {
   const names = (folder) => (existsSync(folder) ? readdirSync(folder) : []);
-  const own = ['packages', 'examples'].flatMap((group) =>
+  const own = ['packages', 'examples', 'apps'].flatMap((group) =>
     names(join(root, group)).map((name) => join(root, group, name)),
   );
   const stored = names(join(root, 'node_modules/.pnpm')).map((name) => join(root, 'node_modules/.pnpm', name));

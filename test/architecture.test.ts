@@ -130,6 +130,17 @@ test('no package depends on itself by way of others, its tests included', () => 
   for (const name of packages) walk([name]);
 });
 
+test('the playground runs on packages that run in a browser', () => {
+  const folder = `${root}/apps/playground/src`;
+  for (const file of readdirSync(folder).filter((file) => file.endsWith('.ts')))
+    for (const target of importsOf(readFileSync(`${folder}/${file}`, 'utf8')))
+      expect([file, target, isBuiltin(target) || !ours(target).every((other) => browsers.includes(other))]).toEqual([
+        file,
+        target,
+        false,
+      ]);
+});
+
 test('every changeset begins with the packages that it releases', () => {
   const known = [...packages, ...readdirSync(`${root}/models`).map((name) => `model-${name}`)];
   const folder = `${root}/.changeset`;

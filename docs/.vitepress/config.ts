@@ -90,6 +90,7 @@ export default defineConfig({
           ['Samplers', 'samplers'],
           ['Metrics', 'metrics'],
           ['Security', 'security'],
+          ['Playground', 'playground'],
         ),
       },
       {
