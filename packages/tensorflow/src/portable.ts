@@ -6,7 +6,7 @@ import { Unavailable } from './unavailable.js';
 
 const require = createRequire(import.meta.url);
 
-/** Registers the gradients of all kernels, which tfjs-core has only as a module for bundlers. */
+/** Registers the gradients of all kernels, and tensors' methods, which tfjs-core has only as modules for bundlers. */
 export function registerGradients(): void {
   require(join(stock, 'gradients.cjs'));
 }
