@@ -28,6 +28,7 @@ test('the public surface', () => {
     'superResolution',
     'superResolutionConditioning',
     'timesOf',
+    'traceKernels',
     'unet',
   ]);
 });
