@@ -301,6 +301,8 @@ async function webgl(browser: Browser, address: string, folder: string): Promise
   await context.close();
 }
 
+// As published, also where a test runner says otherwise.
+process.env.NODE_ENV = 'production';
 const outDir = join(root, 'out/e2e');
 await build({ root, logLevel: 'error', build: { outDir, emptyOutDir: true } });
 const server = await preview({ root, logLevel: 'error', build: { outDir }, preview: { port: 0 } });
